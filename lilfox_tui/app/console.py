@@ -120,12 +120,15 @@ class Console(PrivateApp, inherit_bindings=False):
     do: Callable[[Action], None]
     """Runs an action, or tells why it cannot be done."""
     go_to_logs: Callable[[str, str, datetime | None], None]
-    go_to_errors: Callable[[], None]
     """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest."""
+    go_to_errors: Callable[[], None]
+    """Shows the newest errors of all logs."""
     go_to_runbook: Callable[[Cause], None]
-    open_runbook: Callable[[Runbook, Cause], None]
-    go_to_backups: Callable[[], None]
     """Shows the runbooks for an alert."""
+    open_runbook: Callable[[Runbook, Cause], None]
+    """Shows one runbook, which is opened for something that fails."""
+    go_to_backups: Callable[[], None]
+    """Shows the backup plans."""
     attach: Callable[[str], RunLog]
     """The run of a runbook whose job has that id, followed from its first event on."""
     selected_logs: Callable[[], Selection | None]

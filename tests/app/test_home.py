@@ -20,7 +20,6 @@ from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics import errors
 from lilfox_tui.app.panes.metrics.backend_page import backend_charts
 from lilfox_tui.app.panes.metrics.state import Subject
-from lilfox_tui.app.rendering.columns import EXACT
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.i18n import tr
@@ -300,7 +299,7 @@ async def test_errors_have_the_colours_that_they_have_on_the_page(monkeypatch: p
         await pilot.pause()
         view = app.metrics.state.place_selected()
         assert isinstance(view, ServiceView)
-        [chart] = [each for each in app.metrics.home.charts._of_service(view, EXACT) if each.title == "Errors"]
+        [chart] = [each for each in app.metrics.home.charts._of_service(view) if each.title == "Errors"]
         assert [(curve[2], role) for curve, role in zip(chart.curves, chart.roles, strict=True)] == [
             ("5xx", "failing"), ("4xx", "degraded"),
         ]  # fmt: skip
@@ -322,7 +321,7 @@ async def test_the_chart_of_errors_has_the_limit_of_the_alert_rule(monkeypatch: 
         view, overview, charts = app.metrics.state.place_selected(), app.metrics.state.overview, app.metrics.home.charts
         assert isinstance(view, ServiceView)
         assert overview is not None
-        found = {each.title: each for each in charts._of_service(view, EXACT)}
+        found = {each.title: each for each in charts._of_service(view)}
         assert "Health check" in found, "the time of its answers is that of one request, not of all"
         rows = charts._chart(found["Errors"], 80, 9, overview, timedelta(minutes=5))  # 5xx of 0.5 % or 31 %
         limits = " ".join(piece.text for row in rows[1:] for piece in row if piece.role == "failing")
@@ -524,7 +523,7 @@ async def test_a_plot_is_drawn_each_two_seconds_and_its_newest_value_each_second
             view = replace(overview.hosts[name], summary=replace(summary(name, 10, 20, 30), memory_percent=percent))
             then = replace(overview, at=at, hosts={name: view}, rewound=rewound)
             app.metrics.state.overview = then
-            wanted = next(each for each in charts.wanted(then, EXACT) if each.title == "Memory")
+            wanted = next(each for each in charts.wanted(then) if each.title == "Memory")
             title, *plot = charts._chart(wanted, 40, 9, then, timedelta(minutes=1))
             return "".join(piece.text for piece in title), ["".join(piece.text for piece in row) for row in plot]
 

@@ -13,7 +13,6 @@ from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.home_charts import WantedChart, _highest_told, _widths
 from lilfox_tui.app.panes.metrics.problems import first_steps, plan_rows
 from lilfox_tui.app.rendering.chart import Curve
-from lilfox_tui.app.rendering.columns import EXACT
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
@@ -166,13 +165,13 @@ async def test_a_host_that_is_lost_has_no_newest_value_and_is_compared_with_no_o
     async with app.run_test(size=(200, 55)) as pilot:
         app.metrics.state.choose(("host", lost))
         await pilot.pause()
-        cpu = app.metrics.home.charts.wanted(overview, EXACT)[0]
+        cpu = app.metrics.home.charts.wanted(overview)[0]
         told = {name: now for _subject, _series, name, now in cpu.curves}
         assert list(told) == [lost, other]
         assert told[lost] == "unknown"
         assert re.fullmatch(r"\d+%", told[other])
         app.metrics.state.choose(("host", other))
-        cpu = app.metrics.home.charts.wanted(overview, EXACT)[0]
+        cpu = app.metrics.home.charts.wanted(overview)[0]
         assert [name for _subject, _series, name, _now in cpu.curves] == [""]
 
 

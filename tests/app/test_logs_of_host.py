@@ -61,7 +61,7 @@ async def test_the_logs_of_a_host_that_cannot_be_asked_say_so_and_none_of_others
     app = app_with(tmp_path, host, monkeypatch)
     async with app.run_test(size=SIZE) as pilot:
         app.go_to_logs("host", "web-1", None)
-        await until(lambda: "web-1 is unreachable since " in screen_text(pilot))
+        await until(lambda: "web-1 has been unreachable since " in screen_text(pilot))
         assert "the host is not reached; R retries" in screen_text(pilot)
         assert names(app) == []
         shown = screen_text(pilot).splitlines()
@@ -70,7 +70,7 @@ async def test_the_logs_of_a_host_that_cannot_be_asked_say_so_and_none_of_others
         if by_key:
             await pilot.press("R")
             await pilot.pause()
-            assert "web-1 is unreachable since " in screen_text(pilot)
+            assert "web-1 has been unreachable since " in screen_text(pilot)
         host.come_up()
         await until(lambda: names(app) == ["web-1.auth", "web-1.nginx-error"])
         await until(lambda: "web-1 is unreachable" not in screen_text(pilot))

@@ -10,11 +10,11 @@ import pytest
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.rendering.columns import EXACT
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.config.model import Config, HostConfig, ScrapeConfig, Seconds, ServiceConfig
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.text import human_count
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.promql.query import parse
@@ -131,4 +131,4 @@ def drawn(pilot: Pilot[None], found: Traffic | None) -> bool:
     assert found is not None
     assert found.in_flight is not None
     words = row(pilot, "web").split()
-    return EXACT.count(found.requests_s) in words and f"{found.in_flight:.0f}" in words
+    return human_count(found.requests_s) in words and f"{found.in_flight:.0f}" in words

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.rendering.columns import EXACT
+from lilfox_tui.app.rendering.columns import quantile_text
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.config.model import Config, HostConfig, ScrapeConfig, Seconds, ServiceConfig
 from lilfox_tui.config.themes import load_theme
@@ -157,7 +157,7 @@ async def test_the_screen_shows_what_the_service_counted(stack: Stack) -> None:
         for text in (
             "20.0%",
             "40.0%",
-            *(EXACT.quantile(value) for _quantile, value in found.quantiles() if value is not None),
+            *(quantile_text(value) for _quantile, value in found.quantiles() if value is not None),
         ):
             assert text in row, row
 

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from lilfox_tui.app.dialogs.messages import Dialog
-from lilfox_tui.app.rendering.columns import EXACT, wrapped
+from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.jobs import JobLog, event_rows, job_title, progress_rows
 from lilfox_tui.app.widgets import Lines
@@ -102,7 +102,7 @@ class JobOutput(Dialog[None]):
             keys = _("esc closes")
         return [
             *wrapped([job_title(job, datetime.now(UTC), self._glyphs)], width),
-            *progress_rows(parts, most, width, self._glyphs, EXACT),
+            *progress_rows(parts, most, width, self._glyphs),
             (Piece(" " * _MARGIN + keys, "muted"),),
             BLANK,
         ]

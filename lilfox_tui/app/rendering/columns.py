@@ -13,9 +13,6 @@ from lilfox_tui.core.text import (
     cell_width,
     clean,
     fit,
-    human_bytes,
-    human_count,
-    human_duration,
 )
 from lilfox_tui.metrics.traffic import Quantile
 
@@ -151,60 +148,41 @@ WHOLE_SHARE = 99.95
 ONE_SECOND = 0.9995
 TENTHS = 9.95
 """From here on tenths tell nothing."""
-_MARKS = {"": "", "<=": "≤", ">": ">"}
+_HUNDRED = 99.95
+BOUND_SIGNS = {"": "", "<=": "≤", ">": ">"}
+"""Before a time that is a bound: at most, or more than it."""
 
 
-class Digits(Struct, frozen=True):
-    """Formats numbers; None means unknown. Colours never follow from these texts: they are judged by the number that
-    was read. Over a slow link numbers are drawn less often, but no other numbers: the rest of the screen tells them
-    too."""
+# Numbers as texts. Colours never follow from these texts: they are judged by the number that was read.
 
-    def percent(self, value: float | None) -> str:
-        """A percentage in 4 cells: `` 23%``, ``   -`` when unknown."""
-        return "   -" if value is None else fit(f"{value:3.0f}%", 4)
 
-    def whole(self, value: float | None) -> str:
-        """A percentage without its sign, in 2 cells or 3."""
-        return " -" if value is None else f"{value:2.0f}"
+def percent_text(value: float | None) -> str:
+    """A percentage in 4 cells: `` 23%``, ``   -`` when unknown."""
+    return "   -" if value is None else fit(f"{value:3.0f}%", 4)
 
-    def bytes(self, value: float | None) -> str:
-        """Bytes per second in at most 5 cells."""
-        return human_bytes(value)
 
-    def count(self, value: float | None) -> str:
-        """Events per second in at most 5 cells."""
-        return human_count(value)
+def bare_percent_text(value: float | None) -> str:
+    """A percentage without its sign, in 2 cells or 3."""
+    return " -" if value is None else f"{value:2.0f}"
 
-    def duration(self, seconds: float | None) -> str:
-        """A duration."""
-        return human_duration(seconds)
 
-    def share(self, percent: float | None) -> str:
-        """A small percentage in at most 5 cells: ``0%``, ``0.4%``, ``31.0%``, ``100%``; nothing when unknown."""
-        if percent is None:
-            return ""
-        if percent == 0:
-            return "0%"
-        if 0 < percent < LEAST_SHARE:
-            return f"<{2 * LEAST_SHARE:g}%"
-        return f"{percent:.1f}%" if percent < WHOLE_SHARE else f"{percent:.0f}%"
+def share_text(percent: float | None) -> str:
+    """A small percentage in at most 5 cells: ``0%``, ``0.4%``, ``31.0%``, ``100%``; nothing when unknown."""
+    if percent is None:
+        return ""
+    if percent == 0:
+        return "0%"
+    if 0 < percent < LEAST_SHARE:
+        return f"<{2 * LEAST_SHARE:g}%"
+    return f"{percent:.1f}%" if percent < WHOLE_SHARE else f"{percent:.0f}%"
 
-    def quantile(self, found: Quantile | None) -> str:
-        """A response time with its bound in at most 6 cells: ``18ms``, ``≤2.5s``; empty when unknown."""
-        if found is None:
-            return ""
-        bound, seconds = found.told
-        return _MARKS[bound] + (_bound_text(seconds) if bound else self.short_time(seconds))
 
-    def short_time(self, seconds: float) -> str:
-        """A span of time in one unit and at most 5 cells: ``3.5ms``, ``18ms``, ``1.9s``, ``42s``."""
-        if seconds < ONE_SECOND:
-            return f"{seconds * 1000:.1f}ms" if seconds < TENTHS / 1000 else f"{seconds * 1000:.0f}ms"
-        return f"{seconds:.1f}s" if seconds < TENTHS else f"{seconds:.0f}s"
-
-    def load(self, value: float) -> str:
-        """A load average."""
-        return f"{value:.2f}"
+def quantile_text(found: Quantile | None) -> str:
+    """A response time with its bound in at most 6 cells: ``18ms``, ``≤2.5s``; empty when unknown."""
+    if found is None:
+        return ""
+    bound, seconds = found.told
+    return BOUND_SIGNS[bound] + (_bound_text(seconds) if bound else short_time_text(seconds))
 
 
 def _bound_text(seconds: float) -> str:
@@ -214,8 +192,16 @@ def _bound_text(seconds: float) -> str:
     return f"{seconds:.3g}s" if seconds < _HUNDRED else f"{seconds:.0f}s"
 
 
-_HUNDRED = 99.95
-EXACT = Digits()
+def short_time_text(seconds: float) -> str:
+    """A span of time in one unit and at most 5 cells: ``3.5ms``, ``18ms``, ``1.9s``, ``42s``."""
+    if seconds < ONE_SECOND:
+        return f"{seconds * 1000:.1f}ms" if seconds < TENTHS / 1000 else f"{seconds * 1000:.0f}ms"
+    return f"{seconds:.1f}s" if seconds < TENTHS else f"{seconds:.0f}s"
+
+
+def load_text(value: float) -> str:
+    """A load average."""
+    return f"{value:.2f}"
 
 
 # Rows that are longer than the screen is wide, on several lines. Pure.

@@ -11,7 +11,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.chart import spark
-from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, Meter, choose, heading, line, meter_rows
+from lilfox_tui.app.rendering.columns import (
+    Column,
+    Meter,
+    bare_percent_text,
+    choose,
+    heading,
+    line,
+    load_text,
+    meter_rows,
+    percent_text,
+)
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import row_width, squeezed
 from lilfox_tui.app.rows.reasons import why_no_numbers
@@ -43,7 +53,6 @@ class TableStyle(Struct, frozen=True):
     width: int
     glyphs: Glyphs
     refresh_s: float
-    digits: Digits = EXACT
     sparklines: bool = True
     recent: Mapping[str, Sequence[float | None]] | None = None
     """Recent CPU and memory percents by ``NAME/cpu`` and ``NAME/memory``."""
@@ -94,13 +103,13 @@ def _role(value: _HostCells, number: float | None, threshold: Threshold) -> str:
 def _cpu(value: _HostCells) -> Row:
     busy = value.summary.cpu_percent
     role = _role(value, busy, value.view.thresholds.cpu_percent)
-    return (Piece(value.style.digits.percent(busy), role), *_trend(value, "cpu", 8))
+    return (Piece(percent_text(busy), role), *_trend(value, "cpu", 8))
 
 
 def _memory(value: _HostCells) -> Row:
     used = value.summary.memory_percent
     role = _role(value, used, value.view.thresholds.memory_percent)
-    return (Piece(value.style.digits.percent(used), role), *_trend(value, "memory", 6))
+    return (Piece(percent_text(used), role), *_trend(value, "memory", 6))
 
 
 def _trend(value: _HostCells, what: str, width: int) -> Row:
@@ -114,7 +123,7 @@ def _split(value: _HostCells) -> Row:
     cpu, limit = value.summary.cpu, value.summary.limit
     if cpu is None or (limit is not None and limit.cores is not None):  # the machine's, of which the host has a part
         return (Piece(" -  -  -  -", "muted"),)
-    whole, thresholds = value.style.digits.whole, value.view.thresholds
+    whole, thresholds = bare_percent_text, value.view.thresholds
     return (
         Piece(f"{whole(cpu.user)} {whole(cpu.system)} "),
         Piece(whole(cpu.iowait), _role(value, cpu.iowait, thresholds.iowait_percent)),
@@ -125,7 +134,7 @@ def _split(value: _HostCells) -> Row:
 
 def _swap(value: _HostCells) -> Row:
     used = value.summary.swap_percent
-    return (Piece(value.style.digits.percent(used), _role(value, used, value.view.thresholds.swap_percent)),)
+    return (Piece(percent_text(used), _role(value, used, value.view.thresholds.swap_percent)),)
 
 
 def _disk(value: _HostCells) -> Row:
@@ -133,11 +142,11 @@ def _disk(value: _HostCells) -> Row:
     if fullest is None:
         return (Piece("   -", "muted"),)
     role = _role(value, fullest.used_percent, value.view.thresholds.disk_percent)
-    return (Piece(value.style.digits.percent(fullest.used_percent), role), Piece(f" {fullest.mountpoint}", "muted"))
+    return (Piece(percent_text(fullest.used_percent), role), Piece(f" {fullest.mountpoint}", "muted"))
 
 
 def _network(value: _HostCells) -> Row:
-    summary, written = value.summary, value.style.digits.bytes
+    summary, written = value.summary, human_bytes
     return (Piece(f"{written(summary.network_in_s):>5} / {written(summary.network_out_s):>5}"),)
 
 
@@ -147,7 +156,7 @@ def _load(value: _HostCells) -> Row:
         return (Piece("-", "muted"),)
     per_cpu = load[0] / cores if cores else None
     return (
-        Piece(value.style.digits.load(load[0]), _role(value, per_cpu, value.view.thresholds.load_per_cpu)),
+        Piece(load_text(load[0]), _role(value, per_cpu, value.view.thresholds.load_per_cpu)),
         Piece(f"/{cores or '-'}", "muted"),
     )
 
@@ -163,7 +172,7 @@ def _pressure(value: _HostCells) -> Row:
         (pressure.memory, levels.pressure_memory),
         (pressure.io, levels.pressure_io),
     ):
-        pieces.append(Piece(value.style.digits.whole(number), _role(value, number, threshold)))
+        pieces.append(Piece(bare_percent_text(number), _role(value, number, threshold)))
         pieces.append(Piece(" "))
     return tuple(pieces[:-1])
 
@@ -318,22 +327,22 @@ def core_meters(view: HostView, summary: HostSummary, style: TableStyle) -> list
     rows: list[Row] = []
     if limit is not None and limit.cores is not None:
         of, role = _("of {cores:.2g} cores", cores=limit.cores), _role(cells, limit.cpu_percent, limits.cpu_percent)
-        rows += meter_rows([_meter(cells, _("this host"), limit.cpu_percent, role, of)], style.width, style.glyphs)
+        rows += meter_rows([_meter(_("this host"), limit.cpu_percent, role, of)], style.width, style.glyphs)
     cores = [(name, split.busy, level_role(split.busy, limits.cpu_percent)) for name, split in summary.cores]
     columns = min(max(1, -(-len(cores) // _CORES_BELOW)), max(1, style.width // _CORE_CELLS))
     if len(cores) > columns * _CORES_HIGH:
         rows += _cores_in_cells([(busy, role) for _name, busy, role in cores], style)
     elif cores:
-        rows += meter_rows([_meter(cells, *each) for each in cores], style.width, style.glyphs, columns)
+        rows += meter_rows([_meter(*each) for each in cores], style.width, style.glyphs, columns)
     if summary.cpu is not None:
         wait = _role(cells, summary.cpu.iowait, limits.iowait_percent)
         steal = _role(cells, summary.cpu.steal, limits.steal_percent)
-        rows.append(_named_percents(cells, (
+        rows.append(_named_percents((
             (_("user"), summary.cpu.user, "text"), (_("sys"), summary.cpu.system, "text"),
             (_("wait"), summary.cpu.iowait, wait), (_("steal"), summary.cpu.steal, steal),
         )))  # fmt: skip
     if summary.load is not None:
-        rows.append((Piece(" " + _("load") + " ", "muted"), *load_pieces(view, summary, style)))
+        rows.append((Piece(" " + _("load") + " ", "muted"), *load_pieces(view, summary)))
     return [*rows, *thread_rows(summary, style.width)]
 
 
@@ -345,11 +354,11 @@ def thread_rows(summary: HostSummary, width: int) -> list[Row]:
     return [_named_texts(width, *((name, str(count)) for name, count in told))]
 
 
-def load_pieces(view: HostView, summary: HostSummary, style: TableStyle) -> Row:
+def load_pieces(view: HostView, summary: HostSummary) -> Row:
     """The load averages, and the cores that they are against; nothing if they are unknown."""
     if summary.load is None:
         return ()
-    first, *others = map(style.digits.load, summary.load)
+    first, *others = map(load_text, summary.load)
     cores = summary.cpu_count
     if not cores:
         return (Piece(f"{first} {' '.join(others)}"),)
@@ -367,15 +376,15 @@ def _cores_in_cells(cores: Sequence[tuple[float, str]], style: TableStyle) -> li
     return [(Piece(" "), *cells[start : start + width]) for start in range(0, len(cells), width)]
 
 
-def _meter(cells: _HostCells, name: str, percent: float | None, role: str, behind: str = "") -> Meter:
-    return Meter(clean(name), cells.style.digits.percent(percent).strip(), percent, role, behind)
+def _meter(name: str, percent: float | None, role: str, behind: str = "") -> Meter:
+    return Meter(clean(name), percent_text(percent).strip(), percent, role, behind)
 
 
-def _named_percents(cells: _HostCells, values: Sequence[tuple[str, float | None, str]]) -> Row:
+def _named_percents(values: Sequence[tuple[str, float | None, str]]) -> Row:
     return tuple(
         piece
         for name, value, role in values
-        for piece in (Piece(f" {name} ", "muted"), Piece(cells.style.digits.percent(value).strip() + " ", role))
+        for piece in (Piece(f" {name} ", "muted"), Piece(percent_text(value).strip() + " ", role))
     )
 
 
@@ -390,7 +399,7 @@ def memory_meters(view: HostView, summary: HostSummary, style: TableStyle) -> li
             rooms.append((name, of.percent, of.total - of.available, of.total, limits.memory_percent))
     rooms.append((_("swap"), summary.swap_percent, summary.swap_used, summary.swap_total, limits.swap_percent))
     meters = [
-        _meter(cells, name, percent, _role(cells, percent, threshold), used_of(used, total))
+        _meter(name, percent, _role(cells, percent, threshold), used_of(used, total))
         if total != 0
         else Meter(name, "", None, behind=_("none"))
         for name, percent, used, total, threshold in rooms
@@ -405,7 +414,7 @@ def memory_meters(view: HostView, summary: HostSummary, style: TableStyle) -> li
         values = ((_("cpu"), pressure.cpu, limits.pressure_cpu), (_("mem"), pressure.memory, limits.pressure_memory),
                   (_("io"), pressure.io, limits.pressure_io))  # fmt: skip
         told = [(name, value, _role(cells, value, threshold)) for name, value, threshold in values]
-        rows.append((Piece(" " + _("pressure"), "muted"), *_named_percents(cells, told)))
+        rows.append((Piece(" " + _("pressure"), "muted"), *_named_percents(told)))
     for limit, text in (
         (summary.limit if summary.machine is not None else None, _("the host has a limit: control group {cgroup}")),
         (summary.own_limit if own is not None else None, _("LilFox's own limit: control group {cgroup}")),
@@ -445,18 +454,18 @@ def used_of(used: float | None, total: float | None) -> str:
 def disk_meters(view: HostView, summary: HostSummary, style: TableStyle, lines: int) -> list[Row]:
     """As many filesystems as there are ``lines`` for, the fullest first, with what is free of each; and what all disks
     read and write."""
-    cells, digits = _HostCells(view, summary, summary.at, style), style.digits
+    cells = _HostCells(view, summary, summary.at, style)
     rows: list[Row] = []
     if summary.disks:
         busy = max((each.utilisation_percent for each in summary.disks if each.utilisation_percent is not None),
                    default=None)  # fmt: skip
-        values = ((_("read"), f"{digits.bytes(summary.disk_read_s)}/s"),
-                  (_("write"), f"{digits.bytes(summary.disk_write_s)}/s"),
-                  (_("busy"), digits.percent(busy).strip()))  # fmt: skip
+        values = ((_("read"), f"{human_bytes(summary.disk_read_s)}/s"),
+                  (_("write"), f"{human_bytes(summary.disk_write_s)}/s"),
+                  (_("busy"), percent_text(busy).strip()))  # fmt: skip
         rows.append(tuple(each for name, text in values for each in (Piece(f" {name} ", "muted"), Piece(text + " "))))
     fullest = sorted(summary.filesystems, key=lambda each: -each.used_percent)[: max(_DISKS_LEAST, lines - len(rows))]
     meters = [
-        _meter(cells, fit_middle(clean(each.mountpoint), style.width // 3), each.used_percent,
+        _meter(fit_middle(clean(each.mountpoint), style.width // 3), each.used_percent,
                _role(cells, each.used_percent, view.thresholds.disk_percent),
                _("{size} free", size=human_bytes(each.available_bytes)))
         for each in fullest
@@ -472,10 +481,10 @@ def figure_rows(view: HostView, style: TableStyle, *, named: bool) -> list[Row]:
         return []
     there = {column.id for column, _width in _chosen(style)}
     swap = _("none") if summary.swap_total == 0 else used_of(summary.swap_used, summary.swap_total)
-    into, out = (f"{style.digits.bytes(rate)}/s" for rate in (summary.network_in_s, summary.network_out_s))
+    into, out = (f"{human_bytes(rate)}/s" for rate in (summary.network_in_s, summary.network_out_s))
     lines: list[list[tuple[str, Row]]] = [
         [(_("memory"), (Piece(used_of(memory_used(summary), summary.memory_total)),)), (_("swap"), (Piece(swap),))],
-        [(_("load"), load_pieces(view, summary, style))] if summary.load is not None else [],
+        [(_("load"), load_pieces(view, summary))] if summary.load is not None else [],
         [] if "network" in there else [(_("net in"), (Piece(into),)), (_("out"), (Piece(out),))],
     ]
     if (fullest := summary.fullest) is not None:

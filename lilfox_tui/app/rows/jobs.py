@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime, tzinfo
 
-from lilfox_tui.app.rendering.columns import Digits, cells
+from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.job_words import STATE_ROLES, STATES
 from lilfox_tui.core.i18n import _
@@ -102,7 +102,7 @@ def job_title(job: Job, now: datetime, glyphs: Glyphs) -> Row:
     )
 
 
-def progress_row(progress: Progress, width: int, glyphs: Glyphs, digits: Digits) -> Row:
+def progress_row(progress: Progress, width: int, glyphs: Glyphs) -> Row:
     """One part: its name, a bar if the total is known, and numbers in fixed columns."""
     beside = _NUMBERS + 6 + _SHORT_BAR
     name_width = max(8, width // 3) if width < _BAR_FROM else min(_NAME, width - beside)
@@ -122,10 +122,10 @@ def progress_row(progress: Progress, width: int, glyphs: Glyphs, digits: Digits)
         pieces.append(Piece("  " + fit(of, 15, right=True)))
     rate: Row = ()
     if progress.rate is not None:
-        rate = (Piece("  " + fit(_("{bytes}/s", bytes=digits.bytes(progress.rate)), 7, right=True), "muted"),)
+        rate = (Piece("  " + fit(_("{bytes}/s", bytes=human_bytes(progress.rate)), 7, right=True), "muted"),)
     left: Row = ()
     if progress.remaining_s is not None and progress.remaining_s >= 1:
-        text = _("{time} left", time=digits.duration(round(progress.remaining_s)))
+        text = _("{time} left", time=human_duration(round(progress.remaining_s)))
         left = (Piece("  " + text, "muted"),)
     whole: Row = (*pieces, *rate, *left)
     return whole if cells(whole) <= width else (*pieces, *(left or rate))
@@ -156,14 +156,14 @@ def event_rows(event: Event, zone: tzinfo, glyphs: Glyphs) -> list[Row]:
     return rows
 
 
-def progress_rows(progress: Sequence[Progress], most: int, width: int, glyphs: Glyphs, digits: Digits) -> list[Row]:
+def progress_rows(progress: Sequence[Progress], most: int, width: int, glyphs: Glyphs) -> list[Row]:
     """The progress of the parts, unfinished ones first, in at most ``most`` rows; a last row tells how many more there
     are."""
     if most <= 0:
         return []
     waiting = [each for each in progress if each.total_bytes is None or each.done_bytes < each.total_bytes]
     shown = list(progress) if len(progress) <= most else (waiting + [each for each in progress if each not in waiting])
-    rows = [progress_row(each, width, glyphs, digits) for each in shown[:most]]
+    rows = [progress_row(each, width, glyphs) for each in shown[:most]]
     if len(shown) > most > 1:
         more = _("and {count} more", count=len(shown) - most + 1)
         rows[-1] = (Piece("   " + more, "muted"),)

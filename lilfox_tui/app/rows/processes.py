@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.rendering.columns import EXACT, GAP, Column, Digits, choose, heading, line
+from lilfox_tui.app.rendering.columns import GAP, Column, choose, heading, line
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import fit, human_bytes
@@ -114,8 +114,8 @@ _IO_FROM = 72
 """Cells of a table from which it has a column for I/O."""
 
 
-def _columns(digits: Digits, width: int) -> list[tuple[Column[ProcessUsage], int]]:
-    io = Column[ProcessUsage](lambda: _("i/o/s"), 6, lambda each: _io(each, digits), right=True, id="io")
+def _columns(width: int) -> list[tuple[Column[ProcessUsage], int]]:
+    io = Column[ProcessUsage](lambda: _("i/o/s"), 6, _io, right=True, id="io")
     columns = (
         Column[ProcessUsage](lambda: _("cpu"), 5, lambda each: (Piece(_cpu(each)),), right=True, id="cpu"),
         Column[ProcessUsage](
@@ -135,26 +135,24 @@ def _cpu(each: ProcessUsage) -> str:
     return "-" if each.cpu_percent is None else f"{each.cpu_percent:.0f}%"
 
 
-def _io(each: ProcessUsage, digits: Digits) -> Row:
+def _io(each: ProcessUsage) -> Row:
     """What it reads and writes; ``-`` where that is not known."""
     if not each.io_bytes_s or each.io_bytes_s < 1:
         return (Piece("-" if each.io_bytes_s is None else "0", "muted"),)
-    return (Piece(digits.bytes(each.io_bytes_s)),)
+    return (Piece(human_bytes(each.io_bytes_s)),)
 
 
 def process_heading(width: int, sorted_by: str, mark: str) -> Row:
     """The column titles of processes; that of the column ``sorted_by`` has the mark."""
-    return heading(_columns(EXACT, width), 1, sorted_by, mark)
+    return heading(_columns(width), 1, sorted_by, mark)
 
 
-def process_row(each: ProcessUsage, width: int, digits: Digits = EXACT) -> Row:
+def process_row(each: ProcessUsage, width: int) -> Row:
     """One process: its share of a core, its memory, its I/O, and its command."""
-    return (Piece(" "), *line(_columns(digits, width), each))
+    return (Piece(" "), *line(_columns(width), each))
 
 
-def others_rows(
-    totals: ProcessTotals | None, processes: Sequence[ProcessUsage], shown: int, width: int, digits: Digits = EXACT
-) -> list[Row]:
+def others_rows(totals: ProcessTotals | None, processes: Sequence[ProcessUsage], shown: int, width: int) -> list[Row]:
     """What the other processes use together, and how many idle threads of the kernel are not among them: ``processes``
     are those that could be shown, of which the first ones are ``shown``. Nothing if there are no others."""
     if totals is None:
@@ -171,7 +169,7 @@ def others_rows(
             io_bytes_s=None if io is None else max(0.0, io),
         )  # fmt: skip
         text = ngettext("{count} other process", "{count} other processes", count)
-        numbers = [(column, size) for column, size in _columns(digits, width) if column.id]
+        numbers = [(column, size) for column, size in _columns(width) if column.id]
         used = sum(size + GAP for _column, size in numbers)
         rows.append((Piece(" "), *line(numbers, rest), Piece(" " * GAP + fit(text, width - 2 - used), "muted")))
     if idle:

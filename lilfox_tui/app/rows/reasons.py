@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -139,14 +139,15 @@ def grouped(problems: Mapping[Subject, Any]) -> dict[Subject, Any]:
     alike: dict[str, list[HostView]] = {}
     for each in problems.values():
         if isinstance(each, HostView) and (why := _why_unreached(each)) is not None:
-            alike.setdefault(why.text, []).append(each)
+            alike.setdefault(str(_without_host(why)), []).append(each)
     found: dict[Subject, Any] = {}
     groups = {view.name: text for text, views in alike.items() if len(views) >= _GROUPED_FROM for view in views}
     for subject, each in problems.items():
         if isinstance(each, HostView) and each.name in groups:
             key = GROUP, groups[each.name]
             if key not in found:
-                found[key] = HostGroup(tuple(alike[key[1]]), _shared_reason(alike[key[1]]))
+                reasons = set(map(str, map(_why_unreached, alike[key[1]])))
+                found[key] = HostGroup(tuple(alike[key[1]]), reasons.pop() if len(reasons) == 1 else key[1])
         else:
             found[subject] = each
     return found
@@ -159,14 +160,17 @@ def _why_unreached(view: HostView) -> Message | None:
     return view.reasons[0] if view.summary is None and view.level is Level.FAILING and view.reasons else None
 
 
-def _shared_reason(views: Sequence[HostView]) -> str:
-    """What the errors of all of them say, without what differs, such as their addresses."""
-    first, *others = filter(None, map(_why_unreached, views))
-    same = {
-        name: value if all(each.values.get(name) == value for each in others) else "…"
-        for name, value in first.values.items()
+_OF_HOST = frozenset(("host", "name", "place", "where"))
+"""The values of an error that are the name or the address of a host."""
+
+
+def _without_host(why: Message) -> Message:
+    """The reason without the host that has it: errors that differ in anything else have reasons of their own."""
+    values = {
+        name: "…" if name in _OF_HOST else _without_host(value) if isinstance(value, Message) else value
+        for name, value in why.values.items()
     }
-    return str(replace(first, values=same))
+    return replace(why, values=values)
 
 
 def group_detail(group: HostGroup, now: datetime, glyphs: Glyphs, width: int) -> list[Row]:

@@ -24,13 +24,17 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     values_told,
 )
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
+from lilfox_tui.app.panes.metrics.state import histograms_of
 from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import set_language
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
+from lilfox_tui.monitor.model import Overview
 from tests.app.alerts_made import RULES, alert, rule, some
-from tests.app.overviews import NOW
+from tests.app.overviews import NOW, service
 
 HOUR = timedelta(hours=1)
 DOWN = rule(5, "Down", "up == 0", for_s=60)
@@ -275,3 +279,15 @@ def test_the_colour_and_the_level_of_an_alert_are_those_of_its_severity(
     assert role(replace(fires, state=AlertState.PENDING)) == pending
     assert role(replace(fires, state=AlertState.RESOLVED)) == "good"
     assert role(replace(fires, silenced_by=("5f0c",))) == "muted"
+
+
+@pytest.mark.parametrize(("others", "known"), [(BUCKETS, BUCKETS), ((1.0, 9.0), ())])
+def test_the_buckets_of_a_histogram_are_known_only_if_all_services_have_the_same(
+    others: tuple[float, ...], known: tuple[float, ...]
+) -> None:
+    services = {
+        name: replace(service(name, Level.GOOD, 200, 0.1),
+                      traffic=Ready(Traffic(NOW, 15.0, bounds=bounds, taken={"latency": "took_seconds"})))
+        for name, bounds in (("web", BUCKETS), ("api", others), ("cron", BUCKETS))
+    }  # fmt: skip
+    assert histograms_of(Overview(NOW, {}, services)) == {"took_seconds": known}

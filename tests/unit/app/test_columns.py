@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.app.rendering.columns import EXACT, cells, wrapped
+from lilfox_tui.app.rendering.columns import cells, percent_text, quantile_text, share_text, wrapped
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.core.text import clean
 from lilfox_tui.metrics.traffic import Quantile
@@ -85,7 +85,7 @@ def test_nothing_of_several_pieces_is_lost(texts: list[str], width: int) -> None
     ],
 )
 def test_percentages_are_whole(value: float | None, told: str) -> None:
-    assert EXACT.percent(value) == told
+    assert percent_text(value) == told
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_percentages_are_whole(value: float | None, told: str) -> None:
     ],
 )
 def test_a_small_share_is_not_none_and_an_unknown_one_is_nothing(percent: float | None, told: str) -> None:
-    assert EXACT.share(percent) == told
+    assert share_text(percent) == told
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_a_small_share_is_not_none_and_an_unknown_one_is_nothing(percent: float 
     ],
 )
 def test_a_quantile_has_its_bound(found: Quantile | None, told: str) -> None:
-    assert EXACT.quantile(found) == told
+    assert quantile_text(found) == told

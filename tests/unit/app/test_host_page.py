@@ -90,3 +90,9 @@ def test_a_value_above_a_limit_that_is_not_in_force_says_when_it_is(busy: int, l
     assert any("all is well" in row for row in rows) is well
     if level is Level.GOOD and not well:
         assert rows[1].strip() == f"CPU {told.removesuffix(' ─').replace('  ', ' ')}"
+
+
+def test_values_above_limits_are_told_in_full_on_a_narrow_page() -> None:
+    rows = page(40, host("db-1", Level.GOOD, summary("db-1", 97, 98, 20)))
+    told = [text_of(row).strip() for row in rows[1:3]]
+    assert " ".join(told) == "CPU 97% ✖ after 3 samples; Memory 98% ✖ after 3 samples"

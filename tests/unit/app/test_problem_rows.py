@@ -19,7 +19,7 @@ from lilfox_tui.app.panes.metrics.state import Fault, MetricsState
 from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
 from lilfox_tui.app.rendering.panels import squeezed
 from lilfox_tui.app.rows.hosts import TableStyle, held_for, host_row, well
-from lilfox_tui.app.rows.reasons import why_no_numbers
+from lilfox_tui.app.rows.reasons import grouped, why_no_numbers
 from lilfox_tui.backends.kinds import redis
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
@@ -33,7 +33,7 @@ from tests.app.backups_made import broken
 from tests.app.overviews import NOW, fleet, host, lost, service, summary
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.panes.metrics.state import Problem
+    from lilfox_tui.app.panes.metrics.state import Problem, Subject
 
 WIDTHS = [40, 58, 60, 76, 96, 118, 160]
 
@@ -290,3 +290,30 @@ def test_a_service_that_does_not_answer_says_since_when_who_needs_it_and_what_to
     assert "   r runbook  A service is down  and 1 more" in rows
     known = replace(shown, past=lambda _series, columns: [0.2] * columns)
     assert any("└" in row and "03:12" in row for row in map(text_of, service_page(known))), "what is known is drawn"
+
+
+def unreached(name: str, why: Message) -> tuple[Subject, HostView]:
+    return ("host", name), replace(lost(name), link=Unavailable(HostUnreachable(name, why), NOW))
+
+
+def test_hosts_are_one_problem_only_if_their_errors_differ_in_nothing_but_the_host() -> None:
+    def why(number: int, reason: str) -> Message:
+        return tr("{where} cannot be reached: {reason}", where=f"10.0.0.{number}", reason=reason)
+
+    reasons = ("No route to host", "Network is unreachable")
+    alike = dict(unreached(f"web-{number}", why(number, reasons[number % 2])) for number in range(8))
+    assert [(len(each.views), each.why) for each in grouped(alike).values()] == [
+        (4, f"… cannot be reached: {reason}") for reason in reasons
+    ]
+    slow = "{where} did not answer within {seconds:g} s"
+    timeouts = dict(
+        unreached(f"a-{number}", tr(slow, where=f"10.0.0.{number}", seconds=5.0 + number % 2)) for number in range(6)
+    )
+    assert grouped(timeouts) == timeouts, "of each reason there are too few"
+
+
+def test_hosts_that_fail_behind_one_address_name_it() -> None:
+    behind = dict(
+        unreached(f"web-{number}", tr("{where} refuses the connection", where="bastion")) for number in range(4)
+    )
+    assert [each.why for each in grouped(behind).values()] == ["bastion refuses the connection"]

@@ -21,7 +21,6 @@ from lilfox_tui.app.panes.backup.restore_state import (
     RestoreChoice,
     RestoreState,
 )
-from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.app.rows.jobs import JobLog
 from lilfox_tui.backup.checks import Check
@@ -270,7 +269,7 @@ def test_the_progress_of_a_run_is_told_first_and_then_what_the_job_said_last() -
     state = chosen()
     state.open(RUN)
     state.log = JobLog("1")
-    style = PageStyle(100, 12, UNICODE, UTC, Digits())
+    style = PageStyle(100, 12, UNICODE, UTC)
     state.log.take([MessageLogged(at, f"line {number}") for number in range(40)])
     assert "line 39" in texts_of(page_rows(state, style))[-1]
     state.log.take([ProgressMade(at, Progress("database", 50, 100)), ProgressMade(at, Progress("uploads", 1, 100))])
@@ -295,7 +294,7 @@ def test_what_changes_says_which_side_is_now() -> None:
 def test_the_result_says_from_when_the_data_is() -> None:
     state = chosen()
     state.open(RUN)
-    style, at = PageStyle(100, 12, UNICODE, UTC, Digits()), datetime(2026, 3, 29, 3, 12, tzinfo=UTC)
+    style, at = PageStyle(100, 12, UNICODE, UTC), datetime(2026, 3, 29, 3, 12, tzinfo=UTC)
     for outcome in ("ok", "failed"):
         state.log = JobLog("1")
         state.log.take([Ended(at, outcome, "told", "", 0, {})])
@@ -309,7 +308,7 @@ def test_the_last_question_says_what_has_been_proven_of_the_set() -> None:
     look(state, GOOD)
     state.open(CONFIRM)
     for width, is_told in ((78, True), (38, False)):
-        first, *_more = texts_of(page_rows(state, PageStyle(width, 20, UNICODE, UTC, Digits())))
+        first, *_more = texts_of(page_rows(state, PageStyle(width, 20, UNICODE, UTC)))
         assert first.startswith(" Restore now?")
         assert ("restore-tested  2.1G  started 2026-03-29 02:00:00 UTC" in first) == is_told
         assert len(first) <= width

@@ -15,7 +15,7 @@ from lilfox_tui.app.frame import HeaderState, fitting, header
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page, load_limits
 from lilfox_tui.app.panes.metrics.problems import reason_rows
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, service_row, windows_text
-from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.columns import share_text
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
 from lilfox_tui.app.rows.hosts import TableStyle, figure_rows, host_heading, host_row, reason_pieces
 from lilfox_tui.app.rows.jobs import progress_row
@@ -211,7 +211,7 @@ def test_errors_have_the_colour_of_their_threshold_and_none_worse_than_the_servi
     known = Traffic(NOW, 30.0, 7.0, server_errors=percent)
     view = replace(mixed().services["gateway"], level=level, traffic=Ready(known, NOW))
     roles = {piece.text.strip(): piece.role for piece in service_row(view, NOW, style(140))}
-    assert roles[Digits().share(percent).strip()] == role
+    assert roles[share_text(percent).strip()] == role
 
 
 def test_each_reason_has_the_colour_of_its_own_limit() -> None:
@@ -560,7 +560,7 @@ def test_figures_below_a_host_are_whole_and_no_columns_of_its_table(width: int, 
 
 @pytest.mark.parametrize(("done", "total", "said"), [(50, 100, "50B of 100B"), (6656, 73, "6.5K"), (57, None, "57B")])
 def test_a_total_that_was_passed_is_not_told(done: int, total: int | None, said: str) -> None:
-    row = progress_row(Progress("config", done, total), 120, UNICODE, Digits())
+    row = progress_row(Progress("config", done, total), 120, UNICODE)
     assert row[-1].text.strip() == said
 
 

@@ -26,7 +26,7 @@ from lilfox_tui.app.rendering.chart import (
     round_ceiling,
     spark,
 )
-from lilfox_tui.app.rendering.columns import Column, Digits, choose, line
+from lilfox_tui.app.rendering.columns import Column, choose, line, quantile_text, share_text, short_time_text
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Glyphs, Piece, Row, glyphs_for_terminal
 from lilfox_tui.app.widgets import RowsOnDemand
 from lilfox_tui.config.themes import load_theme
@@ -562,10 +562,9 @@ def test_an_endless_number_leaves_the_others_their_height() -> None:
 
 @pytest.mark.parametrize("value", NUMBERS)
 def test_any_number_is_written(value: float | None) -> None:
-    digits = Digits()
-    written = [digits.count(value), digits.duration(value), digits.share(value), digits.bytes(value)]
+    written = [human_count(value), human_duration(value), share_text(value), human_bytes(value)]
     if value is not None:
-        written += [digits.short_time(value), digits.quantile(Quantile(value, ">"))]
+        written += [short_time_text(value), quantile_text(Quantile(value, ">"))]
     assert all(isinstance(each, str) for each in written)
     if value is None or math.isnan(value):
         assert [human_bytes(value), human_count(value), human_duration(value)] == ["-", "-", "-"]

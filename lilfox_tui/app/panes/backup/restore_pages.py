@@ -36,7 +36,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
     Toggle,
     contents_text,
 )
-from lilfox_tui.app.rendering.columns import Digits, cells, wrapped
+from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import (
     PanelArea,
@@ -78,7 +78,6 @@ class PageStyle(Struct, frozen=True):
     height: int
     glyphs: Glyphs
     zone: tzinfo
-    digits: Digits
 
 
 class WizardItem(Struct, frozen=True):
@@ -561,7 +560,7 @@ def run_rows(state: RestoreState, style: PageStyle) -> list[Row]:
     log = state.log
     if log is None:
         return [(Piece("   " + _("starting …"), "muted"),)]
-    bars = progress_rows(log.progress, max(1, style.height // 2), style.width, style.glyphs, style.digits)
+    bars = progress_rows(log.progress, max(1, style.height // 2), style.width, style.glyphs)
     newest = list(log.events)[-style.height :]
     said = [row for event in newest for row in event_rows(event, style.zone, style.glyphs)]
     gap = [BLANK] if bars else []

@@ -42,7 +42,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
     RestoreState,
     SourceChoice,
 )
-from lilfox_tui.app.rendering.columns import EXACT, wrapped
+from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece
 from lilfox_tui.app.rows.jobs import JobLog
 from lilfox_tui.app.widgets import Lines, TextField
@@ -269,7 +269,7 @@ class RestoreWizard(Dialog[bool]):
         keys.show(said)
         asks = self.query_one("#wizard-input", Input).display
         page.take_room(width, self.app.size.height - len(said) - asks, slow_link=self._slow)
-        style = PageStyle(page.width, page.room - _SPARE_ROWS, self._glyphs, self._zone, EXACT)
+        style = PageStyle(page.width, page.room - _SPARE_ROWS, self._glyphs, self._zone)
         rows = wrapped([BLANK, *page_rows(state, style)], page.width - 1)
         below = rows_below(state, style, len(rows))
         self.query_one("#wizard-body", Lines).show(page.draw(rows, items, below, state, self._glyphs, follow=follow))

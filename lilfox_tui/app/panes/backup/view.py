@@ -43,7 +43,7 @@ from lilfox_tui.app.panes.backup.set_page import (
 )
 from lilfox_tui.app.panes.backup.state import BackupState, is_about
 from lilfox_tui.app.rendering.chart import Axes, Curve, chart
-from lilfox_tui.app.rendering.columns import EXACT, cells, wrapped
+from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.panels import (
     LOWEST,
@@ -482,7 +482,7 @@ class JobSection:
         parts = log.progress if log is not None and log.progress else job.progress
         title = job_title(job, now, glyphs)
         rows = [title if cells(title) <= width else title[:-1]]
-        rows += progress_rows(parts, min(_MOST_PARTS, most - 1), width, glyphs, EXACT)
+        rows += progress_rows(parts, min(_MOST_PARTS, most - 1), width, glyphs)
         room_left = min(_MOST_LINES, most - len(rows))
         if log is not None and room_left > 0:
             newest = list(log.events)[-room_left:]

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.feed import LogFeed
-from lilfox_tui.app.panes.logs.rows import grouped, percent, records_told
+from lilfox_tui.app.panes.logs.rows import at_least, grouped, percent, records_told
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.columns import cells
@@ -261,9 +261,8 @@ def counts_beside(bars: Bars | None, glyphs: Glyphs) -> list[list[Row]]:
 
 def _words(glyphs: Glyphs) -> tuple[str, str, str]:
     """What is counted: levels, whatever else a record tells, such as a status of 5xx."""
-    sign = ">=" if glyphs.ascii_only else "≥"
-    at_error = _("level {sign} {level}", sign=sign, level=Severity.ERROR.name)
-    return at_error, _("level {level}", level=Severity.WARNING.name), _("other records")
+    warnings = _("level {level}", level=Severity.WARNING.name)
+    return at_least(Severity.ERROR, glyphs), warnings, _("other records")
 
 
 def notes_of(bars: Bars, zone: tzinfo) -> Iterator[Row]:

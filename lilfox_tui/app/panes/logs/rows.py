@@ -82,6 +82,11 @@ class LogStyle(Struct, frozen=True):
         return f"{text}.{at.microsecond // 1000:03}" if self.width >= 80 else text
 
 
+def at_least(level: Severity, glyphs: Glyphs) -> str:
+    """That level and those above it: ``level ≥ ERROR``."""
+    return _("level {sign} {level}", sign=">=" if glyphs.ascii_only else "≥", level=level.name)
+
+
 def severity_piece(severity: Severity, glyphs: Glyphs) -> Piece:
     """A level as symbol and colour, in two cells."""
     if severity >= Severity.ERROR:

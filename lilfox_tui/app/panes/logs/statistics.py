@@ -28,14 +28,9 @@ from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.draw import Row
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, tr
-from lilfox_tui.logs.filter.model import (
-    EVERYTHING,
-    Filter,
-)
+from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.filter.syntax import narrowed, to_text
-from lilfox_tui.logs.record import (
-    microseconds,
-)
+from lilfox_tui.logs.record import microseconds
 
 
 class StatisticsActions(ActionGroup):

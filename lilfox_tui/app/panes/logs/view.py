@@ -17,7 +17,7 @@ from lilfox_tui.app.panes.logs.histogram import (
     loaded_errors,
     strip_row,
 )
-from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, grouped, heading_row
+from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, at_least, grouped, heading_row
 from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
@@ -88,8 +88,7 @@ class LogHead:
         state, merged = self._state, self._state.merged
         parts: list[Piece] = []
         if state.level > Severity.UNKNOWN:
-            sign = ">=" if self._app.glyphs.ascii_only else "≥"
-            parts.append(Piece(_("level {sign} {level}", sign=sign, level=state.level.name) + "   ", "accent"))
+            parts.append(Piece(at_least(state.level, self._app.glyphs) + "   ", "accent"))
         if state.filter_text:
             marked = "" if state.only_matching else " " + _("(matches marked)")
             text = state.filter_in_force if state.filter_error else state.filter_text
@@ -288,7 +287,7 @@ class LogTable:
             if not is_away:
                 return _("the search for logs on {host} failed at {time}: {reason}; R retries",
                          host=host, time=since, reason=trouble.error)  # fmt: skip
-            return _("{host} is unreachable since {time}: {reason}; R retries",
+            return _("{host} has been unreachable since {time}: {reason}; R retries",
                      host=host, time=since, reason=trouble.error)  # fmt: skip
         if not state.sources and not state.opened.is_here:
             return _("no logs are configured; l on a host in pane 1 looks for its logs")

@@ -185,12 +185,10 @@ class AlertActions(ActionGroup):
         cause, runbook = self.cause(), self._runbook_of_service()
         view = self._state.selected_view()
         if runbook is not None and view is not None and (cause is None or cause.alert not in runbook.on_alert):
-            severity = "SEV-2" if view.level is Level.FAILING else "SEV-3"
-            told = (
-                _("{name} is failing", name=view.name)
-                if severity == "SEV-2"
-                else _("{name} is degraded", name=view.name)
-            )
+            if view.level is Level.FAILING:
+                severity, told = "SEV-2", _("{name} is failing", name=view.name)
+            else:
+                severity, told = "SEV-3", _("{name} is degraded", name=view.name)
             self._app.open_runbook(runbook, Cause("", {"service": view.name}, severity, told=told))
         elif cause is not None:
             self._app.go_to_runbook(cause)

@@ -254,24 +254,14 @@ def _against(value: _AlertCells) -> Row:
 _COLUMNS: tuple[Column[_AlertCells], ...] = (
     Column(lambda: "", 18, lambda v: (Piece(v.item.name, "strong"),), grow=2),
     Column(lambda: "", 14, lambda v: (Piece(where(v.alert.labels)),), priority=2, grow=8),
-    Column(
-        lambda: "",
-        13,
-        lambda v: (Piece(against(v.alert, v.item.expression, v.item.bounds), role(v.alert)),),
-        priority=3,
-    ),
+    Column(lambda: "", 13, _against, priority=3),
     Column(lambda: "", 23, lambda v: (Piece(state_text(v.alert, v.item.rule, v.now), role(v.alert)),), priority=1),
     Column(lambda: "", 20, _note, priority=4, grow=200),
 )
 _TIGHT_COLUMNS: tuple[Column[_AlertCells], ...] = (
     Column(lambda: "", 18, lambda v: (Piece(v.item.name, "strong"),)),
     Column(lambda: "", 14, lambda v: (Piece(where(v.alert.labels)),), priority=2, grow=200),
-    Column(
-        lambda: "",
-        13,
-        lambda v: (Piece(against(v.alert, v.item.expression, v.item.bounds), role(v.alert)),),
-        priority=3,
-    ),
+    Column(lambda: "", 13, _against, priority=3),
     Column(lambda: "", 18, lambda v: (Piece(state_text(v.alert, None, v.now), role(v.alert)),), priority=1),
 )
 """Without what a pending alert waits for, so that those of several instances can be told apart."""

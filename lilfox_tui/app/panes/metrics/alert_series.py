@@ -17,7 +17,7 @@ from lilfox_tui.alerts.model import Alert, AlertState, RuleView
 from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.app.panes.metrics.sections import PageChart, PageCurve, SectionStyle, last_of
 from lilfox_tui.app.rendering.chart import HEADROOM, SERIES_COLOURS, Values, first_known, nice_ceiling, resampled, spark
-from lilfox_tui.app.rendering.columns import GAP, Column, choose, line, slice_row, wrapped
+from lilfox_tui.app.rendering.columns import BOUND_SIGNS, GAP, Column, choose, line, slice_row, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST
 from lilfox_tui.core.i18n import _, clauses, ngettext
@@ -39,8 +39,8 @@ _FIRST = ("service", "job", "host", "instance")
 """Labels that tell where it is, in the order in which they are shown."""
 _TOLD_ELSEWHERE = ("alertname", "severity")
 _ABOVE, _BELOW = (">", ">="), ("<", "<=")
-_ABOUT, _SIGNS = "~", {"": "", "<=": "≤", ">": ">"}
-"""Before a value that is interpolated, and before a bound."""
+_ABOUT = "~"
+"""Before a value that is interpolated."""
 
 
 def where(labels: Labels) -> str:
@@ -74,7 +74,7 @@ def _certain(value: float | None, text: str, sides: Compared, bounds: Bounds) ->
     if not bounds:
         return _ABOUT + text, False
     bound, certain = bound_of_guess(value, bounds)
-    return (_SIGNS[bound] + value_text(certain, sides.unit), True) if bound else (text, False)
+    return (BOUND_SIGNS[bound] + value_text(certain, sides.unit), True) if bound else (text, False)
 
 
 def value_told(value: float, expression: str, bounds: Bounds = ()) -> str:

@@ -319,7 +319,7 @@ class Home:
         wants["next"] = len(wrapped(steps, style.width // (2 if style.width >= TWO_COLUMNS else 1) - 2))
         if style.width >= THREE_COLUMNS and height - sum(each.want() + 1 for each in lists.values()) >= _FIGURES_BESIDE:
             wants["hosts"] += _FIGURES_LEAST + 1
-        wanted = () if self._app.slow_link else self.charts.wanted(overview, style.digits)
+        wanted = () if self._app.slow_link else self.charts.wanted(overview)
         charts = 0 if self._app.slow_link else self.charts.count(overview, wanted)
         placed = arrange(style.width, height, wants, charts)
         self._choose_again(each_once=not placed)

@@ -28,7 +28,14 @@ from lilfox_tui.app.rendering.chart import (
     plot_points,
     title_row,
 )
-from lilfox_tui.app.rendering.columns import Digits, wrapped
+from lilfox_tui.app.rendering.columns import (
+    load_text,
+    percent_text,
+    quantile_text,
+    share_text,
+    short_time_text,
+    wrapped,
+)
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel
 from lilfox_tui.app.rows.reasons import why_no_numbers
@@ -278,18 +285,18 @@ class HomeCharts:
 
     # ---- which charts --------------------------------------------------------------------------------------------
 
-    def wanted(self, overview: Overview, digits: Digits) -> Sequence[WantedChart]:
+    def wanted(self, overview: Overview) -> Sequence[WantedChart]:
         """The charts of what is selected, the most telling first."""
         match self.subject(overview):
             case HostView() as view:
-                return self._of_host(view, overview, digits)
+                return self._of_host(view, overview)
             case ServiceView() as view:
-                return self._of_service(view, digits)
+                return self._of_service(view)
             case BackendView() as view:
                 return self._of_backend(view)
         return []
 
-    def _of_host(self, view: HostView, overview: Overview, digits: Digits) -> list[WantedChart]:
+    def _of_host(self, view: HostView, overview: Overview) -> list[WantedChart]:
         subject, summary, limits = f"host/{view.name}", view.summary, view.thresholds
         if summary is None:
             return []
@@ -298,11 +305,11 @@ class HomeCharts:
             return _("unknown") if value is None or isinstance(of.link, Unavailable) else text(value).strip()
 
         def rate(value: float | None) -> str:
-            return told(value, lambda each: digits.bytes(each) + "/s")
+            return told(value, lambda each: human_bytes(each) + "/s")
 
         others = self._busiest(view, overview)
         cpu = Series("cpu_usage_percent")
-        now = told(summary.cpu_percent, digits.percent)
+        now = told(summary.cpu_percent, percent_text)
         first = WantedChart(
             _("CPU"), [(subject, cpu, "", "")], _percent, now, 100.0, limits=limits.cpu_percent,
             notes=not_in_force(summary.cpu_percent, limits.cpu_percent, view, self._app.glyphs),
@@ -313,7 +320,7 @@ class HomeCharts:
                     f"host/{each.name}",
                     cpu,
                     each.name,
-                    told(None if each.summary is None else each.summary.cpu_percent, digits.percent, each),
+                    told(None if each.summary is None else each.summary.cpu_percent, percent_text, each),
                 )
                 for each in (view, *others)
             ]
@@ -321,7 +328,7 @@ class HomeCharts:
         return [
             first,
             WantedChart(_("Memory"), [(subject, Series("memory_usage_percent"), "", "")], _percent,
-                    told(summary.memory_percent, digits.percent), 100.0, limits=limits.memory_percent,
+                    told(summary.memory_percent, percent_text), 100.0, limits=limits.memory_percent,
                     notes=not_in_force(summary.memory_percent, limits.memory_percent, view, self._app.glyphs)),
             WantedChart(_("Network"), [
                 (subject, Series("all_interfaces_receive_bytes_per_second"), _("in"), rate(summary.network_in_s)),
@@ -332,7 +339,7 @@ class HomeCharts:
                 (subject, Series("all_disks_written_bytes_per_second"), _("write"), rate(summary.disk_write_s)),
             ], _rate, binary=True),
             WantedChart(_("Load, 1 min"), [(subject, Series("load1"), "", "")], lambda value: f"{value:.2g}",
-                    told(summary.load[0] if summary.load else None, digits.load),
+                    told(summary.load[0] if summary.load else None, load_text),
                     limits=load_limits(limits, summary.cpu_count)),
         ]  # fmt: skip
 
@@ -347,30 +354,30 @@ class HomeCharts:
         rated.sort(key=lambda pair: -pair[0])
         return [each for _cpu, each in rated[: min(_BUSIEST, SERIES_COLOURS) - 1]]
 
-    def _of_service(self, view: ServiceView, digits: Digits) -> list[WantedChart]:
+    def _of_service(self, view: ServiceView) -> list[WantedChart]:
         subject, own = f"traffic/{view.name}", f"service/{view.name}"
         state = view.state
         newest = None if state is None else state.last.response_time_s
         answered = WantedChart(_("Health check"), [(own, Series("service_response_seconds"), "", "")], seconds_axis,
-                           _("unknown") if newest is None else digits.short_time(newest),
+                           _("unknown") if newest is None else short_time_text(newest),
                            limits=Threshold(warn=view.config.slow))  # fmt: skip
         if not isinstance(view.traffic, Ready):
             return [answered]
         traffic = view.traffic.value
         found = [WantedChart(_("Requests/s"), [(subject, REQUESTS, "", "")], human_count,
-                         "" if traffic.requests_s is None else digits.count(traffic.requests_s))]  # fmt: skip
+                         "" if traffic.requests_s is None else human_count(traffic.requests_s))]  # fmt: skip
         quantiles = [
-            (subject, latency_series(quantile), f"p{quantile * 100:.0f}", digits.quantile(value))
+            (subject, latency_series(quantile), f"p{quantile * 100:.0f}", quantile_text(value))
             for quantile, value in ((0.5, traffic.p50), (0.95, traffic.p95), (0.99, traffic.p99)) if value is not None
         ]  # fmt: skip
         limits = as_threshold(view.limits.of_latency(traffic, view.config.slow))
         if quantiles:
             found.append(WantedChart(_("Latency"), quantiles, seconds_axis, limits=limits, rising=True))
         elif traffic.average_s is not None:
-            average = digits.short_time(traffic.average_s)
+            average = short_time_text(traffic.average_s)
             found.append(WantedChart(_("Latency, average"), [(subject, AVERAGE, "", "")], seconds_axis, average))
         errors = [
-            ((subject, series, name, digits.share(value)), role)
+            ((subject, series, name, share_text(value)), role)
             for series, name, value, role in (
                 (SERVER_ERRORS, "5xx", traffic.server_errors, "failing"),
                 (CLIENT_ERRORS, "4xx", traffic.client_errors, "degraded"),

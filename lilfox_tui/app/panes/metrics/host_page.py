@@ -29,7 +29,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     padded,
     text_section,
 )
-from lilfox_tui.app.rendering.columns import EXACT, Digits, gauge, wrapped
+from lilfox_tui.app.rendering.columns import gauge, load_text, percent_text, wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST
 from lilfox_tui.app.rows.hosts import (
@@ -51,7 +51,7 @@ from lilfox_tui.app.rows.reasons import never_reached
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes, human_count, human_duration
 from lilfox_tui.metrics.model import (
     FilesystemUsage,
     HostSummary,
@@ -86,7 +86,6 @@ class HostPage(Struct, frozen=True):
     width: int
     charts_only: bool = False
     chart_height: int = 5
-    digits: Digits = EXACT
     below_charts: Callable[[], Sequence[Row]] = tuple
     """What is to be said of the charts, once they are drawn."""
     slow_link: bool = False
@@ -108,14 +107,12 @@ class HostPage(Struct, frozen=True):
 def host_page(page: HostPage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
     summary, reasons = page.view.summary, wrapped(reason_rows(page.view, page.now), page.width)
-    if pending := not_counted_yet(page.view, page.digits, page.glyphs):
-        reasons = [(Piece("   "), *pending)]
+    if pending := not_counted_yet(page.view, page.glyphs):
+        reasons = wrapped([(Piece("   "), *pending)], page.width)
     if summary is None:
         unknown: list[Row] = [(Piece("   " + _("no data for this host yet"), "muted"),)]
         return [_title(page), *reasons, *([] if never_reached(page.view) else unknown), *page.below_charts()]
-    style = SectionStyle(
-        page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor, page.fired
-    )
+    style = SectionStyle(page.width, page.glyphs, page.chart_height, page.slow_link, page.cursor, page.fired)
     meters, charts = _meters(page, summary, 1 + len(reasons) + style.chart_height), _charts(page, summary)
     rows = [_title(page, with_load=not meters), *reasons]
     if not meters and summary.memory_total and page.height and page.width <= 2 * _TEXT_BESIDE:
@@ -192,7 +189,7 @@ def _meters(page: HostPage, summary: HostSummary, above: int) -> Band:
 
 
 def _table_style(page: HostPage) -> TableStyle:
-    return TableStyle(page.width, page.glyphs, 0.0, page.digits)
+    return TableStyle(page.width, page.glyphs, 0.0)
 
 
 def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Section]:
@@ -232,7 +229,7 @@ def _glance(page: HostPage, title: str, rows: _Meters, summary: HostSummary) -> 
 def _title(page: HostPage, *, with_load: bool = False) -> Row:
     """The host and what is known of it; ``with_load``: its load, where no meter tells it."""
     view, summary = page.view, page.view.summary
-    load = () if summary is None or not with_load else load_pieces(view, summary, _table_style(page))
+    load = () if summary is None or not with_load else load_pieces(view, summary)
     facts = []
     if view.config.address and view.config.address != view.name:
         facts.append(view.config.address)
@@ -270,14 +267,14 @@ class _Unit(Struct, frozen=True):
     """The unit of a chart: axis labels, the format of the newest value, and the scale."""
 
     axis: Callable[[float], str]
-    told: Callable[[Digits, float], str]
+    told: Callable[[float], str]
     top: float | None = None
     binary: bool = False
 
 
-_PERCENT = _Unit(lambda value: f"{value:.0f}%", lambda digits, value: digits.percent(value).strip(), top=100.0)
-_RATE = _Unit(lambda value: human_bytes(value) + "/s", lambda digits, value: digits.bytes(value) + "/s", binary=True)
-_LOAD = _Unit(lambda value: f"{value:.2g}", Digits.load)
+_PERCENT = _Unit(lambda value: f"{value:.0f}%", lambda value: percent_text(value).strip(), top=100.0)
+_RATE = _Unit(lambda value: human_bytes(value) + "/s", lambda value: human_bytes(value) + "/s", binary=True)
+_LOAD = _Unit(lambda value: f"{value:.2g}", load_text)
 
 
 class _Shown(NamedTuple):
@@ -300,7 +297,7 @@ def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
         _chart(page, _("Network"), _RATE, [
             _Shown(_("in"), Series("all_interfaces_receive_bytes_per_second"), summary.network_in_s),
             _Shown(_("out"), Series("all_interfaces_transmit_bytes_per_second"), summary.network_out_s),
-        ], notes=_network_notes(page, summary)),
+        ], notes=_network_notes(summary)),
         _chart(page, _("Disk"), _RATE, [
             _Shown(_("read"), Series("all_disks_read_bytes_per_second"), summary.disk_read_s),
             _Shown(_("write"), Series("all_disks_written_bytes_per_second"), summary.disk_write_s),
@@ -339,7 +336,7 @@ def _chart(
     pending: Sequence[str] = ()
     if limits is not None and page.cursor is None:
         pending = not_in_force(shown[0].now, limits, page.view, page.glyphs)
-    told = [_("unknown") if each.now is None or lost else unit.told(page.digits, each.now) for each in shown]
+    told = [_("unknown") if each.now is None or lost else unit.told(each.now) for each in shown]
     single = len(shown) == 1
     return PageChart(
         title,
@@ -391,7 +388,7 @@ def _cores(page: HostPage, summary: HostSummary, *, meters: bool) -> Section | N
         whole = _("machine")
         role = role_in_force(limit.cpu_percent, page.view.thresholds.cpu_percent, page.view.level)
         of = Piece("  " + _("of the {cores:.2g} cores it may use", cores=limit.cores), "muted")
-        number = Piece(f"  {page.digits.percent(limit.cpu_percent)}", role)
+        number = Piece(f"  {percent_text(limit.cpu_percent)}", role)
         gauged = _bar(page, limit.cpu_percent, bar, role)
         rows.append((_name(_("this host"), _names(page) - 1), number, *gauged, of))
     both = ((whole, summary.cpu), *summary.cores) if summary.cpu is not None and not meters else summary.cores
@@ -405,7 +402,7 @@ def _cores(page: HostPage, summary: HostSummary, *, meters: bool) -> Section | N
             (split.iowait, role_in_force(split.iowait, limits.iowait_percent, page.view.level)),
             (split.steal, role_in_force(split.steal, limits.steal_percent, page.view.level)),
         )  # fmt: skip
-        row = [Piece(f"  {page.digits.percent(share)}", colour) for share, colour in cells]
+        row = [Piece(f"  {percent_text(share)}", colour) for share, colour in cells]
         if _is_narrow(page):
             rows.append((_name(name, _SHORT_NAME - 1), row[0], *_bar(page, split.busy, bar, role)))
             continue
@@ -426,8 +423,8 @@ def _bar(page: HostPage, value: float | None, width: int, role: str) -> Row:
     return () if value is None or not width else (Piece("  "), *gauge(value, width, role, page.glyphs))
 
 
-def _per_second(digits: Digits, rate: float | None) -> str:
-    return f"{'-' if rate is None else digits.bytes(rate) + '/s':>7}"
+def _per_second(rate: float | None) -> str:
+    return f"{'-' if rate is None else human_bytes(rate) + '/s':>7}"
 
 
 def _disks(page: HostPage, summary: HostSummary) -> Section | None:
@@ -435,7 +432,6 @@ def _disks(page: HostPage, summary: HostSummary) -> Section | None:
         return None
     rows: list[Row] = []
     idle: list[str] = []
-    digits = page.digits
     for disk in summary.disks:
         if _is_flat(
             page, disk.device, (disk.read_bytes_s, disk.write_bytes_s),
@@ -443,10 +439,10 @@ def _disks(page: HostPage, summary: HostSummary) -> Section | None:
         ):  # fmt: skip
             idle.append(disk.device)
             continue
-        counts = f"    {digits.count(disk.reads_s):>5}    {digits.count(disk.writes_s):>5}"
+        counts = f"    {human_count(disk.reads_s):>5}    {human_count(disk.writes_s):>5}"
         numbers = (
-            f"  {_per_second(digits, disk.read_bytes_s)}  {_per_second(digits, disk.write_bytes_s)}"
-            f"{'' if _is_narrow(page) else counts}  {digits.percent(disk.utilisation_percent)}"
+            f"  {_per_second(disk.read_bytes_s)}  {_per_second(disk.write_bytes_s)}"
+            f"{'' if _is_narrow(page) else counts}  {percent_text(disk.utilisation_percent)}"
         )
         rows.append((_name(disk.device, _names(page) - 1), Piece(numbers)))
     columns = _("     read  written   busy") if _is_narrow(page) else _("     read  written  reads/s writes/s   busy")
@@ -462,7 +458,7 @@ def _few_filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage],
     rows: list[Row] = [(Piece(" " * (cells + 1)), Piece(_("   used   free"), "muted"))]
     for fs in sorted(filesystems, key=lambda each: -each.used_percent):
         role = role_in_force(fs.used_percent, page.view.thresholds.disk_percent, page.view.level)
-        used = Piece("   " + page.digits.percent(fs.used_percent), role)
+        used = Piece("   " + percent_text(fs.used_percent), role)
         rows.append((_name(fs.mountpoint, cells), used, Piece(f"  {human_bytes(fs.available_bytes):>5}")))
     return rows
 
@@ -496,12 +492,12 @@ def _filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage], wid
     rows: list[Row] = [(Piece(" " * (cells + 1)), Piece(_("   used   size   free inodes"), "muted"))]
     for fs in sorted(filesystems, key=lambda each: -each.used_percent):
         role = role_in_force(fs.used_percent, page.view.thresholds.disk_percent, page.view.level)
-        inodes = page.digits.percent(fs.inode_percent)
+        inodes = percent_text(fs.inode_percent)
         sizes = f"  {human_bytes(fs.size_bytes):>5}  {human_bytes(fs.available_bytes):>5}  {inodes}"
         rows.append(
             (
                 _name(fs.mountpoint, cells),
-                Piece("   " + page.digits.percent(fs.used_percent), role),
+                Piece("   " + percent_text(fs.used_percent), role),
                 Piece(sizes),
                 Piece(behind[fs], "muted"),
             )
@@ -523,9 +519,9 @@ def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
         if not errors and not drops and _is_flat(page, each.device, rates, names):
             idle.append(each.device)
             continue
-        cells = [Piece("".join(f"  {_per_second(page.digits, rate)}" for rate in rates))]
+        cells = [Piece("".join(f"  {_per_second(rate)}" for rate in rates))]
         for count, role in ((errors, "failing"), (drops, "degraded")) if told else ():
-            cells.append(Piece(f"  {page.digits.count(count):>8}", role if count else "text"))
+            cells.append(Piece(f"  {human_count(count):>8}", role if count else "text"))
         rows.append((_name(each.device, _names(page) - 1), *cells))
     columns = _("       in      out") + (_("  errors/s   drops/s") if told else "") if rows else ""
     none = ""
@@ -539,12 +535,12 @@ def _interfaces(page: HostPage, summary: HostSummary) -> Section | None:
     return replace(_section(_("Interfaces"), rows, columns, _names(page)), note=note)
 
 
-def _network_notes(page: HostPage, summary: HostSummary) -> tuple[str, ...]:
+def _network_notes(summary: HostSummary) -> tuple[str, ...]:
     """The errors and drops of all interfaces, if there are any, and what is not counted."""
     found = [_troubles(each) for each in summary.interfaces]
     errors, drops = (sum(each[place] or 0.0 for each in found) for place in (0, 1))
-    told = [_("{count} errors/s", count=page.digits.count(errors))] if errors else []
-    told += [_("{count} drops/s", count=page.digits.count(drops))] if drops else []
+    told = [_("{count} errors/s", count=human_count(errors))] if errors else []
+    told += [_("{count} drops/s", count=human_count(drops))] if drops else []
     return (*told, _("without loopback"))
 
 
@@ -577,8 +573,8 @@ def _processes(page: HostPage, room: int) -> Section:
     def rows(width: int) -> list[Row]:
         return [
             process_heading(width, page.process_sort, page.glyphs.sorted),
-            *(process_row(each, width, page.digits) for each in shown),
-            *others_rows(page.process_totals, found, len(shown), width, page.digits),
+            *(process_row(each, width) for each in shown),
+            *others_rows(page.process_totals, found, len(shown), width),
         ]
 
     note: Row = (Piece(sorted_by(page.process_sort), "accent"),)

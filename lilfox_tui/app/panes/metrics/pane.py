@@ -27,7 +27,7 @@ from lilfox_tui.app.panes.metrics.sections import not_counted_yet
 from lilfox_tui.app.panes.metrics.service_page import service_page
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
 from lilfox_tui.app.rendering.changed_cells import cells_of
-from lilfox_tui.app.rendering.columns import EXACT, slice_row
+from lilfox_tui.app.rendering.columns import slice_row
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, reason_pieces
 from lilfox_tui.app.rows.reasons import HostGroup, group_detail
@@ -254,7 +254,7 @@ class MetricsPane(Pane):
         error = link_error(view)
         why = reason_pieces(view) if error is None else (Piece(clean(str(error)), ROLES[view.level]),)
         if isinstance(view, HostView) and error is None:
-            why = not_counted_yet(view, EXACT, self.lilfox.glyphs) or why
+            why = not_counted_yet(view, self.lilfox.glyphs) or why
         text = "".join(piece.text for piece in why)
         head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  ", "muted"))
         width = self.lilfox.room.width - sum(cells_of(piece.text) for piece in head)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.chart import HEADROOM, Axes, Curve, Values, chart, plot_points, resampled, spark
-from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
+from lilfox_tui.app.rendering.columns import percent_text, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST, PanelArea, ScreenPanel, bordered, cut_row, draw_panels
 from lilfox_tui.app.rows.hosts import level_role
@@ -37,7 +37,6 @@ class SectionStyle(Struct, frozen=True):
     width: int
     glyphs: Glyphs
     chart_height: int = 5
-    digits: Digits = EXACT
     slow_link: bool = False
     cursor: datetime | None = None
     """The moment whose values the charts tell, instead of the newest ones."""
@@ -267,7 +266,7 @@ def not_in_force(value: float | None, threshold: Threshold, view: HostView, glyp
     )
 
 
-def not_counted_yet(view: HostView, digits: Digits, glyphs: Glyphs) -> Row:
+def not_counted_yet(view: HostView, glyphs: Glyphs) -> Row:
     """What is said of a good host whose values are above limits that do not count yet, instead of that all is well."""
     summary, limits = view.summary, view.thresholds
     if summary is None or view.level is not Level.GOOD:
@@ -275,7 +274,7 @@ def not_counted_yet(view: HostView, digits: Digits, glyphs: Glyphs) -> Row:
     values = ((_("CPU"), summary.cpu_percent, limits.cpu_percent),
               (_("Memory"), summary.memory_percent, limits.memory_percent))  # fmt: skip
     told = [
-        f"{name} {digits.percent(value).strip()} {notes[0]}"
+        f"{name} {percent_text(value).strip()} {notes[0]}"
         for name, value, limit in values
         if (notes := not_in_force(value, limit, view, glyphs))
     ]

@@ -40,13 +40,23 @@ from lilfox_tui.app.panes.metrics.traffic_sections import (
     traffic_tables,
 )
 from lilfox_tui.app.rendering.chart import Values, spark
-from lilfox_tui.app.rendering.columns import EXACT, GAP, Column, Digits, choose, heading, line, wrapped
+from lilfox_tui.app.rendering.columns import (
+    GAP,
+    Column,
+    choose,
+    heading,
+    line,
+    quantile_text,
+    share_text,
+    short_time_text,
+    wrapped,
+)
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width, squeezed
 from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, held_for, lately_rows, reason_pieces, role_in_force
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed
-from lilfox_tui.core.text import clean, fit, human_age, human_duration, short_age
+from lilfox_tui.core.text import clean, fit, human_age, human_count, human_duration, short_age
 from lilfox_tui.metrics.model import Health, Level, Series
 from lilfox_tui.metrics.traffic import (
     Quantile,
@@ -91,12 +101,12 @@ def _health(value: _ServiceCells) -> Row:
     seconds = None if state is None else state.last.response_time_s
     if seconds is None:
         return _code(value)
-    return (*_code(value), Piece(" " + fit(value.style.digits.short_time(seconds), 6, right=True)))
+    return (*_code(value), Piece(" " + fit(short_time_text(seconds), 6, right=True)))
 
 
 def _rate(value: _ServiceCells) -> Row:
     rate = value.traffic.requests_s
-    return () if rate is None else (Piece(value.style.digits.count(rate)),)
+    return () if rate is None else (Piece(human_count(rate)),)
 
 
 def _trend(value: _ServiceCells) -> Row:
@@ -110,24 +120,24 @@ def _quantile(quantile: float, pick: Callable[[Traffic], Quantile | None]) -> Ca
     def cell(value: _ServiceCells) -> Row:
         found = pick(value.traffic)
         limits = value.view.limits.of_latency(value.traffic, value.view.config.slow)
-        return (Piece(value.style.digits.quantile(found), quantile_role(found, quantile, limits)),)
+        return (Piece(quantile_text(found), quantile_role(found, quantile, limits)),)
 
     return cell
 
 
 def _client_errors(value: _ServiceCells) -> Row:
-    return (Piece(value.style.digits.share(value.traffic.client_errors)),)
+    return (Piece(share_text(value.traffic.client_errors)),)
 
 
 def _server_errors(value: _ServiceCells) -> Row:
     percent = value.traffic.server_errors
     role = role_in_force(percent, value.view.limits.errors, value.view.level)
-    return (Piece(value.style.digits.share(percent), role),)
+    return (Piece(share_text(percent), role),)
 
 
 def _in_flight(value: _ServiceCells) -> Row:
     count = value.traffic.in_flight
-    return () if count is None else (Piece(value.style.digits.count(count)),)
+    return () if count is None else (Piece(human_count(count)),)
 
 
 def _since(value: _ServiceCells) -> Row:
@@ -235,7 +245,6 @@ class ServicePage(Struct, frozen=True):
     glyphs: Glyphs
     width: int
     chart_height: int = 5
-    digits: Digits = EXACT
     past_traffic: Past | None = None
     recorded_traffic: Past | None = None
     """The same of what LilFox itself has recorded: nobody is asked for it."""
@@ -265,9 +274,7 @@ class ServicePage(Struct, frozen=True):
 
 def service_page(page: ServicePage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
-    style = SectionStyle(
-        page.width, page.glyphs, page.chart_height, page.digits, page.slow_link, page.cursor, page.fired
-    )
+    style = SectionStyle(page.width, page.glyphs, page.chart_height, page.slow_link, page.cursor, page.fired)
     page = replace(page, past=cache(page.past), past_traffic=cache(page.past_traffic or page.past))  # drawn twice
     charts, quiet = quiet_charts([*traffic_charts(_traffic(page, style)), _response_time(page)], style)
     bands = len(chart_bands(charts, style))
@@ -362,7 +369,7 @@ def _response_time(page: ServicePage) -> PageChart:
         seconds_axis,
         page.now - page.window,
         page.now,
-        now=_("unknown") if newest is None else page.digits.short_time(newest),
+        now=_("unknown") if newest is None else short_time_text(newest),
         warn=page.view.config.slow,
         line=True,
         snug=True,

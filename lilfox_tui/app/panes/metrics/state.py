@@ -448,10 +448,14 @@ class MetricsState:
 
 
 def histograms_of(overview: Overview | None) -> dict[str, tuple[float, ...]]:
-    """The bounds of the buckets of the services' latency, by the name of the histogram."""
-    services = () if overview is None else overview.services.values()
-    found = (each.traffic.value for each in services if isinstance(each.traffic, Ready))
-    return {each.taken.get("latency", ""): each.bounds for each in found if each.bounds}
+    """The bounds of the buckets of the services' latency, by the name of the histogram; none where services have other
+    buckets under one name, as an alert may be about any of them."""
+    found: dict[str, tuple[float, ...]] = {}
+    for view in () if overview is None else overview.services.values():
+        traffic = view.traffic.value if isinstance(view.traffic, Ready) else None
+        if traffic is not None and traffic.bounds and (name := traffic.taken.get("latency")):
+            found[name] = traffic.bounds if found.get(name, traffic.bounds) == traffic.bounds else ()
+    return found
 
 
 def alerts_at(state: MetricsState, place: Subject) -> list[str]:

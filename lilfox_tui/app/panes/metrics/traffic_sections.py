@@ -18,7 +18,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     text_section,
 )
 from lilfox_tui.app.rendering.chart import Values, spark
-from lilfox_tui.app.rendering.columns import Column, choose, heading, line
+from lilfox_tui.app.rendering.columns import Column, choose, heading, line, quantile_text, share_text, short_time_text
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.panels import row_width
 from lilfox_tui.app.rows.hosts import level_role, role_in_force
@@ -127,29 +127,28 @@ def _next_try(state: Unavailable, now: datetime) -> str:
 
 
 def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
-    digits = page.style.digits
     pieces = [Piece("   ")]
     if traffic.requests_s is not None:
-        pieces += [Piece(_("{count}/s", count=digits.count(traffic.requests_s)) + "  ", "strong")]
+        pieces += [Piece(_("{count}/s", count=human_count(traffic.requests_s)) + "  ", "strong")]
     for quantile, found in zip(QUANTILES, (traffic.p50, traffic.p95, traffic.p99), strict=True):
         if found is not None:
             pieces += [
                 Piece(f"p{quantile * 100:.0f} ", "muted"),
-                Piece(digits.quantile(found) + "  ", quantile_role(found, quantile, page.slow)),
+                Piece(quantile_text(found) + "  ", quantile_role(found, quantile, page.slow)),
             ]
     no_buckets = traffic.p50 is None
     for name, seconds in ((_("average"), traffic.average_s), (_("longest"), traffic.maximum_s)):
         if no_buckets and seconds is not None:
-            pieces += [Piece(name + " ", "muted"), Piece(digits.short_time(seconds) + "  ")]
+            pieces += [Piece(name + " ", "muted"), Piece(short_time_text(seconds) + "  ")]
     for name, percent, role in (
         ("4xx", traffic.client_errors, "text"),
         ("5xx", traffic.server_errors, role_in_force(traffic.server_errors, page.limits.errors, page.level)),
     ):
         if percent is not None:
-            pieces += [Piece(name + " ", "muted"), Piece(digits.share(percent) + "  ", role)]
+            pieces += [Piece(name + " ", "muted"), Piece(share_text(percent) + "  ", role)]
     under_way: Row = ()
     if traffic.in_flight is not None:
-        under_way = (Piece(_("in flight") + " ", "muted"), Piece(digits.count(traffic.in_flight) + "  "))
+        under_way = (Piece(_("in flight") + " ", "muted"), Piece(human_count(traffic.in_flight) + "  "))
     if traffic.requests_s is None:
         return (*pieces, *under_way)
     window, short = (Piece(text, "muted") for text in (window_text(traffic.window_s), f"({traffic.window_s:.0f} s)"))
@@ -198,7 +197,7 @@ def _requests(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     total = traffic.requests_s
     if total is None:
         return None
-    now = _("{count}/s", count=page.style.digits.count(total))
+    now = _("{count}/s", count=human_count(total))
     shares = [share for share in (traffic.server_errors, traffic.client_errors) if share is not None]
     if len(shares) < 2:
         curve = PageCurve("", lambda count: page.past(REQUESTS, count), newest=total)
@@ -206,7 +205,7 @@ def _requests(page: TrafficPage, traffic: Traffic) -> PageChart | None:
 
     def curve_of(name: str, values: Callable[[int], Values], percent: float, role: str) -> PageCurve:
         newest = total * percent / 100
-        return PageCurve(name, values, page.style.digits.count(newest), role, newest)
+        return PageCurve(name, values, human_count(newest), role, newest)
 
     rest = _part_of(page, (SERVER_ERRORS, CLIENT_ERRORS), rest=True)
     curves = [
@@ -235,10 +234,9 @@ def _part_of(page: TrafficPage, shares: Sequence[Series], *, rest: bool = False)
 
 
 def _latency(page: TrafficPage, traffic: Traffic) -> PageChart | None:
-    digits = page.style.digits
     curves = [
         PageCurve(
-            f"p{quantile * 100:.0f}", _past(page, latency_series(quantile)), digits.quantile(found), "", found.seconds
+            f"p{quantile * 100:.0f}", _past(page, latency_series(quantile)), quantile_text(found), "", found.seconds
         )
         for quantile, found in zip(QUANTILES, (traffic.p50, traffic.p95, traffic.p99), strict=True)
         if found is not None
@@ -246,7 +244,7 @@ def _latency(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     title, now = _("Latency"), ""
     if not curves and traffic.average_s is not None:
         curves, title = [PageCurve("", _past(page, AVERAGE), newest=traffic.average_s)], _("Latency, average")
-        now = digits.short_time(traffic.average_s)
+        now = short_time_text(traffic.average_s)
     if not curves:
         return None
     limits = page.slow
@@ -269,9 +267,9 @@ def _past(page: TrafficPage, series: Series) -> Callable[[int], Values]:
 
 def _errors(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     """The percentage of responses 5xx and 4xx, with the limit of the alert."""
-    share, limits = page.style.digits.share, page.limits.errors
+    limits = page.limits.errors
     curves = [
-        PageCurve(name, _past(page, series), share(percent), role, percent)
+        PageCurve(name, _past(page, series), share_text(percent), role, percent)
         for name, series, percent, role in (
             ("5xx", SERVER_ERRORS, traffic.server_errors, "failing"),
             ("4xx", CLIENT_ERRORS, traffic.client_errors, "degraded"),
@@ -319,14 +317,14 @@ def _traffic_rows_quantile(
 ) -> Callable[[_TrafficCells], Row]:
     def cell(value: _TrafficCells) -> Row:
         found = pick(value.part)
-        return (Piece(value.page.style.digits.quantile(found), quantile_role(found, quantile, value.page.slow)),)
+        return (Piece(quantile_text(found), quantile_role(found, quantile, value.page.slow)),)
 
     return cell
 
 
 def _average(value: _TrafficCells) -> Row:
     seconds = value.part.average_s
-    return () if seconds is None else (Piece(value.page.style.digits.short_time(seconds)),)
+    return () if seconds is None else (Piece(short_time_text(seconds)),)
 
 
 def _trend(value: _TrafficCells) -> Row:
@@ -351,10 +349,8 @@ def _part_errors_role(percent: float | None, page: TrafficPage) -> str:
 
 
 _COUNTS: tuple[Column[_TrafficCells], ...] = (
-    Column(
-        lambda: _("qps"), 5, lambda v: (Piece(v.page.style.digits.count(v.part.requests_s)),), priority=1, right=True
-    ),
-    Column(lambda: _("share"), 6, lambda v: (Piece(v.page.style.digits.share(v.part.share)),), priority=6, right=True),
+    Column(lambda: _("qps"), 5, lambda v: (Piece(human_count(v.part.requests_s)),), priority=1, right=True),
+    Column(lambda: _("share"), 6, lambda v: (Piece(share_text(v.part.share)),), priority=6, right=True),
 )
 _QUANTILES: tuple[Column[_TrafficCells], ...] = (
     Column(lambda: "p50", 6, _traffic_rows_quantile(0.5, lambda part: part.p50), priority=7, right=True),
@@ -363,15 +359,11 @@ _QUANTILES: tuple[Column[_TrafficCells], ...] = (
 )
 _AVERAGE: tuple[Column[_TrafficCells], ...] = (Column(lambda: _("average"), 8, _average, priority=3, right=True),)
 _ERRORS: tuple[Column[_TrafficCells], ...] = (
-    Column(
-        lambda: "4xx", 5, lambda v: (Piece(v.page.style.digits.share(v.part.client_errors)),), priority=5, right=True
-    ),
+    Column(lambda: "4xx", 5, lambda v: (Piece(share_text(v.part.client_errors)),), priority=5, right=True),
     Column(
         lambda: "5xx",
         5,
-        lambda v: (
-            Piece(v.page.style.digits.share(v.part.server_errors), _part_errors_role(v.part.server_errors, v.page)),
-        ),
+        lambda v: (Piece(share_text(v.part.server_errors), _part_errors_role(v.part.server_errors, v.page)),),
         priority=2,
         right=True,
     ),
@@ -396,17 +388,17 @@ def worst_first(routes: Sequence[TrafficPart]) -> list[TrafficPart]:
 
 def failing_route(page: TrafficPage) -> Row:
     """The route that hurts most, with what is beyond its limit; nothing if no route's numbers are."""
-    worst, digits = next(iter(worst_first(page.routes)), None), page.style.digits
+    worst = next(iter(worst_first(page.routes)), None)
     if worst is None:
         return ()
     told: list[Piece] = []
     if (role := _part_errors_role(worst.server_errors, page)) != "text":
-        told += [Piece("  5xx ", "muted"), Piece(digits.share(worst.server_errors), role)]
+        told += [Piece("  5xx ", "muted"), Piece(share_text(worst.server_errors), role)]
     if (role := quantile_role(worst.p95, 0.95, page.slow)) != "text":
-        told += [Piece("  p95 ", "muted"), Piece(digits.quantile(worst.p95), role)]
+        told += [Piece("  p95 ", "muted"), Piece(quantile_text(worst.p95), role)]
     if not told:
         return ()
-    rate = _("{count}/s", count=digits.count(worst.requests_s))
+    rate = _("{count}/s", count=human_count(worst.requests_s))
     return (Piece("   " + _("worst route") + "  ", "muted"), Piece(worst.name or "-", "strong"), *told,
             Piece("  " + rate, "muted"))  # fmt: skip
 

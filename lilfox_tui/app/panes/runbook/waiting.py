@@ -75,9 +75,10 @@ class WaitingLine:
         if log is not None and log.ended is not None and state.killed is None:
             return self._of_ended(log.ended.state, log.ended.message, log.ended.at, log.by or "?")
         if state.killed is not None:
-            refused = self._refused()
-            text = clauses((_("the job was interrupted"), refused))
-            return (mark, Piece(text if refused else _("the job was interrupted: enter resumes the run"), "failing"))
+            text = _("the job was interrupted: enter resumes the run")
+            if refused := self._refused():
+                text = clauses((_("the job was interrupted"), refused))
+            return (mark, Piece(text, "failing"))
         if log is not None and log.state is not None and log.reducer is not None:
             return self._of_run(log.state, log.reducer, mark)
         if (said := self._for_none()) is not None:
