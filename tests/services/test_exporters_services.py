@@ -81,7 +81,7 @@ async def test_what_tells_of_no_requests_shows_none_and_says_why() -> None:
                 found = traffic(app.monitor, name)
                 assert found is not None
                 assert (found.taken, {what: str(why) for what, why in found.missing.items()}) == ({}, WHY)
-                only_health = re.compile(rf"● {name} +200 +\d+ ms +\d+s +{re.escape(services[name].url[7:])}/metrics")
+                only_health = re.compile(rf"● {name} +200 +[\d.]+ms +\d+s +{re.escape(services[name].url[7:])}/metrics")
                 await until(lambda r=only_health, name=name: r.fullmatch(row(pilot, name)), what=f"{name} is drawn")  # type: ignore[misc]
 
 

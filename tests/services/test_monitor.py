@@ -154,7 +154,7 @@ async def test_a_lost_host_is_told_at_once_and_delays_no_other() -> None:
         )
         monitor.retry(LATE)
         assert web.retried == 1
-    assert any("lost: cable cut" in str(change.what) for change in monitor.changes.since_last_visit())
+    assert any("cannot be reached: cable cut" in str(change.what) for change in monitor.changes.since_last_visit())
 
 
 async def test_a_fault_of_our_own_about_one_host_is_its_row_alone(monkeypatch: pytest.MonkeyPatch) -> None:
