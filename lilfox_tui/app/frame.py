@@ -390,7 +390,9 @@ class FramePainter:
         self._keys["footer"] = [(_cells_of_key(each), each.keys[0]) for each in kept]
 
     def _paint_note(self, lines: Lines, rows: Sequence[Row]) -> None:
-        """Shows a message that has no room beside the tabs above the footer, which like the tabs stays seen."""
+        """Shows a message that has no room beside the tabs above the footer, which like the tabs stays seen; or over
+        the footer of a screen without tabs, which has few rows."""
+        lines.set_class(not self._app.tabs_fit, "-low")
         if rows:
             lines.styles.height = len(rows)
             lines.show(rows)
