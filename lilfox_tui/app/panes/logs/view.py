@@ -228,7 +228,8 @@ class LogTable:
         state, merged = self._state, self._state.merged
         if merged is None or not merged.shown:
             state.list = None
-            lines.show([(Piece("  " + self._why_empty(), "muted"),)])
+            why = (Piece("  "), Piece(self._why_empty(), "muted"))
+            lines.show(wrapped([why], self._app.room.width))
             return
         style = self.style(merged)
         room = self._app.room.height  # not the list's: that changes with the lines above it
