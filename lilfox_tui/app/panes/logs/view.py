@@ -120,7 +120,7 @@ class LogHead:
         if state.filter_error:
             told, in_force = Piece(" " + state.filter_error, "failing"), Piece("   " + self._in_force(), "text")
             fits = cells((told, in_force)) <= room.width
-            rows += [(told, in_force)] if fits else [(told,), (in_force,)]
+            rows += [(told, in_force)] if fits else [*wrapped([(told,)], room.width), (in_force,)]
         if merged is None:
             return rows
         if state.working:
