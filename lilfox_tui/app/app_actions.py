@@ -143,7 +143,7 @@ class PaneActions(_Everywhere):
 
     @action("changes", "c", tr("changes"), tr("all changes since you last looked"))
     def show_changes(self) -> None:
-        until, changes = self._app.rewound, self._app.monitor.changes.since_last_visit()
+        until, changes = self._app.rewound, self._app.monitor.changes.all()
         shown = [each for each in changes if until is None or each.at <= until]
         _blank, title, *rows = change_rows(shown, self._app.glyphs)
         self._app.push_screen(dialogs.Reader([title, BLANK, *rows]))

@@ -112,15 +112,10 @@ Marks = Mapping[int, Row]
 """By the place of a tab what stands behind its title."""
 
 
-def worst_plan(overview: Overview | None, present: Backups | None, then: Backups | None, glyphs: Glyphs) -> Row:
+def worst_plan(overview: Overview | None, glyphs: Glyphs) -> Row:
     """Return the symbol of the worst backup plan if one is degraded or failing; the header's counts do not tell plans
-    apart. Of the past it is that of the plans as they were ``then``; None: those that there are at ``present`` have
-    unknown levels."""
+    apart."""
     backups = None if overview is None else overview.backups
-    if overview is not None and overview.rewound:
-        if then is None:
-            return (Piece(f"{glyphs.unknown} ", "unknown"),) if present is not None and present.plans else ()
-        backups = then
     for level, role in ((Level.FAILING, "failing"), (Level.DEGRADED, "degraded")):
         if backups is not None and backups.count(level):
             return (Piece(f"{glyphs.level(level)} ", role),)
@@ -358,7 +353,7 @@ class FramePainter:
     def _paint_tabs(self, lines: Lines, note: Lines, told: Sequence[Row], jobs: Row) -> None:
         """Draws the tabs, and a message beside them or at the bottom."""
         app, current, width = self._app, self._navigation.current, self._app.size.width
-        marks = {BACKUP: worst_plan(app.shown, app.monitor.backups.backups, self._navigation.backups_then, app.glyphs)}
+        marks = {BACKUP: worst_plan(app.shown, app.glyphs)}
         state = self._navigation.pane.status()
         drawn_from = marks, told, state, jobs, app.note, current, width, app.tabs_fit, language(), lines.size
         if drawn_from == self._tabs:

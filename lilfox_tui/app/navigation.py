@@ -18,10 +18,8 @@ from lilfox_tui.core.i18n import Message, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.app.evidence import Cause, LoggedError, Selection
-    from lilfox_tui.app.panes.backup.pane import BackupPane
     from lilfox_tui.app.panes.metrics.pane import MetricsPane
     from lilfox_tui.app.panes.runbook.pane import RunbookPane
-    from lilfox_tui.monitor.model import Backups
     from lilfox_tui.runbook.model import Runbook
 
 
@@ -97,12 +95,6 @@ class Navigation:
     def metrics(self) -> MetricsPane:
         """The pane of hosts and services."""
         return cast("MetricsPane", self.at(METRICS))
-
-    @property
-    def backups_then(self) -> Backups | None:
-        """The plans that the Backup pane shows of the past; None where it shows none."""
-        pane = cast("BackupPane | None", self.panes.get(BACKUP))
-        return None if pane is None or pane.state.rewound is None else pane.state.backups
 
     def keep_selected(self) -> None:
         """Keeps the row with which something is done selected, also where rows move: what nobody has chosen would give

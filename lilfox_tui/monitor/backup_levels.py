@@ -162,8 +162,8 @@ def _of_copy(
 
 def backups_at(present: Backups, at: datetime, zone: tzinfo) -> Backups:
     """Return the plans and their sets as they were at ``at`` (aware UTC), as far as it is known: sets that were
-    removed, and proofs that were replaced, before anybody looked are not. Jobs are those that had ended; restores that
-    are interrupted now stay."""
+    removed, and proofs that were replaced, before anybody looked are not. Jobs are those that had ended, interrupted
+    restores those of now that had begun."""
     jobs = tuple(job for job in present.jobs or () if job.ended is not None and job.ended <= at)
     own = {key: _sets_at(present, view, at) for key, view in present.plans.items()}
     views = {}
@@ -185,7 +185,8 @@ def backups_at(present: Backups, at: datetime, zone: tzinfo) -> Backups:
             zone=zone,
             known_since=None,
         )
-    return Backups(views, jobs, interrupted_restores=present.interrupted_restores, earlier=present.earlier)
+    interrupted = tuple(each for each in present.interrupted_restores if each.restored.at <= at)
+    return Backups(views, jobs, interrupted_restores=interrupted, earlier=present.earlier)
 
 
 def _sets_at(present: Backups, view: PlanView, at: datetime) -> tuple[BackupSet, ...] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -56,40 +56,75 @@ class KnownState(msgspec.Struct, kw_only=True):
 
 class ChangeLog:
     """Compares successive overviews and records what changed; ``path`` is where the last known state is saved, if at
-    all."""
+    all.
+
+    Levels are compared twice: as they are shown, and as they were measured, without those that alerts and clients give.
+    Only the measured ones are saved: whether an alert still fires is not known when LilFox begins."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._changes: deque[StatusChange] = deque(maxlen=KEPT)
+        self._shown: deque[StatusChange] = deque(maxlen=KEPT)
+        self._measured: deque[StatusChange] = deque(maxlen=KEPT)
         self._known: dict[str, KnownState] = _load(path)
+        self._levels = {
+            subject: KnownState(level=each.level, since=each.since, not_good_since=each.not_good_since)
+            for subject, each in self._known.items()
+        }
+        """The last shown level of each subject."""
 
     def observe(self, overview: Overview, *, unsettled: Collection[str] = ()) -> list[StatusChange]:
-        """Record and return what changed since the last overview.
+        """Record what changed since the last overview, and return what of it is shown.
 
         The level of a subject in ``unsettled`` (``host/NAME``) is not yet to be believed: it is not compared.
         """
+        measured = self._compare(overview.measured, unsettled)
+        shown = list(self._as_shown(overview, measured, unsettled))
+        self._measured.extend(measured)
+        self._shown.extend(shown)
+        return shown
+
+    def _compare(self, overview: Overview, unsettled: Collection[str]) -> list[StatusChange]:
         found: list[StatusChange] = []
         for name, host in overview.hosts.items():
             subject = f"host/{name}"
             found += self._host(subject, host, overview.at, settled=subject not in unsettled)
         for name, service in overview.services.items():
-            found += _level_changes(f"service/{name}", service, self._known_of(f"service/{name}"), overview.at)
+            subject = f"service/{name}"
+            found += _level_changes(subject, service, _known_of(self._known, subject), overview.at)
         for name, backend in overview.backends.items():
-            found += _level_changes(f"backend/{name}", backend, self._known_of(f"backend/{name}"), overview.at)
+            subject = f"backend/{name}"
+            found += _level_changes(subject, backend, _known_of(self._known, subject), overview.at)
         for plan in overview.backups.plans.values() if overview.backups is not None else ():
             if plan.config is not None:
                 subject = f"plan/{plan.name}@{plan.store}" if plan.copy else f"plan/{plan.name}"
-                found += _level_changes(subject, plan, self._known_of(subject), overview.at)
-        self._changes.extend(found)
+                found += _level_changes(subject, plan, _known_of(self._known, subject), overview.at)
         return found
 
-    def since_last_visit(self) -> list[StatusChange]:
-        """Return the changes since the end of the previous visit, oldest first; at most the newest thousand."""
-        return list(self._changes)
+    def _as_shown(
+        self, overview: Overview, measured: Sequence[StatusChange], unsettled: Collection[str]
+    ) -> Iterator[StatusChange]:
+        """Yield the ``measured`` changes with those of the shown levels in place of those of the measured ones."""
+        links = {each.subject for each in measured if each.kind in _LINK}
+        for name, host in overview.hosts.items():
+            subject = f"host/{name}"
+            known = _known_of(self._levels, subject)
+            if subject in links:
+                known.level = known.since = None
+            elif subject not in unsettled and not self._known[subject].lost and _is_fresh(host):
+                yield from _level_changes(subject, host, known, overview.at)
+        for kind, views in (("service", overview.services), ("backend", overview.backends)):
+            for name, view in views.items():
+                subject = f"{kind}/{name}"
+                yield from _level_changes(subject, view, _known_of(self._levels, subject), overview.at)
+        yield from (each for each in measured if each.kind != "level" or each.subject.startswith("plan/"))
 
     def all(self) -> list[StatusChange]:
-        """Return the changes of :meth:`since_last_visit`, for callers that filter them by subject."""
-        return list(self._changes)
+        """Return the changes since the end of the previous visit, oldest first; at most the newest thousand."""
+        return list(self._shown)
+
+    def measured(self) -> list[StatusChange]:
+        """Return the changes of :meth:`all`, with those of the levels that LilFox measured itself."""
+        return list(self._measured)
 
     def save(self) -> None:
         """Save the last known state for the next visit, atomically; ignore errors."""
@@ -107,7 +142,7 @@ class ChangeLog:
                 replace_file(self._path, content)
 
     def _host(self, subject: str, view: HostView, at: datetime, *, settled: bool) -> list[StatusChange]:
-        known = self._known_of(subject)
+        known = _known_of(self._known, subject)
         found = list(_link_changes(subject, view, known, at))
         if found:
             known.level = known.since = None  # the level of a link that turned is part of that event
@@ -119,12 +154,13 @@ class ChangeLog:
             found += _came_and_gone(subject, view, known, at)
         return found
 
-    def _known_of(self, subject: str) -> KnownState:
-        known = self._known.pop(subject, None) or KnownState()
-        self._known[subject] = known  # the newest last: the oldest subjects are the ones that go
-        if len(self._known) > KEPT:
-            del self._known[next(iter(self._known))]
-        return known
+
+def _known_of(states: dict[str, KnownState], subject: str) -> KnownState:
+    known = states.pop(subject, None) or KnownState()
+    states[subject] = known  # the newest last: the oldest subjects are the ones that go
+    if len(states) > KEPT:
+        del states[next(iter(states))]
+    return known
 
 
 def _is_fresh(view: HostView) -> bool:
@@ -151,7 +187,7 @@ def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: d
         known.not_good_since = when.timestamp()
     if before is None:
         return
-    if since is not None and when.timestamp() < since:  # not before the change that came before it
+    if since is not None and when.timestamp() <= since:  # a failure that only counts by now began with the warning
         when = at
     if view.level is Level.GOOD:
         not_good_since = since if known.not_good_since is msgspec.UNSET else known.not_good_since
@@ -164,7 +200,7 @@ def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: d
     if view.level is Level.FAILING:
         yield StatusChange(when, subject, tr("failing: {why}", why=why), Level.FAILING, "level")
     elif before == Level.FAILING:
-        told = tr("recovering, still degraded: {why}", why=why)
+        told = tr("no longer failing, degraded: {why}", why=why)
         yield StatusChange(when, subject, told, Level.DEGRADED, "level")
     else:
         yield StatusChange(when, subject, tr("degraded: {why}", why=why), Level.DEGRADED, "level")
@@ -259,24 +295,49 @@ def _differ(before: list[str] | None, now: list[str]) -> tuple[list[str], list[s
 
 
 _AnyView = TypeVar("_AnyView", HostView, ServiceView, BackendView)
-_OF_LEVEL = ("level", "lost", "back")
+_LINK = ("lost", "back")
+_OF_LEVEL = ("level", *_LINK)
 """Kinds of changes after which a subject has the level that the change tells."""
 
 
-def since_of_past(view: _AnyView, present: _AnyView | None, subject: str, changes: Sequence[StatusChange]) -> _AnyView:
-    """Return ``view``, which is of a past moment (its ``since``), with since when its level had held: what ``present``
-    tells if that level still holds, else the newest of ``changes`` (oldest first) before that moment; unchanged if
-    neither tells it. What that change says is so then, also where the values are those of a moment before, or none were
-    recorded as nothing answered."""
-    before = (each for each in reversed(changes) if each.subject == subject and each.kind in _OF_LEVEL)
-    newest = next((each for each in before if each.at <= view.since), None)
+def as_changes_tell(then: Overview, present: Overview | None, changes: Sequence[StatusChange]) -> Overview:
+    """Return the overview of a past moment with the levels that ``changes`` (oldest first) tell of it, where they are
+    worse than what was recorded, and with since when each level had held; ``present`` is the overview of now, if its
+    levels are of the same kind."""
+    of_subject: dict[str, list[StatusChange]] = {}
+    for each in changes:
+        of_subject.setdefault(each.subject, []).append(each)
+
+    def told(kind: str, views: Mapping[str, _AnyView], now: Mapping[str, _AnyView]) -> dict[str, _AnyView]:
+        return {
+            name: _as_changes_tell(view, now.get(name), of_subject.get(f"{kind}/{name}", ()), then.at)
+            for name, view in views.items()
+        }
+
+    present = present or Overview(then.at, {}, {})
+    return replace(
+        then,
+        hosts=told("host", then.hosts, present.hosts),
+        services=told("service", then.services, present.services),
+        backends=told("backend", then.backends, present.backends),
+    )
+
+
+def _as_changes_tell(
+    view: _AnyView, present: _AnyView | None, changes: Sequence[StatusChange], at: datetime
+) -> _AnyView:
+    """Return ``view``, which is of ``at``, with since when its level had held: what ``present`` tells if that level
+    still holds, else the newest of its ``changes`` (oldest first) before that moment; unchanged if neither tells it.
+    What that change says is so then, also where the values are those of a moment before, or none were recorded as
+    nothing answered."""
+    newest = next((each for each in reversed(changes) if each.kind in _OF_LEVEL and each.at <= at), None)
     if newest is not None and newest.kind != "back" and newest.level > max(view.level, Level.GOOD):
         why = newest.what.values.get("why") or newest.what
         reason = why if isinstance(why, Message) else tr("{why}", why=why)
         return replace(view, level=newest.level, reasons=(reason,), since=newest.at)
     if view.level is Level.UNKNOWN:
         return view
-    if present is not None and present.level is view.level and present.since <= view.since:
+    if present is not None and present.level is view.level and present.since <= at:
         return replace(view, since=present.since)
     return view if newest is None or newest.level is not view.level else replace(view, since=newest.at)
 

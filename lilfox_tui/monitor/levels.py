@@ -176,6 +176,9 @@ def judge_service(state: ServiceState | None) -> Judgement:
         return Judgement(Level.UNKNOWN, (tr("not checked yet"),))
     if state.failures == 0 and state.level is Level.GOOD:
         return Judgement(Level.GOOD)
+    if state.slower_than_s is not None and (state.last.response_time_s or 0.0) <= state.slower_than_s:
+        fast = human_duration(state.last.response_time_s)
+        return Judgement(state.level, (tr("was slow, responds in {time} again, but is not yet stable", time=fast),))
     if state.slower_than_s is not None:
         shown, limit = human_duration(state.last.response_time_s), human_duration(state.slower_than_s)
         if shown == limit and state.last.response_time_s is not None:

@@ -27,7 +27,7 @@ from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, HostSnapshot, Level, ServiceState
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import series_of
-from lilfox_tui.monitor.changes import ChangeLog, since_of_past
+from lilfox_tui.monitor.changes import ChangeLog, as_changes_tell
 from lilfox_tui.monitor.model import Overview, names_services, watched_hosts, watched_services
 from lilfox_tui.monitor.raised_levels import ClientError, raised
 from lilfox_tui.monitor.watchers.alert import AlertWatch
@@ -148,7 +148,7 @@ class Monitor:
         self.audit = AuditWatch(config, config_file, self.host, self._at_once.set)
         self.recovery = RecoveryWatch(config, config_file, self.host, self.scraping.store, acts=acts)
         self.incidents = IncidentWatch(
-            lambda: self.alerting.state, self.changes.all, self._at_once.set,
+            lambda: self.alerting.state, self.changes.measured, self._at_once.set,
             config.alerts.incident_on if acts and not config.read_only else (), lambda: self.overview.value,
         )  # fmt: skip
         self.runbooks = RunbookWatch(config)
@@ -219,7 +219,6 @@ class Monitor:
 
     def overview_at(self, at: datetime) -> Overview:
         """Return the overview at ``at`` (aware UTC) from history; empty if there is none."""
-        now, changes = (self.overview.value or Overview(at, {}, {})).measured, self.changes.all()
         hosts = {
             name: past_host(name, watch.config, watch.thresholds, self.history.values_at(f"host/{name}", at), at)
             for name, watch in self._hosts.items()
@@ -229,20 +228,12 @@ class Monitor:
             for name, watch in self._services.items()
         }
         then = Overview(
-            at,
-            {name: since_of_past(each, now.hosts.get(name), f"host/{name}", changes) for name, each in hosts.items()},
-            {
-                name: since_of_past(each, now.services.get(name), f"service/{name}", changes)
-                for name, each in services.items()
-            },
-            {
-                name: since_of_past(each, now.backends.get(name), f"backend/{name}", changes)
-                for name, each in self.backends.views_at(at).items()
-            },
-            True,
-            self.alerting.state_at(at),
-        )
-        return raised(then)
+            at, hosts, services, self.backends.views_at(at), True, self.alerting.state_at(at),
+            backups=self.backups.backups_at(at),
+        )  # fmt: skip
+        present = self.overview.value and self.overview.value.measured
+        measured = as_changes_tell(then, present, self.changes.measured())
+        return as_changes_tell(raised(measured), None, self.changes.all())  # what clients reported is only a change
 
     async def run(self) -> None:
         """Watch until cancelled, then close all hosts. A problem with one host delays no other."""
@@ -404,11 +395,11 @@ class Monitor:
 
     def _publish(self) -> None:
         self._at_once.clear()
-        overview = self._overview(datetime.now(UTC))
+        overview = raised(self._overview(datetime.now(UTC)), self.client_errors())
         self._observe(overview)
         self.scraping.take_lost(overview)
         self.scraping.take_audit(overview)
-        self.overview.publish(raised(overview, self.client_errors()), overview.at)
+        self.overview.publish(overview, overview.at)
 
     def _observe(self, overview: Overview) -> None:
         unsettled = {f"host/{watch.name}" for watch in self._hosts.values() if not watch.settled}
@@ -462,7 +453,7 @@ class Monitor:
 
     async def _close(self) -> None:
         await self.queries.close()
-        self._observe(self._overview(datetime.now(UTC)))
+        self._observe(raised(self._overview(datetime.now(UTC)), self.client_errors()))
         self.changes.save()
         closing = [asyncio.create_task(watch.host.close()) for watch in self._hosts.values() if watch.host is not None]
         if closing:

@@ -29,6 +29,9 @@ _PLACES = ("service", "job", "host", "backend", "instance")
 """Labels that tell what an alert is about, in the order in which they are asked."""
 _FIRES = tr("alert {name} is firing: {said}")
 _REPORTS = tr("its client {client} reports errors: {said}")
+_REPORTED = tr("its client {client} reported errors until {at:%H:%M:%S}: {said}")
+_REPORTS_FOR = timedelta(seconds=60)
+"""How long a client that logged an error counts as one that still does."""
 _View = TypeVar("_View", HostView, ServiceView, BackendView)
 
 
@@ -72,7 +75,7 @@ def raised(overview: Overview, errors: Iterable[ClientError] = ()) -> Overview:
         return overview
     hosts, services, backends = dict(overview.hosts), dict(overview.services), dict(overview.backends)
     for name, found in reports.items():
-        backends[name] = _with_reports(backends[name], found)
+        backends[name] = _with_reports(backends[name], found, overview.at)
     for alert in sorted(firing, key=lambda each: each.urgency):  # the most severe one comes first in the end
         kind, name = place_of(overview, alert) or ("", "")
         if kind == "service":
@@ -108,7 +111,7 @@ def without_alerts(view: View) -> View:
 
 def is_of_client(reason: Message) -> bool:
     """Return whether a reason for the level of a backend is what its clients report."""
-    return reason.text == _REPORTS.text
+    return reason.text in (_REPORTS.text, _REPORTED.text)
 
 
 def _with_alert(view: _View, alert: Alert) -> _View:
@@ -235,10 +238,17 @@ def _address_pattern(view: ServiceView) -> str:
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def _with_reports(view: BackendView, reports: list[ClientReport]) -> BackendView:
+def _with_reports(view: BackendView, reports: list[ClientReport], now: datetime) -> BackendView:
     since = min((each.since for each in reports if each.since is not None), default=view.since)
-    reasons = tuple(Message(_REPORTS.text, {"client": each.who, "said": clean(each.text)}) for each in reports)
+    reasons = tuple(_report_reason(each, now) for each in reports)
     return replace(_with_reasons(view, Level.DEGRADED, since, reasons), reports=tuple(reports))
+
+
+def _report_reason(report: ClientReport, now: datetime) -> Message:
+    values: dict[str, object] = {"client": report.who, "said": clean(report.text)}
+    if report.at is None or now - report.at < _REPORTS_FOR:
+        return Message(_REPORTS.text, values)
+    return Message(_REPORTED.text, values | {"at": report.at})
 
 
 def _is_own_log(source: str, view: BackendView) -> bool:

@@ -98,7 +98,7 @@ def at_home(world: World) -> LilFoxApp:
         StatusChange(NOW - timedelta(minutes=9), "host/model-1", tr("connection lost"), Level.FAILING, "lost"),
         StatusChange(NOW - timedelta(minutes=3), "service/backend", tr("connection refused"), Level.FAILING, "level"),
     ]
-    world.patch.setattr(app.monitor.changes, "since_last_visit", lambda: changes)
+    world.patch.setattr(app.monitor.changes, "all", lambda: changes)
     return app
 
 

@@ -340,8 +340,17 @@ async def test_a_rewound_home_tells_its_own_time_and_what_is_not_recorded() -> N
         app.navigation.rewind(NOW - timedelta(seconds=30))
         await pilot.pause()
         text = screen_text(pilot)
-        assert "3 Backup ○" in text.splitlines()[1]
-        assert "○ backups are not listed here" in text
+        assert app.shown is not None
+        assert app.shown.backups is not None
+        late = [each for each in app.shown.backups.plans.values() if each.level is Level.FAILING]
+        assert late, "as judged at that time"
+        assert "3 Backup ✖" in text.splitlines()[1]
+        problems = text.partition("Problems")[2].partition("Hosts")[0]
+        assert all(each.name in problems for each in late)
+        assert f"✖ {app.shown.count(Level.FAILING)} " in text.splitlines()[0]
+        assert app.shown.count(Level.FAILING) == len(late) + sum(
+            each.level is Level.FAILING for each in app.shown.views
+        )
         assert "03:10:14 " in text
         assert " 03:12:14" in text.partition("Memory")[2]
         assert "─ now" not in text
@@ -403,10 +412,10 @@ async def test_failures_and_errors_are_not_pushed_out_by_interfaces() -> None:
         for number in range(300):
             subject, name, at = f"host/node-{number % 30}", f"veth{number}", NOW - timedelta(seconds=number)
             what = tr("interface {name} appeared", name=name)
-            app.monitor.changes._changes.appendleft(StatusChange(at, subject, what, Level.GOOD, f"interface {name}"))
+            app.monitor.changes._shown.appendleft(StatusChange(at, subject, what, Level.GOOD, f"interface {name}"))
         long_ago = NOW - timedelta(hours=1)
         failed = StatusChange(long_ago, "service/model", tr("failing: {why}", why="refused"), Level.FAILING, "level")
-        app.monitor.changes._changes.appendleft(failed)
+        app.monitor.changes._shown.appendleft(failed)
         app.metrics.home.errors.found = (LoggedError(long_ago, "api", "request failed", 41),)
         app.metrics.repaint()
         await pilot.pause()

@@ -95,7 +95,7 @@ async def test_while_nothing_has_happened_commands_have_the_room_of_errors(
         assert "─ no log errors, no changes since LilFox began ─" in text, "and something is wrong all the while"
         assert begun, "errors are followed nevertheless"
         change = StatusChange(NOW, "host/node-0", tr("cpu 93% > 90%"), Level.DEGRADED, "level")
-        app.monitor.changes._changes.append(change)
+        app.monitor.changes._shown.append(change)
         app.metrics.repaint()
         await pilot.pause()
         text = screen_text(pilot)
@@ -235,7 +235,7 @@ async def test_of_what_happened_no_free_row_is_left_while_a_text_is_cut() -> Non
     app = still_app(mixed())
     long = "as many words as fill some lines of a panel that is not wide at all, " * 2
     for at in range(30, 0, -10):
-        app.monitor.changes._changes.append(
+        app.monitor.changes._shown.append(
             StatusChange(NOW - timedelta(seconds=at), f"host/web-{at}", tr("failing: {why}", why=long), Level.FAILING)
         )
     async with app.run_test(size=(120, 40)) as pilot:
@@ -246,7 +246,7 @@ async def test_of_what_happened_no_free_row_is_left_while_a_text_is_cut() -> Non
         assert rows[-1].endswith("…")
     app = still_app(mixed())
     for at in range(90, 30, -2):
-        app.monitor.changes._changes.appendleft(
+        app.monitor.changes._shown.appendleft(
             StatusChange(NOW - timedelta(seconds=at), f"host/web-{at}", tr("failing: {why}", why="x"), Level.FAILING)
         )
     async with app.run_test(size=(120, 40)) as pilot:
@@ -259,7 +259,7 @@ async def test_a_rewound_home_tells_no_change_that_came_later() -> None:
     app = still_app(mixed())
     then = NOW - timedelta(seconds=60)
     for at, name in ((5, "later"), (70, "earlier")):
-        app.monitor.changes._changes.append(
+        app.monitor.changes._shown.append(
             StatusChange(NOW - timedelta(seconds=at), f"host/{name}", tr("x"), Level.FAILING, "unit")
         )
     async with app.run_test(size=(120, 40)) as pilot:

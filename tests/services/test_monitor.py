@@ -154,7 +154,7 @@ async def test_a_lost_host_is_told_at_once_and_delays_no_other() -> None:
         )
         monitor.retry(LATE)
         assert web.retried == 1
-    assert any("cannot be reached: cable cut" in str(change.what) for change in monitor.changes.since_last_visit())
+    assert any("cannot be reached: cable cut" in str(change.what) for change in monitor.changes.all())
 
 
 async def test_a_fault_of_our_own_about_one_host_is_its_row_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,8 +236,8 @@ async def test_a_visit_starts_where_the_last_one_ended() -> None:
     strict = msgspec.structs.replace(CONFIG, thresholds=full)
     second = Monitor(strict, changes=ChangeLog(seen_file()))
     async with watching(second):
-        await until(lambda: second.changes.since_last_visit(), what="what changed meanwhile")
-    assert str(second.changes.since_last_visit()[0].what).startswith("failing: memory ")
+        await until(lambda: second.changes.all(), what="what changed meanwhile")
+    assert str(second.changes.all()[0].what).startswith("failing: memory ")
 
 
 async def test_processes_are_read_of_the_host_in_focus_only() -> None:

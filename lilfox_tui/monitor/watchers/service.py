@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.config.model import ServiceConfig, Thresholds
 from lilfox_tui.core.aio import Feed, Ready, Unavailable
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Health, Level, Series, ServiceState
 from lilfox_tui.metrics.traffic import Traffic
@@ -55,8 +56,13 @@ class ServiceWatch:
         return max(probed, self._of_requests().level)
 
     def _of_requests(self) -> Judgement:
-        """Return the level of its requests; GOOD while there is no metrics endpoint."""
-        return self._errors if isinstance(self.traffic.state, Ready) else Judgement(Level.GOOD)
+        """Return the level of its requests; GOOD while there is no metrics endpoint. Where its metrics are lost, a
+        service whose requests failed is not good: nothing proves it."""
+        state, found = self.traffic.state, self._errors
+        if isinstance(state, Unavailable) and found.reasons:
+            why = tr("{why} when its metrics were lost at {at:%H:%M:%S}", why=found.reasons[0], at=state.since)
+            return Judgement(Level.DEGRADED, (why,))
+        return found if isinstance(state, Ready) else Judgement(Level.GOOD)
 
     def period_s(self, refresh_s: float) -> float:
         """Return the probe interval, if everything is refreshed every ``refresh_s``."""

@@ -35,7 +35,7 @@ from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.history import History, Point
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import BackendView, Overview
-from lilfox_tui.monitor.raised_levels import client_reports, raised
+from lilfox_tui.monitor.raised_levels import client_reports, is_of_client, raised
 from tests.app.overviews import NOW, service
 from tests.app.pages_made import cache, database
 
@@ -383,6 +383,17 @@ def test_a_database_that_refuses_its_clients_is_not_told_to_be_well() -> None:
     assert rows[1][1].role == "degraded"
     assert text_of(rows[2]).startswith("   LilFox itself found no problem in connections, waits for locks")
     assert not any("all is well" in text_of(row) for row in rows)
+
+
+@pytest.mark.parametrize("ago", [59, 61, 299])
+def test_what_a_client_logged_a_while_ago_is_told_with_its_time(ago: int) -> None:
+    set_language("en")
+    view, at = database(ill=False), NOW - timedelta(seconds=ago)
+    error = LoggedError(at, "lilfox-backend", REFUSED, times=4, first=at - timedelta(minutes=1))
+    told = raised(Overview(NOW, {}, {}, {view.name: view}), [error]).backends[view.name]
+    words = "reports errors" if ago < 60 else f"reported errors until {at:%H:%M:%S}"
+    assert [str(each) for each in told.reasons] == [f"its client lilfox-backend {words}: {REFUSED}"]
+    assert is_of_client(told.reasons[0])
 
 
 def test_a_reason_that_is_not_known_is_not_told_to_be_none() -> None:

@@ -211,5 +211,6 @@ def test_a_plan_was_as_well_as_its_sets_were() -> None:
     view = backups_at(Backups({late.key: late}, jobs=()), at, UTC).plans[late.key]
     assert view.level is Level.FAILING
     assert view.late is not None
+    assert backups_at(Backups({late.key: late}, jobs=()), at - timedelta(days=5), UTC).count(Level.FAILING) == 0
     never_read = plan("lilfox", None)
     assert backups_at(Backups({never_read.key: never_read}), at, UTC).plans[never_read.key].sets is None

@@ -16,7 +16,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Link
 from lilfox_tui.hosts.ssh.errors import link_lost
 from lilfox_tui.metrics.model import DiskActivity, InterfaceActivity, Level
-from lilfox_tui.monitor.changes import KEPT, ChangeLog, KnownState, _level_changes, since_of_past
+from lilfox_tui.monitor.changes import KEPT, ChangeLog, KnownState, _level_changes, as_changes_tell
 from lilfox_tui.monitor.levels import judge
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView, StatusChange
 from tests.unit.monitor.summaries import AT, mount, summary
@@ -61,7 +61,7 @@ def test_levels_that_turn_and_turn_back() -> None:
     ]
     back = log.observe(seen(at=AT + timedelta(minutes=6)))
     assert texts(back) == ["host/web-1 good again after 6 min", "service/backend good again after 6 min"]
-    assert log.since_last_visit() == went + back
+    assert log.all() == went + back
 
 
 def test_good_again_tells_the_whole_time_since_it_was_good() -> None:
@@ -72,7 +72,7 @@ def test_good_again_tells_the_whole_time_since_it_was_good() -> None:
     for name in ("host/web-1", "service/backend"):
         told = [each for each in log.all() if each.subject == name]
         assert [str(each.what) for each in told] == [
-            "failing: slow", "recovering, still degraded: slow", "good again after 28 s",
+            "failing: slow", "no longer failing, degraded: slow", "good again after 28 s",
         ]  # fmt: skip
         assert told[-1].at - told[0].at == 28 * second
 
@@ -85,6 +85,58 @@ def test_a_change_is_not_before_the_one_before_it() -> None:
     early = replace(good.services["backend"], since=AT)
     [change] = log.observe(replace(good, services={"backend": early}))
     assert (change.at, str(change.what)) == (good.at, "good again after 20 s")
+
+
+def test_what_fails_after_a_warning_fails_from_when_it_counts() -> None:
+    """The warning and the failure are of the same consecutive answers: the level began with the first of them."""
+    log = ChangeLog()
+    log.observe(seen())
+    for after, level in ((10, Level.DEGRADED), (13, Level.FAILING)):
+        view = seen(service=level, why="refused", at=AT + timedelta(seconds=after))
+        began = replace(view.services["backend"], since=AT + timedelta(seconds=9))
+        log.observe(replace(view, services={"backend": began}))
+    assert [(each.at - AT).total_seconds() for each in log.all()] == [9, 13]
+    assert texts(log.all()) == ["service/backend degraded: refused", "service/backend failing: refused"]
+
+
+def raised_seen(at: datetime, level: Level, why: str, *, service: Level = Level.GOOD) -> Overview:
+    """The service measured good, or at ``service``, and shown at ``level``."""
+    measured = seen(service=service, at=at, why="slow" if service is not Level.GOOD else "")
+    view = measured.services["backend"]
+    shown = replace(view, level=level, reasons=(tr("{why}", why=why),), since=at - timedelta(seconds=2))
+    return replace(measured, services={"backend": shown}, unraised=measured)
+
+
+def test_levels_that_alerts_and_clients_give_are_changes_as_they_are_shown() -> None:
+    log, minute = ChangeLog(), timedelta(minutes=1)
+    log.observe(seen())
+    log.observe(raised_seen(AT + minute, Level.DEGRADED, "alert Slow is firing"))
+    log.observe(raised_seen(AT + 2 * minute, Level.DEGRADED, "alert Slow is firing", service=Level.DEGRADED))
+    log.observe(raised_seen(AT + 3 * minute, Level.DEGRADED, "alert Slow is firing"))
+    log.observe(seen(at=AT + 4 * minute))
+    assert texts(log.all()) == [
+        "service/backend degraded: alert Slow is firing",
+        "service/backend good again after 3 min",  # not while the alert fires
+    ]
+    assert log.all()[0].at == AT + minute - timedelta(seconds=2)
+    assert texts(log.measured()) == ["service/backend degraded: slow", "service/backend good again after 1 min"]
+    then = [
+        as_changes_tell(seen(at=AT + after * minute), None, log.all()).services["backend"] for after in (0.5, 1.5, 4.5)
+    ]
+    assert [each.level for each in then] == [Level.GOOD, Level.DEGRADED, Level.GOOD]
+    assert [str(each) for each in then[1].reasons] == ["alert Slow is firing"]
+
+
+def test_a_level_that_an_alert_gave_is_not_over_when_lilfox_begins(tmp_path: Path) -> None:
+    """Whether it still fires is not known yet."""
+    log = ChangeLog(tmp_path / "seen.json")
+    log.observe(seen())
+    log.observe(raised_seen(AT + LATER, Level.DEGRADED, "alert Slow is firing"))
+    log.save()
+    after = ChangeLog(tmp_path / "seen.json")
+    assert after.observe(seen(at=AT + 2 * LATER)) == []
+    [change] = after.observe(raised_seen(AT + 2 * LATER, Level.DEGRADED, "alert Slow is firing"))
+    assert str(change.what) == "degraded: alert Slow is firing"
 
 
 def test_how_long_it_lasted_is_told_only_where_it_is_known() -> None:
@@ -214,7 +266,7 @@ def test_what_changed_while_nothing_ran_is_told_at_the_next_visit(tmp_path: Path
     before.save()
     after = ChangeLog(file)
     after.observe(seen(Level.FAILING, why="full", booted_at=AT - timedelta(hours=1)))
-    assert texts(after.since_last_visit()) == ["host/web-1 failing: full", "host/web-1 restarted"]
+    assert texts(after.all()) == ["host/web-1 failing: full", "host/web-1 restarted"]
     assert file.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["seen.json"]
 
@@ -241,7 +293,7 @@ def test_no_more_than_a_thousand_are_kept() -> None:
     log = ChangeLog()
     for number in range(KEPT + 100):
         log.observe(seen(Level.FAILING if number % 2 else Level.GOOD, why="x"))
-    assert len(log.since_last_visit()) == KEPT
+    assert len(log.all()) == KEPT
 
 
 LATER = timedelta(minutes=10)
@@ -251,10 +303,15 @@ def host_at(at: datetime, level: Level = Level.GOOD) -> HostView:
     return seen(level, at=at).hosts["web-1"]
 
 
+def host_then(view: HostView, present: HostView | None, changes: list[StatusChange]) -> HostView:
+    now = None if present is None else Overview(present.since, {"web-1": present}, {})
+    return as_changes_tell(Overview(view.since, {"web-1": view}, {}), now, changes).hosts["web-1"]
+
+
 def test_a_level_that_still_holds_has_one_since_in_the_past_and_now() -> None:
-    past = since_of_past(host_at(AT + LATER), host_at(AT), "host/web-1", [])
+    past = host_then(host_at(AT + LATER), host_at(AT), [])
     assert past.since == AT
-    newer = since_of_past(host_at(AT), host_at(AT + LATER), "host/web-1", [])
+    newer = host_then(host_at(AT), host_at(AT + LATER), [])
     assert newer.since == AT  # good again: since when it was so before is unknown, and no later moment
 
 
@@ -271,7 +328,7 @@ def test_a_level_that_is_over_began_with_the_newest_change_before(level: Level, 
         StatusChange(began + LATER / 4, "service/web-1", tr("x"), Level.FAILING, "level"),
         StatusChange(then + LATER, "host/web-1", tr("x"), Level.FAILING, "level"),
     ]
-    past = since_of_past(host_at(then, Level.FAILING), host_at(then + LATER), "host/web-1", changes)
+    past = host_then(host_at(then, Level.FAILING), host_at(then + LATER), changes)
     assert past.since == (began if known else then)
 
 
@@ -302,15 +359,15 @@ def test_what_a_change_says_is_so_at_its_moment(recorded: Level, kind: str) -> N
         StatusChange(AT, "host/web-1", tr("good again"), Level.GOOD, "level"),
         StatusChange(then, "host/web-1", tr("lost: {why}", why="refused"), Level.FAILING, kind),
     ]
-    past = since_of_past(host_at(then, recorded), None, "host/web-1", changes)
+    past = host_then(host_at(then, recorded), None, changes)
     assert past.level is Level.FAILING
     assert past.since == then
     assert [str(each) for each in past.reasons] == ["refused"]
-    earlier = since_of_past(host_at(then - LATER / 4, recorded), None, "host/web-1", changes)
+    earlier = host_then(host_at(then - LATER / 4, recorded), None, changes)
     assert earlier.level is recorded, "what comes later is not told yet"
 
 
 def test_since_when_nothing_is_known_of_a_host_is_not_told() -> None:
     at = AT + LATER
-    past = since_of_past(host_at(at, Level.UNKNOWN), host_at(AT, Level.UNKNOWN), "host/web-1", [])
+    past = host_then(host_at(at, Level.UNKNOWN), host_at(AT, Level.UNKNOWN), [])
     assert past.since == at

@@ -178,3 +178,15 @@ def test_a_service_says_its_last_answer() -> None:
     assert judge_service(ServiceState("backend", "http://h:1", Level.GOOD, AT, good, 0)) == Judgement(Level.GOOD)
     back = judge_service(ServiceState("backend", "http://h:1", Level.DEGRADED, AT, good, 0))
     assert (back.level, texts(back)) == (Level.DEGRADED, ["responding again, but not yet stable"])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(1.5, "slow: response time 1.5 s, limit 1 s"), (1.0, "was slow, responds in 1 s again, but is not yet stable"),
+     (0.398, "was slow, responds in 398 ms again, but is not yet stable")],
+)  # fmt: skip
+def test_a_service_is_called_slow_only_beside_a_response_time_above_the_limit(seconds: float, told: str) -> None:
+    """It stays degraded until several answers in a row were fast."""
+    last = HealthCheck(AT, Health.HEALTHY, 200, seconds)
+    judged = judge_service(ServiceState("backend", "http://h:1", Level.DEGRADED, AT, last, 0, 1.0))
+    assert (judged.level, texts(judged)) == (Level.DEGRADED, [told])

@@ -147,7 +147,6 @@ class Home:
                 note=(*self._filtered(overview, _things(self._state.faults(overview))), *self._alerts.note(overview)),
                 more=[
                     *self._below_problems(overview, none=not problems),
-                    *self._unrecorded(overview),
                 ],
             ),
             "hosts": HomeList(
@@ -226,14 +225,6 @@ class Home:
         """How many of the problems the filter shows."""
         hidden = self._hidden(overview)
         return (*_count(shown, shown + hidden), Piece("  ")) if hidden else ()
-
-    def _unrecorded(self, overview: Overview) -> list[Row]:
-        """What would be among the problems, and is not kept for the past."""
-        backups = self._app.monitor.backups.backups
-        if not overview.rewound or backups is None or not (backups.plans or backups.interrupted_restores):
-            return []
-        text = _("backups are not listed here; 3 shows those of that time")
-        return [(Piece(f" {self._app.glyphs.unknown} {text}", "muted"),)]
 
     def focus(self, overview: Overview) -> str | None:
         """The host whose processes are asked for; None where they are not shown."""

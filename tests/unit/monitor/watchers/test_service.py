@@ -121,11 +121,18 @@ def test_a_level_for_another_reason_goes_on() -> None:
 
 
 @pytest.mark.fault("4.73")
-def test_without_a_page_nothing_is_said_of_requests() -> None:
+def test_without_a_page_what_failed_is_not_good_and_what_was_good_stays_so() -> None:
     watched = watch()
     look(watched, 94.0, times=9)
+    watched.traffic.fail(LilFoxError("no page"), since=T0 + timedelta(seconds=5))
+    [reason] = watched.view().reasons
+    assert watched.level is Level.DEGRADED
+    assert (
+        str(reason) == f"5xx 94.0% > 20% over 30 s when its metrics were lost at {T0 + timedelta(seconds=5):%H:%M:%S}"
+    )
+    assert look(watched, 0.0, times=9) is Level.GOOD
     watched.traffic.fail(LilFoxError("no page"))
-    assert watched.level is Level.GOOD
+    assert watched.view().level is Level.GOOD
 
 
 @pytest.mark.fault("4.73")
