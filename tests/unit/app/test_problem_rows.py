@@ -64,7 +64,15 @@ def test_each_fits_its_width(width: int) -> None:
 @pytest.mark.parametrize("width", [width for width in WIDTHS if width >= 60])
 def test_since_when_is_never_cut(width: int) -> None:
     rows = drawn(width)
-    for state in ("firing 6 min", "firing 20 min", "resolved 5 min ago", "for 14 s", "for 6 min", "for 31 s"):
+    for state in (
+        "firing 6 min",
+        "firing 20 min",
+        "resolved 5 min ago",
+        "failing 14 s",
+        "failing 6 min",
+        "degraded 31 s",
+    ):
+        state = state if width >= 96 else re.sub("^(?:degraded|failing)", "for", state)
         assert any(f"  {state}  " in row or row.rstrip().endswith(state) for row in rows), state
     assert any("pending 2 min of 10 min" in row for row in rows) is (width >= 96)
     start = next(row.index("firing 6 min") for row in rows if "firing 6 min" in row)
@@ -317,3 +325,12 @@ def test_hosts_that_fail_behind_one_address_name_it() -> None:
         unreached(f"web-{number}", tr("{where} refuses the connection", where="bastion")) for number in range(4)
     )
     assert [each.why for each in grouped(behind).values()] == ["bastion refuses the connection"]
+
+
+@pytest.mark.parametrize(("width", "told"), [(118, "{level} 5 min"), (90, "for 5 min"), (58, "5m")])
+def test_the_time_beside_a_reason_is_that_of_the_level(width: int, told: str) -> None:
+    """It may have begun with another reason: where there is room it says which level it is of."""
+    for level, word in ((Level.FAILING, "failing"), (Level.DEGRADED, "degraded")):
+        view = replace(unreached("web-1", tr("cpu 93% > 90%"))[1], level=level, since=NOW - timedelta(minutes=5))
+        [row] = drawn(width, [view])
+        assert re.search(rf" {told.format(level=word)}\b", row), row

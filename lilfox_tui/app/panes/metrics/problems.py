@@ -70,15 +70,17 @@ def _columns(problem: Problem, now: datetime, width: int) -> tuple[str, str, str
     """Its subject, its state and since when, and which alert or kind of thing it is."""
     match problem:
         case HostView():
-            return problem.name, _held(problem.since, now, width), _("host")
+            return problem.name, _at_level(problem, now, width), _("host")
         case ServiceView():
-            return problem.name, _held(problem.since, now, width), _("service")
+            return problem.name, _at_level(problem, now, width), _("service")
         case BackendView():
-            return problem.name, _held(problem.since, now, width), problem.config.kind
+            return problem.name, _at_level(problem, now, width), problem.config.kind
         case PlanView():
-            return problem.name, _held(_plan_since(problem), now, width), _("backup plan")
+            lost = problem.outage is not None
+            state = _held(_plan_since(problem), now, width) if lost else _at_level(problem, now, width)
+            return problem.name, state, _("backup plan")
         case HostGroup():
-            return problem.name, _held(problem.since, now, width), _("host")
+            return problem.name, _at_level(problem, now, width), _("host")
         case AuditView():
             return _("audit"), _ago(problem.at, now, width), _("findings")
         case Fault():
@@ -213,6 +215,15 @@ def _held(since: datetime, now: datetime, width: int = _WIDE) -> str:
     if seconds < 1:
         return ""
     return short_age(seconds) if width < _NARROW else _("for {time}", time=human_age(seconds))
+
+
+def _at_level(problem: View | HostGroup | PlanView, now: datetime, width: int) -> str:
+    """For how long it has had its level, which may have begun with another reason than the one that is told."""
+    age = _held(problem.since, now, width)
+    if width < _WIDEST or not age:
+        return age
+    age = human_age((now - problem.since).total_seconds())
+    return _("failing {age}", age=age) if problem.level is Level.FAILING else _("degraded {age}", age=age)
 
 
 def _ago(at: datetime | None, now: datetime, width: int) -> str:
