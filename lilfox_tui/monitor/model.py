@@ -6,7 +6,7 @@ import re
 import socket
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct, field
@@ -253,6 +253,11 @@ class ClientReport(Struct, frozen=True):
     at: datetime | None = None
     times: int = 1
     since: datetime | None = None
+
+    def still_holds(self, now: datetime) -> bool:
+        """Return whether it says so at ``now`` (aware UTC): an error that was logged within the last minute may come
+        again."""
+        return self.at is None or now - self.at < timedelta(minutes=1)
 
 
 class BackendView(Struct, frozen=True):

@@ -30,8 +30,6 @@ _PLACES = ("service", "job", "host", "backend", "instance")
 _FIRES = tr("alert {name} is firing: {said}")
 _REPORTS = tr("its client {client} reports errors: {said}")
 _REPORTED = tr("its client {client} reported errors until {at:%H:%M:%S}: {said}")
-_REPORTS_FOR = timedelta(seconds=60)
-"""How long a client that logged an error counts as one that still does."""
 _View = TypeVar("_View", HostView, ServiceView, BackendView)
 
 
@@ -246,7 +244,7 @@ def _with_reports(view: BackendView, reports: list[ClientReport], now: datetime)
 
 def _report_reason(report: ClientReport, now: datetime) -> Message:
     values: dict[str, object] = {"client": report.who, "said": clean(report.text)}
-    if report.at is None or now - report.at < _REPORTS_FOR:
+    if report.at is None or report.still_holds(now):
         return Message(_REPORTS.text, values)
     return Message(_REPORTED.text, values | {"at": report.at})
 

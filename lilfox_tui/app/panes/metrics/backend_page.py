@@ -80,9 +80,14 @@ def backend_row(
     if view.outage is not None or not view.figures:
         return (*pieces, Piece(why_no_figures(view, now), ROLES[view.level]))
     for each in view.reports[:1]:
-        report = _("{client} reports: {said}", client=each.who, said=clean(each.text))
+        report = _reported(each, now)
         if each.at is not None and cell_width(report) > style.width - row_width(tuple(pieces)):
-            report = _("{client} logs errors about it", client=each.who)  # which stand below, and on its page
+            holds, who = each.still_holds(now), each.who  # the errors stand below, and on its page
+            report = (
+                _("{client} logs errors about it", client=who)
+                if holds
+                else _("{client} logged errors about it", client=who)
+            )
         pieces += [Piece(report, "degraded"), Piece("  ")]
     if style.width >= _TREND_FROM and style.sparklines:
         recent = (style.recent or {}).get(f"backend/{view.name}") or ()
@@ -248,9 +253,16 @@ def _reasons(page: BackendPage) -> Iterator[Row]:
         yield (Piece("   "), Piece(str(view.reading.incomplete), "degraded"))
 
 
+def _reported(report: ClientReport, now: datetime) -> str:
+    who, said = report.who, clean(report.text)
+    if report.still_holds(now):
+        return _("{client} reports: {said}", client=who, said=said)
+    return _("{client} reported: {said}", client=who, said=said)
+
+
 def report_row(report: ClientReport, now: datetime) -> Row:
     """What a client says, before what LilFox itself found: its users are among the client's."""
-    said = _("{client} reports: {said}", client=report.who, said=clean(report.text))
+    said = _reported(report, now)
     times = f" (×{report.times})" if report.times > 1 else ""
     age = "" if report.at is None else "  " + _("{time} ago", time=human_age((now - report.at).total_seconds()))
     return (Piece("   "), Piece(said + times, "degraded"), Piece(age, "muted"))
