@@ -23,7 +23,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.navigation import TABS
 from lilfox_tui.audit.catalogue import groups
 from lilfox_tui.cli.main import COMMANDS, build_parser
-from lilfox_tui.config.checks import schema
+from lilfox_tui.config.schema import schema
 from lilfox_tui.core import i18n
 from tools import faults
 

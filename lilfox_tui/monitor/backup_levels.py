@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.backup.plan import LatePlan, late, next_due
 from lilfox_tui.backup.sets.model import BackupSet, Status, state_of
+from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import Message, listed, tr
@@ -160,10 +161,10 @@ def _of_copy(
 # Backups as they were at an earlier time.
 
 
-def backups_at(present: Backups, at: datetime, zone: tzinfo) -> Backups:
+def backups_at(present: Backups, at: datetime, zone: tzinfo | None = None) -> Backups:
     """Return the plans and their sets as they were at ``at`` (aware UTC), as far as it is known: sets that were
     removed, and proofs that were replaced, before anybody looked are not. Jobs are those that had ended, interrupted
-    restores those of now that had begun."""
+    restores those of now that had begun. Schedules are of ``zone``, of this machine's if not given."""
     jobs = tuple(job for job in present.jobs or () if job.ended is not None and job.ended <= at)
     own = {key: _sets_at(present, view, at) for key, view in present.plans.items()}
     views = {}
@@ -182,7 +183,7 @@ def backups_at(present: Backups, at: datetime, zone: tzinfo) -> Backups:
             made=[found for found in made or () if found.plan == view.name],
             jobs=jobs,
             now=at,
-            zone=zone,
+            zone=zone or local_zone(),
             known_since=None,
         )
     interrupted = tuple(each for each in present.interrupted_restores if each.restored.at <= at)

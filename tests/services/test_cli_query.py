@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from lilfox_tui.cli.schemas import schema
-from lilfox_tui.config.checks import show
 from lilfox_tui.config.model import ApiConfig, Config, ScrapeConfig
+from lilfox_tui.config.schema import show
 from tests.services.lilfox_command import lilfox
 from tests.services.prometheus_server import PrometheusServer, prometheus
 from tests.services.sshd import sshd_lab

@@ -9,8 +9,8 @@ from pathlib import Path
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, print_text
 from lilfox_tui.cli.parser import load_settings
-from lilfox_tui.config.checks import schema, show
 from lilfox_tui.config.model import Config
+from lilfox_tui.config.schema import schema, show
 from lilfox_tui.config.themes import load_theme, theme_names
 from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.core.i18n import ntr, tr

@@ -165,10 +165,9 @@ class BackupWatch:
 
     def backups_at(self, at: datetime) -> Backups | None:
         """Return the state at ``at`` (aware UTC) as far as it is known; None before the first read."""
-        from lilfox_tui.backup.sets.names import local_zone
         from lilfox_tui.monitor.backup_levels import backups_at
 
-        return None if self.backups is None else backups_at(self.backups, at, local_zone())
+        return None if self.backups is None else backups_at(self.backups, at)
 
     def look_again(self) -> None:
         """End the wait before the next read of every store."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import jsonschema
 import pytest
 
-from lilfox_tui.config.checks import schema, show
 from lilfox_tui.config.loader import from_text, secret_refs
 from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
+from lilfox_tui.config.schema import schema, show
 from lilfox_tui.core.errors import ConfigError
 
 

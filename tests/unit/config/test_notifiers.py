@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lilfox_tui.alerts.notifiers import command, smtp, webhook
-from lilfox_tui.config.checks import show
 from lilfox_tui.config.loader import from_text, secret_refs
 from lilfox_tui.config.model import AlertsConfig, NotifierConfig, Seconds, SecretRef
+from lilfox_tui.config.schema import show
 from lilfox_tui.core.errors import ConfigError
 
 

@@ -7,9 +7,9 @@ import jsonschema
 import pytest
 import yaml
 
-from lilfox_tui.config.checks import schema, show
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.model import Config
+from lilfox_tui.config.schema import schema, show
 from lilfox_tui.core.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.yaml"
