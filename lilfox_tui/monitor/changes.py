@@ -187,7 +187,7 @@ def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: d
         known.not_good_since = when.timestamp()
     if before is None:
         return
-    if since is not None and when.timestamp() <= since:  # a failure that only counts by now began with the warning
+    if since is not None and when.timestamp() < since:  # not before the change that came before it
         when = at
     if view.level is Level.GOOD:
         not_good_since = since if known.not_good_since is msgspec.UNSET else known.not_good_since
@@ -300,41 +300,43 @@ _OF_LEVEL = ("level", *_LINK)
 """Kinds of changes after which a subject has the level that the change tells."""
 
 
-def as_changes_tell(then: Overview, present: Overview | None, changes: Sequence[StatusChange]) -> Overview:
+def as_changes_tell(then: Overview, changes: Sequence[StatusChange], present: Overview | None = None) -> Overview:
     """Return the overview of a past moment with the levels that ``changes`` (oldest first) tell of it, where they are
-    worse than what was recorded, and with since when each level had held; ``present`` is the overview of now, if its
-    levels are of the same kind."""
+    worse than what was recorded; with the ``present`` overview also with since when each level had held."""
     of_subject: dict[str, list[StatusChange]] = {}
     for each in changes:
-        of_subject.setdefault(each.subject, []).append(each)
+        if each.kind in _OF_LEVEL and each.at <= then.at:
+            of_subject.setdefault(each.subject, []).append(each)
 
     def told(kind: str, views: Mapping[str, _AnyView], now: Mapping[str, _AnyView]) -> dict[str, _AnyView]:
-        return {
-            name: _as_changes_tell(view, now.get(name), of_subject.get(f"{kind}/{name}", ()), then.at)
-            for name, view in views.items()
-        }
+        newest = {name: of_subject[f"{kind}/{name}"][-1] for name in views if f"{kind}/{name}" in of_subject}
+        found = {name: _not_better(view, newest.get(name)) for name, view in views.items()}
+        if present is None:
+            return found
+        return {name: _with_since(view, now.get(name), newest.get(name), then.at) for name, view in found.items()}
 
-    present = present or Overview(then.at, {}, {})
+    now = present or then
     return replace(
         then,
-        hosts=told("host", then.hosts, present.hosts),
-        services=told("service", then.services, present.services),
-        backends=told("backend", then.backends, present.backends),
+        hosts=told("host", then.hosts, now.hosts),
+        services=told("service", then.services, now.services),
+        backends=told("backend", then.backends, now.backends),
     )
 
 
-def _as_changes_tell(
-    view: _AnyView, present: _AnyView | None, changes: Sequence[StatusChange], at: datetime
-) -> _AnyView:
-    """Return ``view``, which is of ``at``, with since when its level had held: what ``present`` tells if that level
-    still holds, else the newest of its ``changes`` (oldest first) before that moment; unchanged if neither tells it.
-    What that change says is so then, also where the values are those of a moment before, or none were recorded as
-    nothing answered."""
-    newest = next((each for each in reversed(changes) if each.kind in _OF_LEVEL and each.at <= at), None)
-    if newest is not None and newest.kind != "back" and newest.level > max(view.level, Level.GOOD):
-        why = newest.what.values.get("why") or newest.what
-        reason = why if isinstance(why, Message) else tr("{why}", why=why)
-        return replace(view, level=newest.level, reasons=(reason,), since=newest.at)
+def _not_better(view: _AnyView, newest: StatusChange | None) -> _AnyView:
+    """Return the view with the level that the newest change before its moment tells, if that is worse. What that change
+    says is so then, also where the values are those of a moment before, or none were recorded as nothing answered."""
+    if newest is None or newest.kind == "back" or newest.level <= max(view.level, Level.GOOD):
+        return view
+    why = newest.what.values.get("why") or newest.what
+    reason = why if isinstance(why, Message) else tr("{why}", why=why)
+    return replace(view, level=newest.level, reasons=(reason,), since=newest.at)
+
+
+def _with_since(view: _AnyView, present: _AnyView | None, newest: StatusChange | None, at: datetime) -> _AnyView:
+    """Return the view of ``at`` with since when its level had held: what ``present`` tells if that level still holds,
+    else the newest change before; unchanged if neither tells it."""
     if view.level is Level.UNKNOWN:
         return view
     if present is not None and present.level is view.level and present.since <= at:

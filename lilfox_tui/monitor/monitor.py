@@ -232,8 +232,8 @@ class Monitor:
             backups=self.backups.backups_at(at),
         )  # fmt: skip
         present = self.overview.value and self.overview.value.measured
-        measured = as_changes_tell(then, present, self.changes.measured())
-        return as_changes_tell(raised(measured), None, self.changes.all())  # what clients reported is only a change
+        measured = as_changes_tell(then, self.changes.measured(), present or then)
+        return as_changes_tell(raised(measured), self.changes.all())  # what clients reported is only a change
 
     async def run(self) -> None:
         """Watch until cancelled, then close all hosts. A problem with one host delays no other."""

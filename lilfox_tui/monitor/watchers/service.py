@@ -86,9 +86,10 @@ class ServiceWatch:
             await probe.close()
 
     def take(self, state: ServiceState) -> bool:
-        """Take in a new answer; return whether the level has changed."""
+        """Take in a new answer; return whether the level has changed. The level began with the answer that decided it:
+        of several failures in a row, that is not the first."""
         before, self.state = self.level, state
-        self._note_level(state.since if self._last_level is Level.UNKNOWN else max(state.since, self._since))
+        self._note_level(state.since if self._last_level is Level.UNKNOWN else max(state.last.at, self._since))
         return before is not state.level
 
     def take_traffic(self, traffic: Traffic, at: datetime) -> None:

@@ -87,18 +87,6 @@ def test_a_change_is_not_before_the_one_before_it() -> None:
     assert (change.at, str(change.what)) == (good.at, "good again after 20 s")
 
 
-def test_what_fails_after_a_warning_fails_from_when_it_counts() -> None:
-    """The warning and the failure are of the same consecutive answers: the level began with the first of them."""
-    log = ChangeLog()
-    log.observe(seen())
-    for after, level in ((10, Level.DEGRADED), (13, Level.FAILING)):
-        view = seen(service=level, why="refused", at=AT + timedelta(seconds=after))
-        began = replace(view.services["backend"], since=AT + timedelta(seconds=9))
-        log.observe(replace(view, services={"backend": began}))
-    assert [(each.at - AT).total_seconds() for each in log.all()] == [9, 13]
-    assert texts(log.all()) == ["service/backend degraded: refused", "service/backend failing: refused"]
-
-
 def raised_seen(at: datetime, level: Level, why: str, *, service: Level = Level.GOOD) -> Overview:
     """The service measured good, or at ``service``, and shown at ``level``."""
     measured = seen(service=service, at=at, why="slow" if service is not Level.GOOD else "")
@@ -120,9 +108,7 @@ def test_levels_that_alerts_and_clients_give_are_changes_as_they_are_shown() -> 
     ]
     assert log.all()[0].at == AT + minute - timedelta(seconds=2)
     assert texts(log.measured()) == ["service/backend degraded: slow", "service/backend good again after 1 min"]
-    then = [
-        as_changes_tell(seen(at=AT + after * minute), None, log.all()).services["backend"] for after in (0.5, 1.5, 4.5)
-    ]
+    then = [as_changes_tell(seen(at=AT + after * minute), log.all()).services["backend"] for after in (0.5, 1.5, 4.5)]
     assert [each.level for each in then] == [Level.GOOD, Level.DEGRADED, Level.GOOD]
     assert [str(each) for each in then[1].reasons] == ["alert Slow is firing"]
 
@@ -304,8 +290,8 @@ def host_at(at: datetime, level: Level = Level.GOOD) -> HostView:
 
 
 def host_then(view: HostView, present: HostView | None, changes: list[StatusChange]) -> HostView:
-    now = None if present is None else Overview(present.since, {"web-1": present}, {})
-    return as_changes_tell(Overview(view.since, {"web-1": view}, {}), now, changes).hosts["web-1"]
+    now = Overview(AT, {} if present is None else {"web-1": present}, {})
+    return as_changes_tell(Overview(view.since, {"web-1": view}, {}), changes, now).hosts["web-1"]
 
 
 def test_a_level_that_still_holds_has_one_since_in_the_past_and_now() -> None:

@@ -9,6 +9,7 @@ import pytest
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.model import ServiceConfig, Threshold, Thresholds
 from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.metrics.health import Hysteresis
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState
 from lilfox_tui.metrics.traffic import Traffic, series_of_traffic
@@ -108,6 +109,19 @@ def test_it_is_good_since_its_requests_no_longer_fail() -> None:
     assert (watched.view().level, watched.view().since) == (Level.GOOD, at)
     watched.take(healthy())
     assert watched.view().since == at, "its health was good all the time"
+
+
+def test_a_level_began_with_the_answer_that_decided_it() -> None:
+    """It is degraded from the first failure, and not failing before the last of the row."""
+    watched, probe = watch(), Hysteresis("api", "http://h", down_after=3, up_after=2)
+    found = []
+    for at, health in enumerate("+---++"):
+        answer = Health.HEALTHY if health == "+" else Health.ERROR
+        watched.take(probe.take(HealthCheck(T0 + timedelta(seconds=at), answer, None, 0.01)))
+        view = watched.view()
+        found.append((view.level, (view.since - T0).total_seconds()))
+    good, degraded, failing = Level.GOOD, Level.DEGRADED, Level.FAILING
+    assert found == [(good, 0), (degraded, 1), (degraded, 1), (failing, 3), (degraded, 4), (good, 5)]
 
 
 def test_a_level_for_another_reason_goes_on() -> None:
