@@ -1,4 +1,4 @@
-"""The HOSTS table as rows, and the key of a host that is not trusted. Pure: an overview in, rows out."""
+"""The HOSTS table as rows. Pure: an overview in, rows out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from lilfox_tui.app.rendering.panels import row_width, squeezed
 from lilfox_tui.app.rows.reasons import why_no_numbers
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Unavailable
-from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
 from lilfox_tui.core.i18n import _, clauses, ngettext
 from lilfox_tui.core.text import (
     cell_width,
@@ -535,59 +534,3 @@ def change_rows(changes: Sequence[StatusChange], glyphs: Glyphs, room: int | Non
         name = each.subject.partition("/")[2]
         rows.append((Piece(" "), mark, at, Piece(name + "  ", "strong"), Piece(str(each.what))))
     return rows if len(rows) > 2 else [*rows, (Piece("   " + _("nothing"), "muted"),)]
-
-
-# What is said of a host's key that is not trusted: one that nobody knows yet, and one that has changed. Pure.
-
-
-def unknown_key_rows(host: str, error: HostKeyUnknown) -> list[Row]:
-    """What is shown before the user trusts an unknown key."""
-    return [
-        *_named(
-            (_("host"), Piece(host, "strong")),
-            (_("fingerprint"), Piece(f"{error.key_type} {error.fingerprint}", "accent")),
-        ),
-        (Piece("  " + _("Verify the fingerprint with the host's owner through a different channel.")),),
-    ]
-
-
-def changed_key_rows(host: str, error: HostKeyChanged) -> list[Row]:
-    """Both fingerprints and what to do about a key that changed or is revoked. No key press accepts it here."""
-    heading, steps = _("THE KEY OF {host} HAS CHANGED", host=host), _changed_steps()
-    if error.revoked:
-        heading, steps = _("THE KEY OF {host} IS REVOKED", host=host), _revoked_steps()
-    return [
-        (Piece(" " + heading, "failing"),),
-        BLANK,
-        *_named(
-            (_("presented now"), Piece(error.fingerprint, "failing")),
-            (_("known"), Piece(error.known or _("only revoked keys"), "strong")),
-        ),
-        BLANK,
-        (Piece("  "), Piece(str(error.message))),
-        (Piece("  "), Piece(str(error.hint))),
-        BLANK,
-        (Piece("  "), Piece(_("Until this is resolved, LilFox sends nothing to the host: no commands, no passwords."))),
-        *((Piece("  "), Piece(step)) for step in steps),
-    ]
-
-
-def _changed_steps() -> list[str]:
-    return [
-        _("1. Ask the host's owner, through a different channel, whether its key was replaced."),
-        _("2. Only if it was: remove the old line as shown above, then press R to retry."),
-        _("3. The new key is then unknown: compare its fingerprint, and trust it with K."),
-    ]
-
-
-def _revoked_steps() -> list[str]:
-    return [
-        _("1. Ask the host's owner, through a different channel, why the key was revoked."),
-        _("2. Keep the @revoked line in known_hosts. Have the owner generate a new host key, then press R to retry."),
-        _("3. If the new key is unknown, compare its fingerprint, and trust it with K."),
-    ]
-
-
-def _named(*rows: tuple[str, Piece]) -> list[Row]:
-    width = max(cell_width(name) for name, _value in rows)
-    return [(Piece("  " + name + " " * (width - cell_width(name)), "muted"), Piece("  "), each) for name, each in rows]

@@ -1,4 +1,5 @@
-"""Why something has no numbers or fails, in as many words as have room; what fails at once and alike. Pure."""
+"""Why something has no numbers or fails, in as many words as have room; what fails at once and alike; what is said of a
+host's key that is not trusted. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +10,10 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row
 from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
 from lilfox_tui.core.i18n import Message, _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, human_age, human_duration
 from lilfox_tui.metrics.model import Level
@@ -180,3 +182,59 @@ def group_detail(group: HostGroup, now: datetime, glyphs: Glyphs, width: int) ->
     names = Piece(listed(view.name for view in group.views))
     row = (mark, Piece(group.name, "strong"), Piece(f"  {age}  ", "muted"), names)
     return [cut_row(row, width), (Piece("   "), Piece(_("enter goes to the first of them in the list of hosts")))]
+
+
+# What is said of a host's key that is not trusted: one that nobody knows yet, and one that has changed. Pure.
+
+
+def unknown_key_rows(host: str, error: HostKeyUnknown) -> list[Row]:
+    """What is shown before the user trusts an unknown key."""
+    return [
+        *_named(
+            (_("host"), Piece(host, "strong")),
+            (_("fingerprint"), Piece(f"{error.key_type} {error.fingerprint}", "accent")),
+        ),
+        (Piece("  " + _("Verify the fingerprint with the host's owner through a different channel.")),),
+    ]
+
+
+def changed_key_rows(host: str, error: HostKeyChanged) -> list[Row]:
+    """Both fingerprints and what to do about a key that changed or is revoked. No key press accepts it here."""
+    heading, steps = _("THE KEY OF {host} HAS CHANGED", host=host), _changed_steps()
+    if error.revoked:
+        heading, steps = _("THE KEY OF {host} IS REVOKED", host=host), _revoked_steps()
+    return [
+        (Piece(" " + heading, "failing"),),
+        BLANK,
+        *_named(
+            (_("presented now"), Piece(error.fingerprint, "failing")),
+            (_("known"), Piece(error.known or _("only revoked keys"), "strong")),
+        ),
+        BLANK,
+        (Piece("  "), Piece(str(error.message))),
+        (Piece("  "), Piece(str(error.hint))),
+        BLANK,
+        (Piece("  "), Piece(_("Until this is resolved, LilFox sends nothing to the host: no commands, no passwords."))),
+        *((Piece("  "), Piece(step)) for step in steps),
+    ]
+
+
+def _changed_steps() -> list[str]:
+    return [
+        _("1. Ask the host's owner, through a different channel, whether its key was replaced."),
+        _("2. Only if it was: remove the old line as shown above, then press R to retry."),
+        _("3. The new key is then unknown: compare its fingerprint, and trust it with K."),
+    ]
+
+
+def _revoked_steps() -> list[str]:
+    return [
+        _("1. Ask the host's owner, through a different channel, why the key was revoked."),
+        _("2. Keep the @revoked line in known_hosts. Have the owner generate a new host key, then press R to retry."),
+        _("3. If the new key is unknown, compare its fingerprint, and trust it with K."),
+    ]
+
+
+def _named(*rows: tuple[str, Piece]) -> list[Row]:
+    width = max(cell_width(name) for name, _value in rows)
+    return [(Piece("  " + name + " " * (width - cell_width(name)), "muted"), Piece("  "), each) for name, each in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncssh
 import pytest
 
-from lilfox_tui.app.rows.hosts import changed_key_rows
+from lilfox_tui.app.rows.reasons import changed_key_rows
 from lilfox_tui.core.errors import HostKeyChanged
 from lilfox_tui.hosts.ssh.connect import KnownKeys, Verdict, key_error
 

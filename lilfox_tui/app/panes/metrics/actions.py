@@ -16,8 +16,8 @@ from lilfox_tui.app.panes.metrics.backend_page import cell_text
 from lilfox_tui.app.panes.metrics.finding_state import AUDIT, finding_of
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of, link_error
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rows.hosts import changed_key_rows, unknown_key_rows, well
-from lilfox_tui.app.rows.reasons import HostGroup
+from lilfox_tui.app.rows.hosts import well
+from lilfox_tui.app.rows.reasons import HostGroup, changed_key_rows, unknown_key_rows
 from lilfox_tui.app.shared_actions import StateList
 from lilfox_tui.backends.model import StatementPlan
 from lilfox_tui.core.aio import Unavailable
