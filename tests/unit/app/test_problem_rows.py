@@ -26,7 +26,7 @@ from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import BackendView, ClientReport, HostView, StatusChange
+from lilfox_tui.monitor.model import ClientReport, HostView, StatusChange, View
 from lilfox_tui.monitor.watchers.host import LEVEL, past_backend
 from tests.app.alerts_made import RULES, alert, alerting, some
 from tests.app.backups_made import broken
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 WIDTHS = [40, 58, 60, 76, 96, 118, 160]
 
 
-def drawn(width: int, views: Sequence[HostView | BackendView] | None = None) -> list[str]:
+def drawn(width: int, views: Sequence[View] | None = None) -> list[str]:
     """The rows of all kinds of problems, or of ``views``."""
     problems: list[Problem] = [*(views or ())]
     if views is None:
@@ -67,7 +67,7 @@ def test_since_when_is_never_cut(width: int) -> None:
     for state in (
         "firing 6 min",
         "firing 20 min",
-        "resolved 5 min ago",
+        "resolved 5 min ago" if width >= 96 else "5 min ago",
         "failing 14 s",
         "failing 6 min",
         "degraded 31 s",
@@ -334,3 +334,36 @@ def test_the_time_beside_a_reason_is_that_of_the_level(width: int, told: str) ->
         view = replace(unreached("web-1", tr("cpu 93% > 90%"))[1], level=level, since=NOW - timedelta(minutes=5))
         [row] = drawn(width, [view])
         assert re.search(rf" {told.format(level=word)}\b", row), row
+
+
+def test_where_there_is_little_room_what_is_wrong_has_that_of_the_kind_and_of_the_alerts_name() -> None:
+    why = "no complete response from 127.0.0.1:8000 within 2 s"
+    view = replace(
+        service("backend", Level.FAILING, None, None, tr("{why}", why=why)), since=NOW - timedelta(seconds=42)
+    )
+    [row] = drawn(78, [view])
+    assert why in row
+    assert "service" not in row
+    short = replace(view, reasons=(tr("connection refused"),))
+    assert drawn(78, [short])[0].rstrip().endswith("service"), "where nothing is cut for it, it stays"
+    caused = replace(short, reasons=(tr("5xx 94% > 5% over 30 s"),))
+    assert problem_widths([caused], NOW, 78).source
+    assert not problem_widths([caused], NOW, 78, {("service", "backend"): ("backend", "orders-database")}).source
+    assert drawn(118, [view])[0].rstrip().endswith("service")
+    state = MetricsState()
+    overview = state.overview = alerting()
+    [fault] = [
+        each for each in state.faults(overview).values() if isinstance(each, Fault) and each.place[1] == "backend"
+    ]
+    named = text(problem_row(fault, problem_widths([fault], NOW, 94), NOW, UNICODE, 94))
+    assert fault.item.name in named, "where it has room"
+    tight = text(problem_row(fault, problem_widths([fault], NOW, 70), NOW, UNICODE, 70, "a-database-of-some-name"))
+    assert "because a-database-of-some-name fails" in tight
+    assert fault.item.name[:3] not in tight, "and no part of it"
+
+
+def test_how_long_an_alert_is_over_does_not_take_the_room_of_what_fails() -> None:
+    rows = drawn(78)
+    assert any(row.rstrip().endswith(" 5 min ago") for row in rows)
+    assert not any("resolved" in row for row in rows)
+    assert any("resolved 5 min ago" in row for row in drawn(118))

@@ -175,7 +175,7 @@ class Home:
 
         @cache
         def widths(width: int) -> ProblemWidths:
-            return problem_widths(problems.values(), at, width)
+            return problem_widths(problems.values(), at, width, because)
 
         def row(subject: Subject, width: int) -> Row:
             return problem_row(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.panes.metrics.findings import audit_text
-from lilfox_tui.app.panes.metrics.state import Fault
-from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.panes.metrics.state import Fault, Subject, cause_of
+from lilfox_tui.app.rendering.columns import cells
+from lilfox_tui.app.rendering.draw import UNICODE, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row
 from lilfox_tui.app.rows.hosts import ROLES, held_for, reason_pieces, reasons_told, well
 from lilfox_tui.app.rows.job_words import is_stale
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
 
 _WIDEST, _WIDE, _NARROW = 96, 76, 60
 """Cells from which there is room for how long a pending alert waits, and for the kind of thing or the name of the alert
-in a column of its own; below the last one a state is only as old as it is: its sign says the rest."""
-_LEAST_NAME, _MOST_SOURCE = 6, 24
+in a column of its own, with fewer than the first only if no reason is cut for it; below the last one a state is only as
+old as it is: its sign says the rest."""
+_LEAST_NAME, _MOST_SOURCE, _MEASURED = 6, 24, 12
 _GAP = "  "
 
 
@@ -51,19 +53,35 @@ class ProblemWidths(Struct, frozen=True):
     source: int
 
 
-def problem_widths(problems: Iterable[Problem], now: datetime, width: int) -> ProblemWidths:
-    """The columns of a list of problems that is ``width`` cells wide."""
+def problem_widths(
+    problems: Iterable[Problem], now: datetime, width: int, because: Mapping[Subject, Subject] | None = None
+) -> ProblemWidths:
+    """The columns of a list of problems that is ``width`` cells wide. ``because`` is what fails because of what."""
+    problems = list(problems)
     name = state = source = 0
     for each in problems:
         found = _columns(each, now, width)
         name, state, source = (
             max(size, cell_width(clean(text))) for size, text in zip((name, state, source), found, strict=True)
         )
-    return ProblemWidths(
-        max(_LEAST_NAME, min(name, width // 4)),
-        min(state, width // 3),
-        min(source, _MOST_SOURCE) if width >= _WIDE else 0,
-    )
+    name, state = max(_LEAST_NAME, min(name, width // 4)), min(state, width // 3)
+    source = min(source, _MOST_SOURCE) if width >= _WIDE else 0
+    if source and width < _WIDEST:
+        room = width - 4 - name - state - source - 3 * len(_GAP)
+        if any(_cells_of(each, now, because or {}) > room for each in problems[:_MEASURED]):
+            source = 0
+    return ProblemWidths(name, state, source)
+
+
+def _cells_of(problem: Problem, now: datetime, because: Mapping[Subject, Subject]) -> int:
+    """The cells of what is wrong, and because of what."""
+    cause = cause_of(problem, because)
+    told = cell_width(_because(cause)) + len(_GAP) if cause else 0
+    return cells(_what(problem, now, UNICODE, named=False)[1:]) + told
+
+
+def _because(cause: str) -> str:
+    return _("because {name} fails", name=clean(cause))
 
 
 def _columns(problem: Problem, now: datetime, width: int) -> tuple[str, str, str]:
@@ -92,6 +110,8 @@ def _columns(problem: Problem, now: datetime, width: int) -> tuple[str, str, str
         return problem.name, "", _("rule")
     if width < _NARROW:
         state = short_age((now - state_since(problem.alert)).total_seconds())
+    elif width < _WIDEST and problem.alert.is_resolved:
+        state = _ago(state_since(problem.alert), now, width)  # its sign says the rest
     else:
         state = state_text(problem.alert, problem.rule if width >= _WIDEST else None, now)
     return where(problem.alert.labels) or problem.name, state, problem.name
@@ -111,9 +131,11 @@ def problem_row(
     if widths.source:
         behind += [Piece(_GAP), Piece(fit(clean(source), widths.source), "muted")]
     room = width - 3 - widths.name - len(_GAP) - sum(cell_width(piece.text) for piece in behind) - 1
+    needed = cell_width(_because(cause)) + len(_GAP) if cause else 0
+    if isinstance(problem, Fault) and not widths.source and cells(what) + needed > room:
+        mark, *what = _what(problem, now, glyphs, named=False)  # what is wrong says more than the alert's name
     if cause:
-        told = Piece(_("because {name} fails", name=clean(cause)), what[0].role)
-        fits = sum(cell_width(clean(piece.text)) for piece in (*what, told)) + len(_GAP) <= room
+        told, fits = Piece(_because(cause), what[0].role), cells(what) + needed <= room
         what = [*what, Piece(_GAP), told] if fits else [told, Piece(_GAP), *what]
     return (
         Piece(" "),
@@ -122,7 +144,7 @@ def problem_row(
         Piece(fit(clean(name), widths.name), "muted" if muted else "strong"),
         Piece(_GAP),
         *cut_row(tuple(what), max(1, room)),
-        Piece(" " * (room - sum(cell_width(clean(piece.text)) for piece in what))),
+        Piece(" " * (room - cells(what))),
         *behind,
     )
 

@@ -196,6 +196,10 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
     """One service: its last answer and its requests; without traffic metrics, what is wrong or where it is."""
     mark = (Piece(" "), Piece(style.glyphs.level(view.level), ROLES[view.level]), Piece(" "))
     chosen = _chosen(style)
+_REASON_LEAST = 30
+"""Cells of a reason that is cut: with less, it is told among the problems alone."""
+
+
     if isinstance(view.traffic, Ready):
         return (*mark, *line(chosen, _ServiceCells(view, now, style, view.traffic.value)))
     value = _ServiceCells(view, now, style)
@@ -219,6 +223,9 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
     return row
 
 
+    room = left + row_width(told) - row_width(since) - 1
+    if left < 0 and room >= _REASON_LEAST and view.level in (Level.DEGRADED, Level.FAILING):
+        return (*head, *cut_row(told, room), *since)
 def windows_text(views: Iterable[ServiceView]) -> str:
     """Over which time the rates and shares of the services are; empty if there are none."""
     found = {round(each.traffic.value.window_s) for each in views
