@@ -9,21 +9,28 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.home_charts import WantedChart, _highest_told, _widths
 from lilfox_tui.app.panes.metrics.problems import first_steps, plan_rows
+from lilfox_tui.app.panes.metrics.service_page import unanswered_since
 from lilfox_tui.app.rendering.chart import Curve
 from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.app.rendering.panels import PanelArea
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.paths import told_config_file
+from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level, Series
+from lilfox_tui.metrics.traffic import series_of_traffic
 from lilfox_tui.monitor.model import HostView, Overview, StatusChange
 from lilfox_tui.monitor.raised_levels import REPORTED_FOR, raised
+from lilfox_tui.monitor.watchers.service import RESPONSE_SECONDS, UP
+from tests.app.alerts_made import alerting
 from tests.app.backups_made import one_fault
-from tests.app.overviews import NOW, fleet, host, lost, mixed, summary
-from tests.app.pages_made import pages_app
+from tests.app.overviews import NOW, fleet, host, lost, mixed, service, summary
+from tests.app.pages_made import GATEWAY, pages_app, routes, traffic
 from tests.app.still import screen_text, still_app
 from tests.waiting import until
 
@@ -382,3 +389,21 @@ async def test_who_configured_nothing_is_told_the_file_that_is_read(
     async with app.run_test(size=(160, 50)) as pilot:
         await pilot.pause()
         assert "add hosts and services to ~/elsewhere/lilfox/config.yaml" in screen_text(pilot)
+
+
+@pytest.mark.parametrize("width", range(100, 161, 3))
+async def test_legends_of_charts_side_by_side_do_not_touch(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = pages_app(monkeypatch, ill=True)
+    async with app.run_test(size=(200, 55)) as pilot:
+        app.metrics.state.choose(GATEWAY)
+        await pilot.pause()
+        overview, charts = app.metrics.state.overview, app.metrics.home.charts
+        assert overview is not None
+        wanted = charts.wanted(overview)
+        panel = charts.panel(overview, wanted, PanelArea(0, 0, width, 12))
+        line = "".join(piece.text for piece in panel.rows[0])
+        assert cell_width(line) <= width - 2
+        shown = [each.title for each in wanted if each.title in line]
+        assert len(shown) >= 3
+        for title in shown[1:]:
+            assert re.search(rf"(^|  ){title}", line), (title, line)

@@ -53,7 +53,8 @@ _LEAST_WIDTH, _LEAST_HIGH, _MOST_HIGH = 26, 6, 16
 _PLAN_LEAST, _SPARED, _ENTRY_CELLS = 36, 2, 8
 """Of the facts of a plan beside charts; what a chart can spare for one beside it with a long legend; and of the entry
 of a curve in it, besides its name."""
-_GAP = Piece(" ")
+_GAP = Piece(" " * 2)
+"""Between charts side by side, whose legends must not be read as one."""
 _PLOTTED_EACH, _PLOTS_KEPT = timedelta(seconds=2), 32
 """A column is some seconds; to draw all plots each second is a sixth of what the console at rest costs."""
 _BUSIEST = 5
@@ -212,16 +213,17 @@ class HomeCharts:
         height, taken = place.inner_height, 0 if plan is None else max(_PLAN_LEAST, place.inner_width // 3)
         width = place.inner_width - taken
         count = max(1, min(len(wanted), width // _LEAST_WIDTH))
-        widths = _widths(wanted[:count], width)
+        gap = cell_width(_GAP.text)
+        widths = _widths(wanted[:count], width - 1 + gap)  # each with the gap behind it, the last one too
         blocks: list[Sequence[Row]] = []
         if plan is not None:
-            facts = plan_rows(plan, overview.at, taken - 1)
-            blocks.append([*facts, *[(Piece(" " * (taken - 1)),)] * (height - len(facts))][:height])
+            facts = plan_rows(plan, overview.at, taken - gap)
+            blocks.append([*facts, *[(Piece(" " * (taken - gap)),)] * (height - len(facts))][:height])
         blocks += [
-            self._chart(each, size - 1, height - 2, overview, window)
+            self._chart(each, size - gap, height - 2, overview, window)
             for each, size in zip(wanted[:count], widths, strict=True)
         ]
-        return [tuple(piece for row in rows for piece in (*row, _GAP)) for rows in zip(*blocks, strict=True)]
+        return [tuple(piece for row in rows for piece in (*row, _GAP))[:-1] for rows in zip(*blocks, strict=True)]
 
     def _below_each_other(
         self, wanted: Sequence[WantedChart], place: PanelArea, overview: Overview, window: timedelta, above: int
