@@ -146,6 +146,8 @@ def _disk(value: _HostCells) -> Row:
 
 def _network(value: _HostCells) -> Row:
     summary, written = value.summary, human_bytes
+    if summary.network_in_s is None and summary.network_out_s is None:
+        return (Piece("-", "muted"),)
     return (Piece(f"{written(summary.network_in_s):>5} / {written(summary.network_out_s):>5}"),)
 
 
@@ -458,10 +460,10 @@ def disk_meters(view: HostView, summary: HostSummary, style: TableStyle, lines: 
     if summary.disks:
         busy = max((each.utilisation_percent for each in summary.disks if each.utilisation_percent is not None),
                    default=None)  # fmt: skip
-        values = ((_("read"), f"{human_bytes(summary.disk_read_s)}/s"),
-                  (_("write"), f"{human_bytes(summary.disk_write_s)}/s"),
-                  (_("busy"), percent_text(busy).strip()))  # fmt: skip
-        rows.append(tuple(each for name, text in values for each in (Piece(f" {name} ", "muted"), Piece(text + " "))))
+        told = _rates((_("read"), summary.disk_read_s), (_("write"), summary.disk_write_s))
+        told += [] if busy is None else [(_("busy"), percent_text(busy).strip())]
+        known = tuple(each for name, text in told for each in (Piece(f" {name} ", "muted"), Piece(text + " ")))
+        rows.append(known or (Piece(" " + _("no data yet"), "muted"),))
     fullest = sorted(summary.filesystems, key=lambda each: -each.used_percent)[: max(_DISKS_LEAST, lines - len(rows))]
     meters = [
         _meter(fit_middle(clean(each.mountpoint), style.width // 3), each.used_percent,
@@ -480,11 +482,12 @@ def figure_rows(view: HostView, style: TableStyle, *, named: bool) -> list[Row]:
         return []
     there = {column.id for column, _width in _chosen(style)}
     swap = _("none") if summary.swap_total == 0 else used_of(summary.swap_used, summary.swap_total)
-    into, out = (f"{human_bytes(rate)}/s" for rate in (summary.network_in_s, summary.network_out_s))
+    rates = _rates((_("net in"), summary.network_in_s), (_("out"), summary.network_out_s))
+    rates = rates or ([(_("network"), _("no data yet"))] if summary.interfaces else [])
     lines: list[list[tuple[str, Row]]] = [
         [(_("memory"), (Piece(used_of(memory_used(summary), summary.memory_total)),)), (_("swap"), (Piece(swap),))],
         [(_("load"), load_pieces(view, summary))] if summary.load is not None else [],
-        [] if "network" in there else [(_("net in"), (Piece(into),)), (_("out"), (Piece(out),))],
+        [] if "network" in there else [(name, (Piece(text),)) for name, text in rates],
     ]
     if (fullest := summary.fullest) is not None:
         free = _("{size} free", size=human_bytes(fullest.available_bytes))
@@ -492,6 +495,10 @@ def figure_rows(view: HostView, style: TableStyle, *, named: bool) -> list[Row]:
     heads = [Piece(f" {clean(view.name)}" if named else " ", "strong"), *[Piece(" ")] * len(lines)]
     told = zip(heads, filter(None, lines), strict=False)
     return [tuple(_fitting(head, figures, style.width)) for head, figures in told]
+
+
+def _rates(*rates: tuple[str, float | None]) -> list[tuple[str, str]]:
+    return [(name, f"{human_bytes(rate)}/s") for name, rate in rates if rate is not None]
 
 
 def _fitting(head: Piece, figures: Sequence[tuple[str, Row]], width: int) -> Iterator[Piece]:

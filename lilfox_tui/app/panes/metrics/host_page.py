@@ -294,10 +294,10 @@ def _charts(page: HostPage, summary: HostSummary) -> list[PageChart]:
                limits.cpu_percent),
         _chart(page, _("Memory used"), _PERCENT, [_Shown("", Series("memory_usage_percent"), summary.memory_percent)],
                limits.memory_percent),
-        _chart(page, _("Network"), _RATE, [
+        *([_chart(page, _("Network"), _RATE, [
             _Shown(_("in"), Series("all_interfaces_receive_bytes_per_second"), summary.network_in_s),
             _Shown(_("out"), Series("all_interfaces_transmit_bytes_per_second"), summary.network_out_s),
-        ], notes=_network_notes(summary)),
+        ], notes=_network_notes(summary))] if summary.interfaces or page.rewound else []),
         _chart(page, _("Disk"), _RATE, [
             _Shown(_("read"), Series("all_disks_read_bytes_per_second"), summary.disk_read_s),
             _Shown(_("write"), Series("all_disks_written_bytes_per_second"), summary.disk_write_s),
