@@ -26,7 +26,7 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message
 from lilfox_tui.hosts.base import Link
 from lilfox_tui.hosts.process import LostCommand
-from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
+from lilfox_tui.metrics.model import Health, HostSummary, Level, ServiceState
 from lilfox_tui.metrics.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -242,6 +242,11 @@ class ServiceView(Struct, frozen=True):
     found: bool = False
     lesser: int = 0
     limits: ServiceLimits = ServiceLimits()
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether its last health check got no response."""
+        return self.state is not None and self.state.last.health is Health.ERROR
 
 
 class ClientReport(Struct, frozen=True):

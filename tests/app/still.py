@@ -18,6 +18,7 @@ from lilfox_tui.metrics.model import Series
 from lilfox_tui.metrics.summary import series_of
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.monitor import Monitor
+from lilfox_tui.monitor.watchers.service import series_of as series_of_check
 
 
 class StillMonitor(Monitor):
@@ -39,8 +40,8 @@ class StillMonitor(Monitor):
 def _values(overview: Overview) -> Mapping[str, Mapping[Series, float]]:
     found = {f"host/{name}": series_of(view.summary) for name, view in overview.hosts.items() if view.summary}
     for name, service in overview.services.items():
-        if service.state is not None and service.state.last.response_time_s is not None:
-            found[f"service/{name}"] = {Series("service_response_seconds"): service.state.last.response_time_s}
+        if service.state is not None:
+            found[f"service/{name}"] = series_of_check(service.state)
     return found
 
 

@@ -297,15 +297,14 @@ async def test_errors_have_the_colours_that_they_have_on_the_page(monkeypatch: p
         app.metrics.state.choose(GATEWAY)
         app.metrics.repaint()
         await pilot.pause()
-        view = app.metrics.state.place_selected()
+        view, overview, charts = app.metrics.state.place_selected(), app.metrics.state.overview, app.metrics.home.charts
         assert isinstance(view, ServiceView)
-        [chart] = [each for each in app.metrics.home.charts._of_service(view) if each.title == "Errors"]
+        assert overview is not None
+        [chart] = [each for each in charts._of_service(view, overview) if each.title == "Errors"]
         assert [(curve[2], role) for curve, role in zip(chart.curves, chart.roles, strict=True)] == [
             ("5xx", "failing"), ("4xx", "degraded"),
         ]  # fmt: skip
-        overview = app.metrics.state.overview
-        assert overview is not None
-        rows = app.metrics.home.charts._chart(chart, 80, 5, overview, timedelta(minutes=5))
+        rows = charts._chart(chart, 80, 5, overview, timedelta(minutes=5))
         drawn = {piece.role for row in rows[1:-1] for piece in row}
         assert {"failing", "degraded"} <= drawn
         assert not any(role.startswith("series") for role in drawn)
@@ -321,7 +320,7 @@ async def test_the_chart_of_errors_has_the_limit_of_the_alert_rule(monkeypatch: 
         view, overview, charts = app.metrics.state.place_selected(), app.metrics.state.overview, app.metrics.home.charts
         assert isinstance(view, ServiceView)
         assert overview is not None
-        found = {each.title: each for each in charts._of_service(view)}
+        found = {each.title: each for each in charts._of_service(view, overview)}
         assert "Health check" in found, "the time of its answers is that of one request, not of all"
         rows = charts._chart(found["Errors"], 80, 9, overview, timedelta(minutes=5))  # 5xx of 0.5 % or 31 %
         limits = " ".join(piece.text for row in rows[1:] for piece in row if piece.role == "failing")

@@ -290,7 +290,8 @@ def test_a_service_that_does_not_answer_says_since_when_who_needs_it_and_what_to
     view = replace(view, state=replace(view.state, since=NOW - timedelta(seconds=37)))
     needed = ClientReport("gateway", "Connect call failed ('127.0.0.1', 8000)", NOW - timedelta(seconds=2), 543)
     shown = ServicePage(view, (), lambda _series, columns: [None] * columns, NOW, timedelta(hours=1), UNICODE, 120,
-                        callers=[needed], runbooks=["A service is down", "Other"], height=40)  # fmt: skip
+                        callers=[needed], runbooks=["A service is down", "Other"], height=40,
+                        unanswered=view.state.since if view.state else None)  # fmt: skip
     rows = [text_of(row) for row in service_page(shown)]
     assert f"no response since {NOW - timedelta(seconds=37):%H:%M:%S}, 37 s ago" in "\n".join(rows)
     assert not any("└" in row and "03:12" in row for row in rows), "an empty chart says nothing"
@@ -357,6 +358,8 @@ def test_where_there_is_little_room_what_is_wrong_has_that_of_the_kind_and_of_th
     ]
     named = text(problem_row(fault, problem_widths([fault], NOW, 94), NOW, UNICODE, 94))
     assert fault.item.name in named, "where it has room"
+    whole = text(problem_row(fault, problem_widths([fault], NOW, 78), NOW, UNICODE, 78))
+    assert "answers 503, expected 200  31% of all requests fail  firing" in whole, "no reason is cut for it"
     tight = text(problem_row(fault, problem_widths([fault], NOW, 70), NOW, UNICODE, 70, "a-database-of-some-name"))
     assert "because a-database-of-some-name fails" in tight
     assert fault.item.name[:3] not in tight, "and no part of it"

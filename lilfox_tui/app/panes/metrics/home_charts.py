@@ -16,9 +16,11 @@ from lilfox_tui.app.panes.metrics.host_page import load_limits
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, rate_span, whole_stretches
 from lilfox_tui.app.panes.metrics.problems import plan_rows
 from lilfox_tui.app.panes.metrics.sections import not_in_force
+from lilfox_tui.app.panes.metrics.service_page import failed_percent, host_beside, unanswered_since
 from lilfox_tui.app.panes.metrics.state import MetricsState, fitting
-from lilfox_tui.app.panes.metrics.traffic_sections import as_threshold, seconds_axis
+from lilfox_tui.app.panes.metrics.traffic_sections import as_threshold, percent_axis, seconds_axis
 from lilfox_tui.app.rendering.chart import (
+    AXIS_WIDTH,
     SERIES_COLOURS,
     Axes,
     Curve,
@@ -45,8 +47,17 @@ from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, language
 from lilfox_tui.core.text import cell_width, fit, human_bytes, human_count, human_duration
 from lilfox_tui.metrics.model import Series
-from lilfox_tui.metrics.traffic import AVERAGE, CLIENT_ERRORS, REQUESTS, SERVER_ERRORS, latency_series
+from lilfox_tui.metrics.traffic import (
+    AVERAGE,
+    CLIENT_ERRORS,
+    QUANTILES,
+    REQUESTS,
+    SERVER_ERRORS,
+    Traffic,
+    latency_series,
+)
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView, View
+from lilfox_tui.monitor.watchers.service import RESPONSE_SECONDS, UP
 
 _LEAST_WIDTH, _LEAST_HIGH, _MOST_HIGH = 26, 6, 16
 """Of one chart, its title and time line included."""
@@ -58,6 +69,7 @@ _GAP = Piece(" " * 2)
 _PLOTTED_EACH, _PLOTS_KEPT = timedelta(seconds=2), 32
 """A column is some seconds; to draw all plots each second is a sixth of what the console at rest costs."""
 _BUSIEST = 5
+KINDS = {HostView: "host", ServiceView: "service", BackendView: "backend"}
 
 
 class WantedChart(Struct, frozen=True):
@@ -82,6 +94,11 @@ class WantedChart(Struct, frozen=True):
     """Whether it is zero most of the time."""
     notes: Sequence[str] = ()
     """What stands behind the newest value, the first one that has room."""
+    converted: Callable[[float], float] | None = None
+    """What is drawn of each value, if not the value itself."""
+    moment: datetime | None = None
+    sign: str = ""
+    """When something happened, which is marked, and what stands before that time where it has room."""
     rising: bool = False
     """Whether each curve is above the one before: where not all newest values have room, the highest are told."""
 
@@ -94,9 +111,15 @@ def _rate(value: float) -> str:
     return human_bytes(value) + "/s"
 
 
+def _said(text: str, width: int, height: int) -> list[Row]:
+    """What stands in place of a plot of which nothing is known, in the rows that it would have."""
+    first: Row = (Piece(fit(" " * (AXIS_WIDTH + 1) + text, width), "muted"),)
+    return [first, *[(Piece(" " * width),)] * (height - 1)]
+
+
 def _with_note(wanted: WantedChart, room: int) -> str:
     """The newest value of a chart and the first note on it for which there is room."""
-    told = (f"{wanted.now}{gap}{note}" for note in wanted.notes for gap in ("  ", " "))
+    told = (f"{wanted.now}{gap}{note}" if wanted.now else note for note in wanted.notes for gap in ("  ", " "))
     return next((text for text in told if cell_width(text) <= room), wanted.now)
 
 
@@ -131,6 +154,8 @@ def _widths(wanted: Sequence[WantedChart], width: int) -> list[int]:
 def _legend_cells(wanted: WantedChart) -> int:
     """What the title of a chart and the names of its curves need beside values that are as long as most are."""
     names = [name for _subject, _series, name, _now in wanted.curves if name]
+    if wanted.notes and wanted.moment is not None:
+        return 1 + cell_width(wanted.title) + max(map(cell_width, wanted.notes)) + _ENTRY_CELLS
     return 1 + cell_width(wanted.title) + sum(cell_width(name) + _ENTRY_CELLS for name in names)
 
 
@@ -197,10 +222,10 @@ class HomeCharts:
 
     def _window(self, overview: Overview, view: View | None) -> timedelta:
         """The pane's time range, or a shorter one that the data fills."""
-        kinds = {HostView: "host", ServiceView: "service", BackendView: "backend"}
-        span = None if view is None else self._app.monitor.history.span(f"{kinds[type(view)]}/{view.name}")
+        span = None if view is None else self._app.monitor.history.span(f"{KINDS[type(view)]}/{view.name}")
         age = timedelta() if span is None else overview.at - span[0]
-        return fitting(self._state.window, age)
+        longer = self._state.window_of(("service", view.name)) if isinstance(view, ServiceView) else None
+        return fitting(longer or self._state.window, age)
 
     def _side_by_side(
         self,
@@ -249,7 +274,8 @@ class HomeCharts:
         if wanted.rising:
             curves = _highest_told(title, curves, width, glyphs)
         key = (
-            title, tuple(curve[:3] for curve in wanted.curves), wanted.limits, window, width, height, glyphs, language()
+            title, tuple(curve[:3] for curve in wanted.curves), wanted.limits, window, width, height, glyphs,
+            language(), wanted.moment,
         )  # fmt: skip
         lasts = not overview.rewound and wanted.rate_over is None
         drawn = self._plots.get(key) if lasts else None
@@ -263,11 +289,17 @@ class HomeCharts:
         if over is not None:
             wanted, curves = _with_rates(wanted, curves)
             now_text = wanted.now
+        if all(value is None for each in curves for value in each.values):
+            text = self._no_values(wanted, start)
+            return [title_row(title, (), now_text, width, glyphs), *_said(text, width, height + 1)]
+        if (converted := wanted.converted) is not None:
+            curves = [replace(each, values=[None if value is None else converted(value) for value in each.values])
+                      for each in curves]  # fmt: skip
         limits = wanted.limits or Threshold()
         axes = Axes(
             unit=wanted.unit, start=start, end=at, top=wanted.top, binary=wanted.binary, line=wanted.line,
             ago=not overview.rewound,  # of the past the times themselves are told
-            warn=limits.warn, fail=limits.fail, reach=wanted.reach,
+            warn=limits.warn, fail=limits.fail, reach=wanted.reach, moment=wanted.moment, sign=wanted.sign,
         )  # fmt: skip
         rows = chart(title, curves, axes, width=width, height=height, glyphs=glyphs, now_text=now_text)
         if lasts:
@@ -275,6 +307,13 @@ class HomeCharts:
                 self._plots.clear()
             self._plots[key] = at, rows[1:]
         return rows
+
+    def _no_values(self, wanted: WantedChart, start: datetime) -> str:
+        """What stands in a chart of whose time nothing is known."""
+        spans = (self._app.monitor.history.span(subject) for subject, *_others in wanted.curves)
+        if all(span is None or span[0] >= start for span in spans):
+            return _("no data yet")
+        return _("no data in this time range")
 
     def _values(
         self, subject: str, series: Series, start: datetime, end: datetime, count: int, over: timedelta | None
@@ -289,16 +328,18 @@ class HomeCharts:
 
     def wanted(self, overview: Overview) -> Sequence[WantedChart]:
         """The charts of what is selected, the most telling first."""
-        match self.subject(overview):
-            case HostView() as view:
-                return self._of_host(view, overview)
-            case ServiceView() as view:
-                return self._of_service(view)
-            case BackendView() as view:
-                return self._of_backend(view)
-        return []
+        match view := self.subject(overview):
+            case HostView():
+                found = self._of_host(view, overview)
+            case ServiceView():
+                found = self._of_service(view, overview)
+            case BackendView():
+                found = self._of_backend(view)
+            case _:
+                return []
+        return found
 
-    def _of_host(self, view: HostView, overview: Overview) -> list[WantedChart]:
+    def _of_host(self, view: HostView, overview: Overview, *, alone: bool = False) -> list[WantedChart]:
         subject, summary, limits = f"host/{view.name}", view.summary, view.thresholds
         if summary is None:
             return []
@@ -306,10 +347,16 @@ class HomeCharts:
         def told(value: float | None, text: Callable[[float], str], of: HostView = view) -> str:
             return _("unknown") if value is None or isinstance(of.link, Unavailable) else text(value).strip()
 
-        def rate(value: float | None) -> str:
-            return told(value, lambda each: human_bytes(each) + "/s")
+        def rates(
+            title: str, devices: Sequence[object], of: Sequence[tuple[str, str, float | None]]
+        ) -> list[WantedChart]:
+            """The chart of what devices transfer, if there are any, or were."""
+            curves = [(subject, Series(series), name, told(value, _rate)) for series, name, value in of]
+            there = devices or any(series in recorded for _subject, series, *_told in curves)
+            return [WantedChart(title, curves, _rate, binary=True)] if there else []
 
-        others = self._busiest(view, overview)
+        others = [] if alone else self._busiest(view, overview)
+        recorded = set(self._app.monitor.history.series(subject))
         cpu = Series("cpu_usage_percent")
         now = told(summary.cpu_percent, percent_text)
         first = WantedChart(
@@ -332,14 +379,12 @@ class HomeCharts:
             WantedChart(_("Memory"), [(subject, Series("memory_usage_percent"), "", "")], _percent,
                     told(summary.memory_percent, percent_text), 100.0, limits=limits.memory_percent,
                     notes=not_in_force(summary.memory_percent, limits.memory_percent, view, self._app.glyphs)),
-            WantedChart(_("Network"), [
-                (subject, Series("all_interfaces_receive_bytes_per_second"), _("in"), rate(summary.network_in_s)),
-                (subject, Series("all_interfaces_transmit_bytes_per_second"), _("out"), rate(summary.network_out_s)),
-            ], _rate, binary=True),
-            WantedChart(_("Disk"), [
-                (subject, Series("all_disks_read_bytes_per_second"), _("read"), rate(summary.disk_read_s)),
-                (subject, Series("all_disks_written_bytes_per_second"), _("write"), rate(summary.disk_write_s)),
-            ], _rate, binary=True),
+            *rates(_("Network"), summary.interfaces, (
+                ("all_interfaces_receive_bytes_per_second", _("in"), summary.network_in_s),
+                ("all_interfaces_transmit_bytes_per_second", _("out"), summary.network_out_s))),
+            *rates(_("Disk"), summary.disks, (
+                ("all_disks_read_bytes_per_second", _("read"), summary.disk_read_s),
+                ("all_disks_written_bytes_per_second", _("write"), summary.disk_write_s))),
             WantedChart(_("Load, 1 min"), [(subject, Series("load1"), "", "")], lambda value: f"{value:.2g}",
                     told(summary.load[0] if summary.load else None, load_text),
                     limits=load_limits(limits, summary.cpu_count)),
@@ -356,16 +401,69 @@ class HomeCharts:
         rated.sort(key=lambda pair: -pair[0])
         return [each for _cpu, each in rated[: min(_BUSIEST, SERIES_COLOURS) - 1]]
 
-    def _of_service(self, view: ServiceView) -> list[WantedChart]:
-        subject, own = f"traffic/{view.name}", f"service/{view.name}"
-        state = view.state
+    def _of_service(self, view: ServiceView, overview: Overview) -> list[WantedChart]:
+        start = overview.at - self._window(overview, view)
+        if isinstance(view.traffic, Ready):
+            requests = self._of_traffic(view, view.traffic.value)
+        else:
+            requests = self._of_recorded_traffic(view, start)
+        checks = self._of_checks(view, start, overview.at)
+        if not view.unanswered:
+            return [*requests, *checks]
+        since = unanswered_since(view, self._app.monitor.history, overview.at)
+        found = [replace(each, moment=since, sign=_("no response since")) for each in (*checks, *requests)]
+        return found if len(found) > 1 else [*found, *self._beside(view, overview)]
+
+    def _of_checks(self, view: ServiceView, start: datetime, end: datetime) -> list[WantedChart]:
+        """Of the health checks: how long the responses took, and how many failed of a service that gives none."""
+        subject, state = f"service/{view.name}", view.state
         newest = None if state is None else state.last.response_time_s
-        answered = WantedChart(_("Health check"), [(own, Series("service_response_seconds"), "", "")], seconds_axis,
+        answered = WantedChart(_("Health check"), [(subject, RESPONSE_SECONDS, "", "")], seconds_axis,
                            _("unknown") if newest is None else short_time_text(newest),
                            limits=Threshold(warn=view.config.slow))  # fmt: skip
-        if not isinstance(view.traffic, Ready):
+        if state is None or not view.unanswered:
             return [answered]
-        traffic = view.traffic.value
+        failed = WantedChart(_("Failed checks"), [(subject, UP, "", "")], _percent, _percent(100), 100.0,
+                             roles=["failing"], line=True, converted=failed_percent,
+                             notes=[_("{count} in a row", count=state.failures)])  # fmt: skip
+        if not self._app.monitor.history.window(subject, RESPONSE_SECONDS, start, end, 1):
+            return [failed]
+        return [replace(answered, now="", notes=[_("no response")]), failed]
+
+    def _of_recorded_traffic(self, view: ServiceView, start: datetime) -> list[WantedChart]:
+        """The charts of requests of a service that is not scraped now, if it was since ``start``."""
+        subject, history = f"traffic/{view.name}", self._app.monitor.history
+        span, there = history.span(subject), set(history.series(subject))
+        if span is None or span[1] < start:
+            return []
+
+        def recorded(title: str, unit: Callable[[float], str], *series: tuple[Series, str, str]) -> list[WantedChart]:
+            known = [each for each in series if each[0] in there]
+            curves = [(subject, each, name, "") for each, name, _role in known]
+            return [WantedChart(title, curves, unit, roles=[role for *_curve, role in known])] if known else []
+
+        quantiles = [(latency_series(each), f"p{each * 100:.0f}", "") for each in QUANTILES]
+        limits = view.limits.errors
+        errors = recorded(
+            _("Errors"), percent_axis, (SERVER_ERRORS, "5xx", "failing"), (CLIENT_ERRORS, "4xx", "degraded")
+        )
+        return [
+            *recorded(_("Requests/s"), human_count, (REQUESTS, "", "")),
+            *(recorded(_("Latency"), seconds_axis, *quantiles)
+              or recorded(_("Latency, average"), seconds_axis, (AVERAGE, "", ""))),
+            *(replace(each, limits=limits, reach=limits.lowest) for each in errors),
+        ]  # fmt: skip
+
+    def _beside(self, view: ServiceView, overview: Overview) -> list[WantedChart]:
+        """The charts of a host with its name, beside those of a service of which no more is known."""
+        host = host_beside(view, overview)
+        charts = [] if host is None else self._of_host(host, overview, alone=True)
+        return [
+            replace(each, title=_("{chart} of {host}", chart=each.title, host=host.name)) for each in charts if host
+        ]
+
+    def _of_traffic(self, view: ServiceView, traffic: Traffic) -> list[WantedChart]:
+        subject = f"traffic/{view.name}"
         found = [WantedChart(_("Requests/s"), [(subject, REQUESTS, "", "")], human_count,
                          "" if traffic.requests_s is None else human_count(traffic.requests_s))]  # fmt: skip
         quantiles = [
@@ -386,10 +484,10 @@ class HomeCharts:
             ) if value is not None
         ]  # fmt: skip
         if errors:
-            found.append(WantedChart(_("Errors"), [curve for curve, _role in errors], lambda value: f"{value:g}%",
+            found.append(WantedChart(_("Errors"), [curve for curve, _role in errors], percent_axis,
                                  limits=view.limits.errors, reach=view.limits.errors.lowest,
                                  roles=[role for _curve, role in errors]))  # fmt: skip
-        return [*found, answered]
+        return found
 
     def _of_backend(self, view: BackendView) -> list[WantedChart]:
         """The charts of its kind of which something is known; those that are zero most of the time come last, so that

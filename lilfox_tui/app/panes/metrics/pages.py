@@ -21,7 +21,7 @@ from lilfox_tui.app.panes.metrics.finding_state import finding_of
 from lilfox_tui.app.panes.metrics.findings import finding_page
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
-from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
+from lilfox_tui.app.panes.metrics.service_page import ServicePage, host_beside, service_page, unanswered_since
 from lilfox_tui.app.panes.metrics.state import (
     ALERT_KINDS,
     WINDOWS,
@@ -423,6 +423,9 @@ class MetricsPages:
             errors=self.errors_of(view.name),
             callers=self._callers_of(view, now),
             runbooks=self._runbooks_of(view),
+            unanswered=unanswered_since(view, app.monitor.history, now),
+            host=host_beside(view, self._state.overview),
+            past_of=lambda other, series, columns: self._far.past(other, series, columns, now),
             fired=self._state.fired_at(("service", view.name)),
         )
 

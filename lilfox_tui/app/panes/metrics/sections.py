@@ -9,7 +9,16 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.rendering.chart import HEADROOM, Axes, Curve, Values, chart, plot_points, resampled, spark
+from lilfox_tui.app.rendering.chart import (
+    HEADROOM,
+    Axes,
+    Curve,
+    Values,
+    chart,
+    plot_points,
+    resampled,
+    spark,
+)
 from lilfox_tui.app.rendering.columns import percent_text, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST, PanelArea, ScreenPanel, bordered, cut_row, draw_panels
@@ -24,7 +33,7 @@ from lilfox_tui.monitor.model import HostView
 
 _NAME_MOST, _SPARK_MOST, _SPARK_LEAST = 16, 40, 4
 """Cells of a chart that is one line."""
-_CHART_BESIDE = 38
+CHART_BESIDE = 38
 """Cells from which a chart stands beside another one."""
 _LEGEND_GAP = 2
 _PLOT_MOST = 32
@@ -42,6 +51,8 @@ class SectionStyle(Struct, frozen=True):
     """The moment whose values the charts tell, instead of the newest ones."""
     fired: datetime | None = None
     """When the alert about the page's subject fired, which its charts mark."""
+    chart_beside: int = CHART_BESIDE
+    """Cells from which a chart stands beside another one."""
     first_more: int = 0
     """Rows that the plots of the first band are higher than the others."""
 
@@ -243,12 +254,16 @@ class PageChart(Struct, frozen=True):
     moment: datetime | None = None
     fired: bool = False
     """Whether an alert fired at the moment."""
+    sign: str = ""
+    """What stands before the time of the moment otherwise, where it has room."""
     snug: bool = False
     """Whether the scale ends close above the highest value."""
     quiet: str = ""
     """What is said of it instead where all of its values are zero; empty if it is drawn all the same."""
     unknown: str = ""
     """The same where none of its values is known."""
+    optional: bool = False
+    """Whether nothing is said of it either where none is known."""
 
 
 def not_in_force(value: float | None, threshold: Threshold, view: HostView, glyphs: Glyphs) -> Sequence[str]:
@@ -288,12 +303,12 @@ def chart_bands(charts: Sequence[PageChart], style: SectionStyle) -> list[Band]:
         higher = replace(even, chart_height=style.chart_height + style.first_more)
         return [*chart_bands(charts, higher)[:1], *chart_bands(charts, even)[1:]]
     points = _points(charts, style)
-    return beside_each_other([chart_section(each, style, points) for each in charts], style.width, _CHART_BESIDE)
+    return beside_each_other([chart_section(each, style, points) for each in charts], style.width, style.chart_beside)
 
 
 def _points(charts: Sequence[PageChart], style: SectionStyle) -> int:
     """How many values each chart has: the same for all, as a series is asked for once, however wide its charts are."""
-    columns = max(1, min(len(charts), (style.width - 1) // _CHART_BESIDE))
+    columns = max(1, min(len(charts), (style.width - 1) // style.chart_beside))
     return plot_points(style.width // (len(charts) // -(-len(charts) // columns) if charts else 1))
 
 
@@ -305,13 +320,19 @@ def quiet_charts(charts: Sequence[PageChart], style: SectionStyle) -> tuple[list
         said = ""
         if each.quiet and all(_is_zero(curve.course(points)) for curve in each.curves):
             said = each.quiet
-        elif each.unknown and all(value is None for curve in each.curves for value in curve.course(points)):
+        elif (each.unknown or each.optional) and all(_is_unknown(curve.course(points)) for curve in each.curves):
+            if each.optional:
+                continue
             said = each.unknown
         if said:
             told.append(text_section(each.title, [(Piece(" " + said, "muted"),)]))
         else:
             shown.append(each)
     return shown, told
+
+
+def _is_unknown(values: Values) -> bool:
+    return all(value is None for value in values)
 
 
 def _is_zero(values: Values) -> bool:
@@ -357,7 +378,7 @@ def _chart_rows(shown: PageChart, width: int, style: SectionStyle, count: int) -
     axes = Axes(
         unit=shown.axis, start=shown.start, end=shown.end, top=shown.top, binary=shown.binary,
         warn=shown.warn, fail=shown.fail, mark=shown.mark, moment=shown.moment, line=shown.line, cursor=shown.cursor,
-        reach=shown.reach, sign=style.glyphs.alert if shown.fired else "", snug=shown.snug,
+        reach=shown.reach, sign=style.glyphs.alert if shown.fired else shown.sign, snug=shown.snug,
     )  # fmt: skip
     curves = [Curve(each.course(count), each.name if named else "", each.now, each.role) for each in shown.curves]
     if named and not all(_is_zero(each.values) for each in curves):  # the legend tells it, the line is in the way

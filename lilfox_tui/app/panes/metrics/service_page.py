@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from lilfox_tui.app.evidence import error_row
 from lilfox_tui.app.panes.metrics.problems import reason_rows
 from lilfox_tui.app.panes.metrics.sections import (
+    CHART_BESIDE,
     Band,
     PageChart,
     PageCurve,
@@ -32,6 +33,7 @@ from lilfox_tui.app.panes.metrics.traffic_sections import (
     TrafficPage,
     failing_route,
     numbers_below,
+    percent_axis,
     quantile_role,
     seconds_axis,
     traffic_charts,
@@ -46,6 +48,7 @@ from lilfox_tui.app.rendering.columns import (
     choose,
     heading,
     line,
+    percent_text,
     quantile_text,
     share_text,
     short_time_text,
@@ -54,7 +57,8 @@ from lilfox_tui.app.rendering.columns import (
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width, squeezed
 from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, held_for, lately_rows, reason_pieces, role_in_force
-from lilfox_tui.core.aio import Ready
+from lilfox_tui.config.model import Threshold
+from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, listed
 from lilfox_tui.core.text import clean, fit, human_age, human_count, human_duration, short_age
 from lilfox_tui.metrics.model import Health, Level, Series
@@ -63,10 +67,20 @@ from lilfox_tui.metrics.traffic import (
     Traffic,
     TrafficPart,
 )
-from lilfox_tui.monitor.model import ClientReport, ServiceView, StatusChange, StoreUsage, TargetView
+from lilfox_tui.monitor.model import (
+    ClientReport,
+    HostView,
+    Overview,
+    ServiceView,
+    StatusChange,
+    StoreUsage,
+    TargetView,
+)
+from lilfox_tui.monitor.watchers.service import RESPONSE_SECONDS, UP
 
 if TYPE_CHECKING:
     from lilfox_tui.app.evidence import LoggedError
+    from lilfox_tui.metrics.history import History
 
 # The SERVICES table as rows. Pure: views in, rows out.
 
@@ -182,6 +196,10 @@ NARROW: tuple[Column[_ServiceCells], ...] = (
 )
 
 
+_REASON_LEAST = 30
+"""Cells of a reason that is cut: with less, it is told among the problems alone."""
+
+
 def _chosen(style: TableStyle) -> list[tuple[Column[_ServiceCells], int]]:
     columns = COLUMNS if style.width >= 50 else NARROW
     return choose(columns, style.width - INDENT - 1)
@@ -196,10 +214,6 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
     """One service: its last answer and its requests; without traffic metrics, what is wrong or where it is."""
     mark = (Piece(" "), Piece(style.glyphs.level(view.level), ROLES[view.level]), Piece(" "))
     chosen = _chosen(style)
-_REASON_LEAST = 30
-"""Cells of a reason that is cut: with less, it is told among the problems alone."""
-
-
     if isinstance(view.traffic, Ready):
         return (*mark, *line(chosen, _ServiceCells(view, now, style, view.traffic.value)))
     value = _ServiceCells(view, now, style)
@@ -209,6 +223,9 @@ _REASON_LEAST = 30
     head: Row = (*mark, *line(chosen[:2], value), Piece(" " * GAP))
     since = (Piece("  "), *_since(value)) if view.level is not Level.GOOD else ()
     left = style.width - row_width((*head, *told))
+    room = left + row_width(told) - row_width(since) - 1
+    if left < 0 and room >= _REASON_LEAST and view.level in (Level.DEGRADED, Level.FAILING):
+        return (*head, *cut_row(told, room), *since)
     if left >= row_width(since):
         return (*head, *told, *since)
     if left >= 0:
@@ -223,9 +240,6 @@ _REASON_LEAST = 30
     return row
 
 
-    room = left + row_width(told) - row_width(since) - 1
-    if left < 0 and room >= _REASON_LEAST and view.level in (Level.DEGRADED, Level.FAILING):
-        return (*head, *cut_row(told, room), *since)
 def windows_text(views: Iterable[ServiceView]) -> str:
     """Over which time the rates and shares of the services are; empty if there are none."""
     found = {round(each.traffic.value.window_s) for each in views
@@ -236,7 +250,7 @@ def windows_text(views: Iterable[ServiceView]) -> str:
     return _("over {seconds} s", seconds=seconds)
 
 
-_FACT_GAP, _ERRORS_SHOWN = 2, 5
+_FACT_GAP, _ERRORS_SHOWN, _BORDERS = 2, 5, 3
 _TEXT_BESIDE = 58
 """Cells from which a section of text stands beside another one."""
 
@@ -275,6 +289,12 @@ class ServicePage(Struct, frozen=True):
     """What other services log of it."""
     runbooks: Sequence[str] = ()
     """The titles of those that are for it."""
+    unanswered: datetime | None = None
+    """Since when it gives no response; None if it does, or that is not known."""
+    host: HostView | None = None
+    """The host whose charts stand beside those of a service of which little is known."""
+    past_of: Callable[[str, Series, int], Values] = lambda _subject, _series, _columns: ()
+    """The past values of another subject: ``past`` of this one."""
     fired: datetime | None = None
     """When the worst alert about it fired; None if none fires."""
 
@@ -282,10 +302,29 @@ class ServicePage(Struct, frozen=True):
 def service_page(page: ServicePage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
     style = SectionStyle(page.width, page.glyphs, page.chart_height, page.slow_link, page.cursor, page.fired)
+    if page.view.unanswered:  # there are few tables: the charts have their room, in two bands
+        style = replace(style, chart_beside=max(CHART_BESIDE, page.width // 3 - _BORDERS))
     page = replace(page, past=cache(page.past), past_traffic=cache(page.past_traffic or page.past))  # drawn twice
-    charts, quiet = quiet_charts([*traffic_charts(_traffic(page, style)), _response_time(page)], style)
+    charts, quiet = quiet_charts(_charts(page, style), style)
+    if any(each.title == _("Latency") for each in charts):  # it tells more than the average
+        charts = [each for each in charts if each.title != _("Latency, average")]
+    if page.unanswered is not None and charts:
+        if page.unanswered >= page.now - page.window:  # the charts have its mark
+            quiet = [each for each in quiet if each.title != _("Health check")]
+        charts += _host_charts(page) if len(charts) == 1 else []
     bands = len(chart_bands(charts, style))
     return fill_page(lambda style: _drawn(page, charts, quiet, style), style, page.height, bands)
+
+
+def _charts(page: ServicePage, style: SectionStyle) -> list[PageChart]:
+    """Those of its requests, and of its health checks, which come first where they get no response."""
+    requests, checks = traffic_charts(_traffic(page, style)), [_response_time(page), *_failed_checks(page)]
+    if not page.view.unanswered:
+        return [*requests, *checks]
+    shown = [*checks, *requests]
+    if page.unanswered is None:
+        return shown
+    return [replace(each, moment=page.unanswered, sign=_("no response since")) for each in shown]
 
 
 def _drawn(page: ServicePage, shown: Sequence[PageChart], quiet: Sequence[Section], style: SectionStyle) -> list[Row]:
@@ -370,13 +409,14 @@ def _traffic(page: ServicePage, style: SectionStyle) -> TrafficPage:
 def _response_time(page: ServicePage) -> PageChart:
     state = page.view.state
     newest = None if state is None else state.last.response_time_s
+    none = _("no response") if page.view.unanswered else _("unknown")
     return PageChart(
         _("Health check"),
-        [PageCurve("", lambda count: page.past(Series("service_response_seconds"), count), newest=newest)],
+        [PageCurve("", lambda count: page.past(RESPONSE_SECONDS, count), newest=newest)],
         seconds_axis,
         page.now - page.window,
         page.now,
-        now=_("unknown") if newest is None else short_time_text(newest),
+        now=none if newest is None else short_time_text(newest),
         warn=page.view.config.slow,
         line=True,
         snug=True,
@@ -385,11 +425,83 @@ def _response_time(page: ServicePage) -> PageChart:
 
 
 def _no_response(page: ServicePage) -> str:
-    state = page.view.state
-    if state is None or page.now < state.since:
+    if page.unanswered is None:
         return _("no response recorded in the last {time}", time=human_duration(page.window.total_seconds()))
-    age = human_age((page.now - state.since).total_seconds())
-    return _("no response since {at:%H:%M:%S}, {time} ago", at=state.since, time=age)
+    age = human_age((page.now - page.unanswered).total_seconds())
+    return _("no response since {at:%H:%M:%S}, {time} ago", at=page.unanswered, time=age)
+
+
+def _failed_checks(page: ServicePage) -> list[PageChart]:
+    """How many of the health checks failed, of a service that does not respond."""
+    state = page.view.state
+    if state is None or not page.view.unanswered:
+        return []
+
+    def failed(count: int) -> Values:
+        return [None if up is None else failed_percent(up) for up in page.past(UP, count)]
+
+    curve = PageCurve("", failed, role="failing")
+    return [
+        PageChart(
+            _("Failed health checks"),
+            [curve],
+            percent_axis,
+            page.now - page.window,
+            page.now,
+            now=_("{count} in a row", count=state.failures),
+            top=100.0,
+            line=True,
+            optional=True,
+        )
+    ]
+
+
+def _host_charts(page: ServicePage) -> list[PageChart]:
+    """What its host does, of a service of which no more is known."""
+    if page.host is None or page.host.summary is None:
+        return []
+    summary, limits, lost = page.host.summary, page.host.thresholds, isinstance(page.host.link, Unavailable)
+
+    def percent(title: str, series: str, now: float | None, limit: Threshold) -> PageChart:
+        told = _("unknown") if now is None or lost else percent_text(now).strip()
+        return PageChart(
+            _("{chart} of {host}", chart=title, host=summary.host),
+            [PageCurve("", partial(page.past_of, f"host/{summary.host}", Series(series)))],
+            percent_axis,
+            page.now - page.window,
+            page.now,
+            now=told,
+            top=100.0,
+            warn=limit.warn,
+            fail=limit.fail,
+        )
+
+    return [
+        percent(_("CPU"), "cpu_usage_percent", summary.cpu_percent, limits.cpu_percent),
+        percent(_("Memory"), "memory_usage_percent", summary.memory_percent, limits.memory_percent),
+    ]
+
+
+def host_beside(view: ServiceView, overview: Overview | None) -> HostView | None:
+    """The host whose charts stand beside those of a service: the one that checks it, or the only one."""
+    if overview is None:
+        return None
+    if view.config.from_:
+        return overview.hosts.get(view.config.from_)
+    return next(iter(overview.hosts.values())) if len(overview.hosts) == 1 else None
+
+
+def failed_percent(up: float) -> float:
+    """How many of the health checks failed of which that part was healthy."""
+    return 100 * (1 - up)
+
+
+def unanswered_since(view: ServiceView, history: History, now: datetime) -> datetime | None:
+    """Since when a service gives no response; None if it does, or where it gave others than healthy ones before."""
+    state = view.state
+    if state is None or not view.unanswered or now <= state.since:
+        return None
+    return None if history.window(f"service/{view.name}", RESPONSE_SECONDS, state.since, now, 1) else state.since
 
 
 def _facts(page: ServicePage, width: int) -> list[Row]:

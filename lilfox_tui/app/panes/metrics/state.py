@@ -408,12 +408,18 @@ class MetricsState:
         """Why there is no time cursor."""
         return None if self.page is not None else tr("open a page first: its charts have a cursor")
 
-    def _window_of(self, subject: Subject | None) -> timedelta | None:
-        """The range in which the beginning of an alert is seen, if the chosen one is shorter."""
-        item = self.items(self.overview).get(subject) if subject is not None and subject[0] in ALERT_KINDS else None
-        if item is None or item.alert is None or self.overview is None:
+    def window_of(self, subject: Subject | None) -> timedelta | None:
+        """The range in which one sees when an alert or a service's silence began, if the chosen one is shorter."""
+        if self.overview is None or subject is None:
             return None
-        needed = (self.overview.at - item.alert.active_at) * _ROOM_BEFORE
+        item = self.items(self.overview).get(subject) if subject[0] in ALERT_KINDS else None
+        began = None if item is None or item.alert is None else item.alert.active_at
+        view = self.overview.services.get(subject[1]) if subject[0] == "service" else None
+        if view is not None and view.unanswered and view.state is not None:
+            began = view.state.since
+        if began is None:
+            return None
+        needed = (self.overview.at - began) * _ROOM_BEFORE
         longer = next((each for each in self._windows if each >= needed), self._windows[-1])
         return longer if longer > self._windows[self._window] else None
 
@@ -424,7 +430,7 @@ class MetricsState:
         self.page = subject
         self.zoomed = False
         self.cursor = self.data_since = None
-        self._page_window = self._window_of(subject)
+        self._page_window = self.window_of(subject)
         if subject is not None:
             self.went_to_alert = None
         if not is_finding:

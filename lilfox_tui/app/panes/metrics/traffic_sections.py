@@ -182,10 +182,28 @@ def numbers_below(page: TrafficPage) -> list[Band]:
 def traffic_charts(page: TrafficPage) -> list[PageChart]:
     """Requests by class of status, errors, and latency, as far as they are known: a low screen shows two of them."""
     if not isinstance(page.state, Ready):
-        return []
+        return [] if isinstance(page.state, Pending) else _recorded_charts(page)
     traffic = page.state.value
     found = [_requests(page, traffic), _errors(page, traffic), _latency(page, traffic)]
     return [each for each in found if each is not None]
+
+
+def _recorded_charts(page: TrafficPage) -> list[PageChart]:
+    """The same of a service that is not scraped now, as far as it was in the charts' time."""
+
+    def recorded(title: str, series: Sequence[tuple[str, Series, str]], axis: Callable[[float], str]) -> PageChart:
+        curves = [PageCurve(name, _past(page, each), role=role) for name, each, role in series]
+        return replace(_chart(page, title, curves, axis), now=_("not scraped"), optional=True)
+
+    quantiles = [(f"p{each * 100:.0f}", latency_series(each), "") for each in QUANTILES]
+    errors = [("5xx", SERVER_ERRORS, "failing"), ("4xx", CLIENT_ERRORS, "degraded")]
+    limits = page.limits.errors
+    return [
+        recorded(_("Requests per second"), [("", REQUESTS, "")], human_count),
+        replace(recorded(_("Errors"), errors, percent_axis), warn=limits.warn, fail=limits.fail, reach=limits.lowest),
+        recorded(_("Latency"), quantiles, seconds_axis),
+        recorded(_("Latency, average"), [("", AVERAGE, "")], seconds_axis),
+    ]
 
 
 def _chart(page: TrafficPage, title: str, curves: Sequence[PageCurve], axis: Callable[[float], str]) -> PageChart:
@@ -278,7 +296,7 @@ def _errors(page: TrafficPage, traffic: Traffic) -> PageChart | None:
     ]
     if not curves:
         return None
-    drawn = _chart(page, _("Errors"), curves, _percent_axis)
+    drawn = _chart(page, _("Errors"), curves, percent_axis)
     first = limits.lowest
     notes: tuple[str, ...] = ()
     if first is not None and page.limits.alert:
@@ -300,7 +318,8 @@ def seconds_axis(value: float) -> str:
     return f"{value * 1000:.3g}ms" if value < 1 else f"{value:.3g}s"
 
 
-def _percent_axis(value: float) -> str:
+def percent_axis(value: float) -> str:
+    """The label of a percentage on an axis."""
     return f"{value:.3g}%"
 
 
@@ -408,7 +427,9 @@ _FAILED_DIGITS = 3
 
 
 def traffic_tables(page: TrafficPage) -> list[Band]:
-    """The requests by route and by status, side by side where there is room."""
+    """The requests by route and by status, side by side where there is room; none while nothing is scraped."""
+    if isinstance(page.state, Unavailable):
+        return []
     worst = worst_first(page.routes)
     routes = _table(page, _("Routes, worst first"), _("route"), worst, _route_columns(page), share=2)
     statuses = _table(page, _("Status"), _("status"), page.statuses, [*_COUNTS, _BAR], share=1)
