@@ -535,6 +535,25 @@ async def test_legends_of_charts_side_by_side_do_not_touch(width: int, monkeypat
             assert re.search(rf"(^|  ){title}", line), (title, line)
 
 
+@pytest.mark.parametrize("kind", ["service", "host"])
+async def test_the_charts_mark_when_the_alert_about_what_is_selected_fired(kind: str) -> None:
+    app = still_app(alerting())
+    async with app.run_test(size=(200, 55)) as pilot:
+        overview = app.metrics.state.overview
+        assert overview is not None
+        app.metrics.state.choose(("service", "backend") if kind == "service" else ("host", next(iter(overview.hosts))))
+        await pilot.pause()
+        fired = app.metrics.state.fired_at(app.metrics.state.selected or ("", ""))
+        wanted = app.metrics.home.charts.wanted(overview)
+        assert wanted
+        assert {each.moment for each in wanted} == {fired}
+        assert (fired is not None) is (kind == "service")
+        rows = app.metrics.home.charts._chart(wanted[0], 90, 6, overview, timedelta(minutes=10))
+        told = "".join(piece.text for row in rows for piece in row)
+        if fired is not None and "no data" not in told:
+            assert f"▲ {fired:%H:%M:%S}" in told
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 55)], ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_the_page_of_a_service_without_response_shows_what_was_before_and_no_rates_of_now(
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch

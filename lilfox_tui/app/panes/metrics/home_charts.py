@@ -337,7 +337,11 @@ class HomeCharts:
                 found = self._of_backend(view)
             case _:
                 return []
-        return found
+        fired = self._state.fired_at((KINDS[type(view)], view.name))
+        if fired is None:
+            return found
+        sign = self._app.glyphs.alert
+        return [each if each.moment is not None else replace(each, moment=fired, sign=sign) for each in found]
 
     def _of_host(self, view: HostView, overview: Overview, *, alone: bool = False) -> list[WantedChart]:
         subject, summary, limits = f"host/{view.name}", view.summary, view.thresholds
