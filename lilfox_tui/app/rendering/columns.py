@@ -242,6 +242,10 @@ def _wrapped(row: Row, width: int) -> list[Row]:
         if indent < 0:
             indent = min(INDENT, width // 4) if below else used + _leading(text, (width - used) // 2)
         if below:
+            end = _rest_of_word(line, text)
+            if end and used + cell_width(end) <= width:  # no line begins with what closes a word
+                line.append(Piece(end, piece.role))
+                text = text[len(end) :]
             lines.append(tuple(line))
             line, used, text = [Piece(" " * indent)], indent, text.lstrip(" ")
         first, *more = _lines(text, max(1, width - used), max(1, width - indent))
@@ -252,6 +256,13 @@ def _wrapped(row: Row, width: int) -> list[Row]:
             line.append(Piece(each, piece.role))
         used += cell_width(line[-1].text)
     return [*lines, tuple(line)]
+
+
+def _rest_of_word(line: Sequence[Piece], text: str) -> str:
+    """What ``text`` has of a word that the line ends with, if more follows."""
+    before = line[-1].text[-1:] if line else ""
+    word, space, _rest = text.partition(" ")
+    return word if space and before.strip() else ""
 
 
 def _leading(text: str, most: int) -> int:

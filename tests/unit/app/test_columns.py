@@ -120,3 +120,12 @@ def test_a_small_share_is_not_none_and_an_unknown_one_is_nothing(percent: float 
 )
 def test_a_quantile_has_its_bound(found: Quantile | None, told: str) -> None:
     assert quantile_text(found) == told
+
+
+def test_what_closes_a_word_does_not_begin_a_line() -> None:
+    row = (Piece("Connect call failed ("), Piece("'127.0.0.1'", "good"), Piece(", 8000) after some retries"))
+    lines = ["".join(piece.text for piece in line) for line in wrapped([row], 40)]
+    assert lines[0] == "Connect call failed ('127.0.0.1',"
+    assert lines[1].strip().startswith("8000)")
+    spaced = (Piece("Connect call failed "), Piece("127.0.0.1:8000"), Piece(" for many seconds in a row"))
+    assert "".join(piece.text for piece in wrapped([spaced], 40)[0]) == "Connect call failed 127.0.0.1:8000"
