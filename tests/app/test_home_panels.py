@@ -30,7 +30,7 @@ from lilfox_tui.monitor.watchers.service import RESPONSE_SECONDS, UP
 from tests.app.alerts_made import alerting
 from tests.app.backups_made import one_fault
 from tests.app.overviews import NOW, fleet, host, lost, mixed, service, summary
-from tests.app.pages_made import GATEWAY, pages_app, routes, traffic
+from tests.app.pages_made import CACHE, DATABASE, GATEWAY, pages_app, routes, traffic
 from tests.app.still import screen_text, still_app
 from tests.waiting import until
 
@@ -595,3 +595,26 @@ async def test_the_page_of_a_service_that_never_responded_has_the_charts_of_its_
             assert f"─ {title} ─" in text
         assert "─ Health check ─" not in text, "the mark says it"
         assert "Requests per second" not in text
+
+
+@pytest.mark.parametrize("subject", [GATEWAY, DATABASE, CACHE], ids=lambda subject: subject[1])
+@pytest.mark.parametrize("width", [62, 78, 80, 100, 118, 140])
+async def test_titles_of_charts_side_by_side_are_whole_and_stand_above_their_charts(
+    subject: tuple[str, str], width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = pages_app(monkeypatch, ill=True)
+    async with app.run_test(size=(200, 55)) as pilot:
+        app.metrics.state.choose(subject)
+        await pilot.pause()
+        overview, charts = app.metrics.state.overview, app.metrics.home.charts
+        assert overview is not None
+        wanted = charts.wanted(overview)
+        for _drawn_before in range(2):
+            panel = charts.panel(overview, wanted, PanelArea(0, 0, width + 2, 9))
+            lines = ["".join(piece.text for piece in row) for row in panel.rows]
+            assert {cell_width(line) for line in lines[:1]} == {cell_width(lines[1])} == {width - 1}
+            ends = [match.end() for match in re.finditer(r"now(?=  |$)", lines[-1].rstrip())]
+            starts = [0, *(end + 2 for end in ends[:-1])]
+            assert 1 <= len(starts) <= len(wanted)
+            for each, start, end in zip(wanted, starts, ends, strict=False):
+                assert each.title in lines[0][start:end], (each.title, lines[0])

@@ -449,7 +449,7 @@ def title_row(title: str, curves: Sequence[Curve], now_text: str, width: int, gl
     names = sum(
         cell_width(piece.text) for place, each in enumerate(curves) for piece in _short_entry(each, place, glyphs)
     )
-    indent = min(AXIS_WIDTH + 1, room - names) if names <= room else AXIS_WIDTH + 1  # all names, if they have room
+    indent = max(0, min(AXIS_WIDTH + 1, room - (names if names <= room else cell_width(f" +{len(curves)}"))))
     return (*_head(title, indent), *_legend(curves, room - indent, glyphs), *shown_now)
 
 

@@ -39,7 +39,7 @@ from lilfox_tui.app.rendering.columns import (
     wrapped,
 )
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel
+from lilfox_tui.app.rendering.panels import PanelArea, ScreenPanel, fit_row
 from lilfox_tui.app.rows.reasons import why_no_numbers
 from lilfox_tui.backends.model import BackendChart, load
 from lilfox_tui.config.model import Threshold
@@ -64,6 +64,8 @@ _LEAST_WIDTH, _LEAST_HIGH, _MOST_HIGH = 26, 6, 16
 _PLAN_LEAST, _SPARED, _ENTRY_CELLS = 36, 2, 8
 """Of the facts of a plan beside charts; what a chart can spare for one beside it with a long legend; and of the entry
 of a curve in it, besides its name."""
+_VALUE_CELLS = 6
+"""Of a value and the blank before it, as long as most are."""
 _GAP = Piece(" " * 2)
 """Between charts side by side, whose legends must not be read as one."""
 _PLOTTED_EACH, _PLOTS_KEPT = timedelta(seconds=2), 32
@@ -159,6 +161,11 @@ def _legend_cells(wanted: WantedChart) -> int:
     return 1 + cell_width(wanted.title) + sum(cell_width(name) + _ENTRY_CELLS for name in names)
 
 
+def _title_cells(wanted: WantedChart) -> int:
+    """What the title of a chart needs beside a value, or a count of the curves that are not named."""
+    return cell_width(wanted.title) + _VALUE_CELLS
+
+
 def _highest_told(title: str, curves: Sequence[Curve], width: int, glyphs: Glyphs) -> list[Curve]:
     """The curves with as many of their newest values as have room in the title of a chart, the last ones of them."""
     for count in range(len(curves)):
@@ -240,6 +247,9 @@ class HomeCharts:
         count = max(1, min(len(wanted), width // _LEAST_WIDTH))
         gap = cell_width(_GAP.text)
         widths = _widths(wanted[:count], width - 1 + gap)  # each with the gap behind it, the last one too
+        while count > 1 and any(_title_cells(each) > size - gap for each, size in zip(wanted, widths, strict=False)):
+            count -= 1  # fewer charts rather than titles that are cut
+            widths = _widths(wanted[:count], width - 1 + gap)
         blocks: list[Sequence[Row]] = []
         if plan is not None:
             facts = plan_rows(plan, overview.at, taken - gap)
@@ -280,7 +290,7 @@ class HomeCharts:
         lasts = not overview.rewound and wanted.rate_over is None
         drawn = self._plots.get(key) if lasts else None
         if drawn is not None and drawn[0] < at and _turn(drawn[0]) == _turn(at):
-            return [title_row(title, curves, now_text, width, glyphs), *drawn[1]]
+            return [fit_row(title_row(title, curves, now_text, width, glyphs), width), *drawn[1]]
         start, over, count = at - window, wanted.rate_over, plot_points(width)
         curves = [
             replace(curve, values=self._values(subject, series, start, at, count, over))
@@ -291,7 +301,7 @@ class HomeCharts:
             now_text = wanted.now
         if all(value is None for each in curves for value in each.values):
             text = self._no_values(wanted, start)
-            return [title_row(title, (), now_text, width, glyphs), *_said(text, width, height + 1)]
+            return [fit_row(title_row(title, (), now_text, width, glyphs), width), *_said(text, width, height + 1)]
         if (converted := wanted.converted) is not None:
             curves = [replace(each, values=[None if value is None else converted(value) for value in each.values])
                       for each in curves]  # fmt: skip
@@ -302,6 +312,7 @@ class HomeCharts:
             warn=limits.warn, fail=limits.fail, reach=wanted.reach, moment=wanted.moment, sign=wanted.sign,
         )  # fmt: skip
         rows = chart(title, curves, axes, width=width, height=height, glyphs=glyphs, now_text=now_text)
+        rows[0] = fit_row(rows[0], width)  # what stands beside it stays in its place
         if lasts:
             if len(self._plots) >= _PLOTS_KEPT:
                 self._plots.clear()
