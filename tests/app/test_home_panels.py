@@ -13,10 +13,11 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.home_charts import WantedChart, _highest_told, _widths
 from lilfox_tui.app.panes.metrics.problems import first_steps, plan_rows
-from lilfox_tui.app.panes.metrics.service_page import unanswered_since
+from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page, unanswered_since, units_of
 from lilfox_tui.app.rendering.chart import Curve
 from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.app.rendering.panels import PanelArea
+from lilfox_tui.config.model import RecoveryConfig
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
@@ -618,3 +619,25 @@ async def test_titles_of_charts_side_by_side_are_whole_and_stand_above_their_cha
             assert 1 <= len(starts) <= len(wanted)
             for each, start, end in zip(wanted, starts, ends, strict=False):
                 assert each.title in lines[0][start:end], (each.title, lines[0])
+
+
+def test_the_state_of_a_services_unit_is_told_as_far_as_its_host_says_it() -> None:
+    units = {"backend": RecoveryConfig(host="node-1", unit="backend.service", service="backend"),
+             "other": RecoveryConfig(host="node-1", unit="other.service", service="gateway")}  # fmt: skip
+    numbers = summary("node-1", 20, 30, 40)
+
+    def told(view: HostView) -> list[tuple[str, str]]:
+        return units_of("backend", units, replace(fleet(1), hosts={"node-1": view}))
+
+    up = host("node-1", Level.GOOD, numbers)
+    assert told(up) == [("backend.service", "not failed on node-1")]
+    down = replace(numbers, failed_units=("backend.service",))
+    assert told(replace(up, summary=down)) == [("backend.service", "failed on node-1")]
+    assert told(replace(up, summary=replace(numbers, failed_units=None))) == [], "there is no systemd"
+    gone = Unavailable(HostUnreachable("node-1", tr("no route")), NOW)
+    assert told(replace(up, summary=down, link=gone)) == [], "that was before"
+    assert units_of("backend", units, None) == []
+    view = silent().services["backend"]
+    shown = ServicePage(view, (), lambda _series, columns: [None] * columns, NOW, timedelta(hours=1), UNICODE, 120,
+                        height=40, units=told(replace(up, summary=down)))  # fmt: skip
+    assert "backend.service failed on node-1" in "\n".join("".join(p.text for p in row) for row in service_page(shown))

@@ -21,7 +21,7 @@ from lilfox_tui.app.panes.metrics.finding_state import finding_of
 from lilfox_tui.app.panes.metrics.findings import finding_page
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
-from lilfox_tui.app.panes.metrics.service_page import ServicePage, host_beside, service_page, unanswered_since
+from lilfox_tui.app.panes.metrics.service_page import ServicePage, host_beside, service_page, unanswered_since, units_of
 from lilfox_tui.app.panes.metrics.state import (
     ALERT_KINDS,
     WINDOWS,
@@ -425,6 +425,7 @@ class MetricsPages:
             runbooks=self._runbooks_of(view),
             unanswered=unanswered_since(view, app.monitor.history, now),
             host=host_beside(view, self._state.overview),
+            units=units_of(view.name, app.config.recovery, self._state.overview),
             past_of=lambda other, series, columns: self._far.past(other, series, columns, now),
             fired=self._state.fired_at(("service", view.name)),
         )

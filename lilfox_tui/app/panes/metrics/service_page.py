@@ -80,6 +80,7 @@ from lilfox_tui.monitor.watchers.service import RESPONSE_SECONDS, UP
 
 if TYPE_CHECKING:
     from lilfox_tui.app.evidence import LoggedError
+    from lilfox_tui.config.model import RecoveryConfig
     from lilfox_tui.metrics.history import History
 
 # The SERVICES table as rows. Pure: views in, rows out.
@@ -293,6 +294,8 @@ class ServicePage(Struct, frozen=True):
     """Since when it gives no response; None if it does, or that is not known."""
     host: HostView | None = None
     """The host whose charts stand beside those of a service of which little is known."""
+    units: Sequence[tuple[str, str]] = ()
+    """The systemd units of it that the configuration names, each with its state, as far as that is known."""
     past_of: Callable[[str, Series, int], Values] = lambda _subject, _series, _columns: ()
     """The past values of another subject: ``past`` of this one."""
     fired: datetime | None = None
@@ -491,6 +494,19 @@ def host_beside(view: ServiceView, overview: Overview | None) -> HostView | None
     return next(iter(overview.hosts.values())) if len(overview.hosts) == 1 else None
 
 
+def units_of(name: str, recovery: Mapping[str, RecoveryConfig], overview: Overview | None) -> list[tuple[str, str]]:
+    """The units that the configuration names for a service, each with what the last sample of its host says of it."""
+    found: list[tuple[str, str]] = []
+    for each in recovery.values() if overview is not None else ():
+        host = overview.hosts.get(each.host) if overview is not None and each.service == name else None
+        failed = None if host is None or host.summary is None else host.summary.failed_units
+        if host is not None and failed is not None and not isinstance(host.link, Unavailable):
+            is_failed = each.unit in failed
+            told = _("failed on {host}", host=host.name) if is_failed else _("not failed on {host}", host=host.name)
+            found.append((each.unit, told))
+    return found
+
+
 def failed_percent(up: float) -> float:
     """How many of the health checks failed of which that part was healthy."""
     return 100 * (1 - up)
@@ -519,6 +535,7 @@ def _facts(page: ServicePage, width: int) -> list[Row]:
             facts.append((_("response"), last.detail))
         if state.failures:
             facts.append((_("failures in a row"), str(state.failures)))
+    facts += page.units
     facts.append((_("expected"), listed(str(code) for code in config.expect)))
     facts.append((_("probed from"), config.from_ or _("this machine")))
     facts.append((_("timeout"), human_duration(config.timeout)))
