@@ -193,6 +193,23 @@ def test_the_state_of_a_services_unit_is_told_as_far_as_its_host_says_it() -> No
     assert "backend.service failed on node-1" in "\n".join("".join(p.text for p in row) for row in service_page(shown))
 
 
+async def test_of_the_past_no_number_of_failures_in_a_row_and_no_moment_is_told() -> None:
+    app = still_app(silent())
+    async with app.run_test(size=(120, 40)) as pilot:
+        remember(app, until_s=60)
+        app.metrics.state.choose(("service", "backend"))
+        app.navigation.rewind(NOW - timedelta(seconds=30))
+        await pilot.pause()
+        assert "Failed checks" in screen_text(pilot)
+        assert "in a row" not in screen_text(pilot)
+        app.metrics.open_page(("service", "backend"))
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "─ Failed health checks ─" in text
+        assert "in a row" not in text, "it is not recorded"
+        assert "no response since" not in text, "nor is since when"
+
+
 def test_a_service_that_fails_shows_its_reason_in_the_table_where_most_of_it_has_room() -> None:
     why = "10.0.0.9:8443 refuses the connection: nothing is listening on that port"
     view = service("model", Level.FAILING, None, None, tr("{why}", why=why))

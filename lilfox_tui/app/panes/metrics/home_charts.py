@@ -16,7 +16,7 @@ from lilfox_tui.app.panes.metrics.host_page import load_limits
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, rate_span, whole_stretches
 from lilfox_tui.app.panes.metrics.problems import plan_rows
 from lilfox_tui.app.panes.metrics.sections import not_in_force
-from lilfox_tui.app.panes.metrics.service_page import failed_percent, host_beside, unanswered_since
+from lilfox_tui.app.panes.metrics.service_page import failed_percent, host_beside, in_a_row, unanswered_since
 from lilfox_tui.app.panes.metrics.state import MetricsState, fitting
 from lilfox_tui.app.panes.metrics.traffic_sections import as_threshold, percent_axis, seconds_axis
 from lilfox_tui.app.rendering.chart import (
@@ -440,7 +440,7 @@ class HomeCharts:
             return [answered]
         failed = WantedChart(_("Failed checks"), [(subject, UP, "", "")], _percent, _percent(100), 100.0,
                              roles=["failing"], line=True, converted=failed_percent,
-                             notes=[_("{count} in a row", count=state.failures)])  # fmt: skip
+                             notes=list(filter(None, [in_a_row(state)])))  # fmt: skip
         if not self._app.monitor.history.window(subject, RESPONSE_SECONDS, start, end, 1):
             return [failed]
         return [replace(answered, now="", notes=[_("no response")]), failed]

@@ -61,7 +61,7 @@ from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, listed
 from lilfox_tui.core.text import clean, fit, human_age, human_count, human_duration, short_age
-from lilfox_tui.metrics.model import Health, Level, Series
+from lilfox_tui.metrics.model import Health, Level, Series, ServiceState
 from lilfox_tui.metrics.traffic import (
     Quantile,
     Traffic,
@@ -451,12 +451,17 @@ def _failed_checks(page: ServicePage) -> list[PageChart]:
             percent_axis,
             page.now - page.window,
             page.now,
-            now=_("{count} in a row", count=state.failures),
+            now=in_a_row(state) or percent_axis(100),
             top=100.0,
             line=True,
             optional=True,
         )
     ]
+
+
+def in_a_row(state: ServiceState) -> str:
+    """How many health checks have failed in a row, if it is more than the last one: of the past it is not recorded."""
+    return _("{count} in a row", count=state.failures) if state.failures > 1 else ""
 
 
 def _host_charts(page: ServicePage) -> list[PageChart]:
@@ -533,7 +538,7 @@ def _facts(page: ServicePage, width: int) -> list[Row]:
             facts.append((_("error"), str(last.error)))
         if last.detail and page.view.level is Level.GOOD:
             facts.append((_("response"), last.detail))
-        if state.failures:
+        if in_a_row(state):
             facts.append((_("failures in a row"), str(state.failures)))
     facts += page.units
     facts.append((_("expected"), listed(str(code) for code in config.expect)))
