@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lilfox_tui.app.evidence import error_row
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of, histograms_of
-from lilfox_tui.app.panes.metrics.traffic_sections import kept_text
+from lilfox_tui.app.panes.metrics.traffic_sections import kept_text, scrape_outage
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
@@ -121,9 +121,8 @@ def _target(target: TargetView, now: datetime, glyphs: Glyphs) -> list[Row]:
         )
     ]
     if isinstance(state, Unavailable):
-        since = human_age((now - state.since).total_seconds())
-        why = _("down for {since}: {why}", since=since, why=state.error.message)
-        rows.append((Piece("   "), Piece(why if target.down else str(state.error.message), role)))
+        why = scrape_outage(state, now) if target.down else str(state.error.message)
+        rows.append((Piece("   "), Piece(why, role)))
         if str(state.error.hint):
             rows.append((Piece("   "), Piece(str(state.error.hint), "muted")))
     elif isinstance(state, Ready):

@@ -108,15 +108,21 @@ def traffic_head(page: TrafficPage) -> list[Row]:
 def _no_numbers(state: Pending | Unavailable, now: datetime) -> list[Row]:
     if isinstance(state, Pending):
         return [(Piece(_("metrics endpoint not scraped yet"), "muted"),)]
-    since = human_age((now - state.since).total_seconds())
-    told = str(state.error.message)  # of the past, since when is not kept
-    if now > state.since:
-        told = _("not scraped for {since}: {why}", since=since, why=state.error.message)
+    told = scrape_outage(state, now) if now > state.since else str(state.error.message)  # of the past, it is not kept
     hint = str(state.error.hint)
     return [
         (Piece(f"{told}  "), Piece(_next_try(state, now), "muted")),
         *([(Piece(hint, "muted"),)] if hint else []),
     ]
+
+
+def scrape_outage(state: Unavailable, now: datetime) -> str:
+    """How long ago the last scrape was, or that there never was one, and why."""
+    if state.last is None:
+        since = human_age(max(1.0, (now - state.since).total_seconds()))
+        return _("never scraped, failing for {since}: {why}", since=since, why=state.error.message)
+    since = human_age(max(1.0, (now - state.last).total_seconds()))
+    return _("not scraped for {since}: {why}", since=since, why=state.error.message)
 
 
 def _next_try(state: Unavailable, now: datetime) -> str:
