@@ -209,6 +209,24 @@ def test_a_series_over_the_limit_has_the_colour_of_the_alerts_severity() -> None
         found = replace(page(side(0.31, holds=True), side(0.01)), alert=alert)
         marks = [row[1].role for row in series_rows(found, 120)]
         assert (marks, series_note(found)[0].role) == ([colour, "good"], colour)
+        assert series_rows(found, 120)[0][1].text == {"failing": "✖", "degraded": "◐"}[colour]
+
+
+def test_a_series_whose_alert_is_pending_has_the_sign_and_the_colour_of_that() -> None:
+    firing = some().alerts[1]
+    pending = replace(firing, state=AlertState.PENDING, fired_at=None)
+    other = replace(firing, labels=(("alertname", "HighErrorRate"), ("job", "gateway"), ("severity", "critical")))
+    gateway = ComparisonSide((("job", "gateway"),), 0.2, 0.05, True, ())
+    found = replace(page(side(0.31, holds=True), gateway), alert=pending, alerts=(pending, other))
+    marks = [row[1] for row in series_rows(found, 120)]
+    assert marks == [Piece("◐", "degraded"), Piece("✖", "failing")], "each series has an alert of its own"
+    assert series_note(found)[0].role == "failing"
+    alone = replace(found, alerts=(pending,), why=replace(found.why, sides=found.why.sides[:1]))
+    assert series_note(alone)[0].role == "degraded"
+    drawn = series_chart(alone)
+    assert (drawn.warn, drawn.fail) == (0.05, None), "above the limit the curve has that colour too"
+    bar = gauge(pending, RULES[0].expression, None, NOW, found.style)
+    assert {piece.role for piece in bar} <= {"degraded", "rule", "strong", "text"}
 
 
 def test_below_the_limit_is_what_is_wrong_where_the_rule_says_so() -> None:

@@ -362,6 +362,8 @@ class AlertPage(Struct, frozen=True):
     """Rows of the screen; 0 if it does not matter."""
     cursor: datetime | None = None
     """The moment whose values the charts tell, instead of the newest ones."""
+    alerts: Sequence[Alert] = ()
+    """All of its rule."""
 
 
 def alert_page(page: AlertPage) -> list[Row]:
@@ -450,7 +452,7 @@ def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
         elif item.expression:
             rows.append((Piece(" " + _("querying"), "muted"),))
         return [[text_section(_("Why"), rows)]]
-    series = SeriesPage(why, item.expression, item.alert, page.now, page.window, style, item.bounds)
+    series = SeriesPage(why, item.expression, item.alert, page.now, page.window, style, item.bounds, page.alerts)
     told_beside_bar = bool(bar) and item.alert is not None and item.alert.resolved_at is not None
     if told := values_told(series, None if told_beside_bar else highest):
         together = (*rows[place - 1], Piece("  " + told))

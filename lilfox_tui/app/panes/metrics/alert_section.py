@@ -267,6 +267,7 @@ class AlertSection:
             slow_link=self._app.slow_link,
             height=self._app.room.height,
             cursor=self._state.cursor,
+            alerts=[each for each in alerts.alerts if item.alert is not None and each.rule == item.alert.rule],
         )
         lines.show(alert_page(page), follow=False)
 

@@ -257,8 +257,7 @@ def gauge(
     cells = min(_GAUGE_MOST, style.width - 6 - cell_width(told))
     if not math.isfinite(top) or min(value, sides.limit) < 0 or cells < _GAUGE_LEAST:
         return ()
-    role, glyphs = "failing" if alert.urgency > 1 else "degraded", style.glyphs
-    role = role if is_over_now else "muted"
+    role, glyphs = _holding_role(alert) if is_over_now else "muted", style.glyphs
     filled, at = round(value / top * cells), min(cells - 1, int(sides.limit / top * cells))
     pieces = [Piece(" ")]
     for begin, end in ((0, at), (at + 1, cells)):
@@ -289,6 +288,8 @@ class SeriesPage(Struct, frozen=True):
     window: timedelta
     style: SectionStyle
     bounds: Bounds = ()
+    alerts: Sequence[Alert] = ()
+    """Those of its rule, each of a series of its own."""
 
     @property
     def end(self) -> datetime:
@@ -302,8 +303,18 @@ class SeriesPage(Struct, frozen=True):
 
     @property
     def role(self) -> str:
-        """The colour of a series for which the alert's expression holds: that of the alert's severity."""
-        return "degraded" if self.alert is not None and self.alert.urgency < 2 else "failing"
+        """The colour of a series for which the alert's expression holds: that of the alert's state and severity."""
+        return _holding_role(self.alert)
+
+    def role_of(self, side: ComparisonSide) -> str:
+        """The same of one series, by its own alert."""
+        own = (each for each in self.alerts if _is_own(side, each) and each.resolved_at is None)
+        return _holding_role(next(own, self.alert))
+
+
+def _holding_role(alert: Alert | None) -> str:
+    is_worst = alert is None or (alert.urgency > 1 and alert.state is not AlertState.PENDING)
+    return "failing" if is_worst else "degraded"
 
 
 class _SideCells(Struct, frozen=True):
@@ -350,7 +361,8 @@ def series_note(page: SeriesPage) -> Row:
     over, count = counts["failing"] + counts["degraded"], len(page.why.sides) + page.why.more
     if not page.why.compared.op:
         return (Piece(ngettext("{count} series", "{count} series", count), "muted"),)
-    return (Piece(_("{over} of {count} over the limit", over=over, count=count), page.role if over else "good"),)
+    role = next((each for each in ("failing", "degraded") if counts[each]), "good")
+    return (Piece(_("{over} of {count} over the limit", over=over, count=count), role),)
 
 
 def series_rows(page: SeriesPage, width: int) -> list[Row]:
@@ -393,7 +405,7 @@ def _state(side: ComparisonSide, page: SeriesPage, glyphs: Glyphs) -> tuple[Piec
         return Piece(glyphs.unknown, "unknown"), _("no value now")
     over = is_over(side, op, side.value)
     if over is None:
-        return (Piece(glyphs.failing, page.role), _("true")) if side.holds else (Piece(glyphs.good, "good"), "")
+        return (_holding_mark(side, page, glyphs), _("true")) if side.holds else (Piece(glyphs.good, "good"), "")
     words = (_("above"), _("below")) if op in _ABOVE else (_("below"), _("above"))
     if op not in (*_ABOVE, *_BELOW):
         words = (_("true"), _("false"))
@@ -402,8 +414,14 @@ def _state(side: ComparisonSide, page: SeriesPage, glyphs: Glyphs) -> tuple[Piec
     if not over:
         return Piece(glyphs.good, "good"), words[1]
     if side.holds:
-        return Piece(glyphs.failing, page.role), words[0]
+        return _holding_mark(side, page, glyphs), words[0]
     return Piece(glyphs.degraded, "degraded"), _("{side}, but another condition is false", side=words[0])
+
+
+def _holding_mark(side: ComparisonSide, page: SeriesPage, glyphs: Glyphs) -> Piece:
+    """The sign of a series for which the expression holds: that of the level that its alert gives."""
+    role = page.role_of(side)
+    return Piece(glyphs.failing if role == "failing" else glyphs.degraded, role)
 
 
 def _mark(value: _SideCells) -> Piece:
@@ -448,7 +466,7 @@ def series_chart(page: SeriesPage) -> PageChart:
     sides = [own, *(side for side in why.sides if side is not own)][:SERIES_COLOURS]
     limit = own.limit if why.compared.op else None
     colours = len(sides) > 1 or why.compared.op in _ABOVE  # several curves have colours of their own
-    warning = alert is not None and alert.urgency < 2
+    warning = page.role == "degraded"
     columns = max(1, len(own.values))
     first = first_known([each.values for each in sides])
     if alert is not None:
@@ -486,9 +504,11 @@ def _values(side: ComparisonSide, first: int) -> Callable[[int], Values]:
 
 def own_side(why: Explanation, alert: Alert | None) -> ComparisonSide | None:
     """The series whose labels the alert has; None if none matches."""
-    labels = set() if alert is None else set(alert.labels)
-    own = (side for side in why.sides if {pair for pair in side.labels if pair[0] != "__name__"} <= labels)
-    return next(own, None)
+    return None if alert is None else next((side for side in why.sides if _is_own(side, alert)), None)
+
+
+def _is_own(side: ComparisonSide, alert: Alert) -> bool:
+    return {pair for pair in side.labels if pair[0] != "__name__"} <= set(alert.labels)
 
 
 # ---- an expression in colours ----------------------------------------------------------------------------------------
