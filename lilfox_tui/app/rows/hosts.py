@@ -86,12 +86,15 @@ def firing_role(urgency: int) -> str:
     return ("accent", "degraded", "failing")[min(urgency, 2)]
 
 
+def no_worse(role: str, level: Level) -> str:
+    """A colour role, that of a failure only where the ``level`` in force is one."""
+    return "degraded" if role == "failing" and level is not Level.FAILING else role
+
+
 def role_in_force(value: float | None, threshold: Threshold, level: Level) -> str:
     """The colour role of a value against its threshold, but no worse than the ``level`` in force of what it belongs to:
     a value counts only after several samples in a row."""
-    role = level_role(value, threshold)
-    if role == "failing" and level is not Level.FAILING:
-        role = "degraded"
+    role = no_worse(level_role(value, threshold), level)
     return "text" if role == "degraded" and level not in (Level.DEGRADED, Level.FAILING) else role
 
 

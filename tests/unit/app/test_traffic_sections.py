@@ -117,6 +117,18 @@ def test_a_quantile_is_coloured_by_the_limits_of_its_own() -> None:
     assert quantile_role(None, 0.95, (rule,)) == "text"
 
 
+@pytest.mark.parametrize(("level", "role"), [(Level.FAILING, "failing"), (Level.DEGRADED, "degraded")])
+def test_a_quantile_is_no_redder_than_the_sign_before_it(level: Level, role: str) -> None:
+    """The alert about it may be pending still."""
+    slow = replace(traffic(1.0, ill=False), p95=Quantile(7.77))
+    fails = ServiceLimits(latency=(LatencyLimit(slow.taken["latency"], 0.95, 0.5, "HighLatency", fails=True),))
+    view = ServiceView("shop", ServiceConfig(url="http://h"), level, NOW, traffic=Ready(slow, NOW), limits=fails)
+    row = service_row(view, NOW, TableStyle(120, UNICODE, 2.0))
+    assert {piece.role for piece in row if "7.8s" in piece.text} == {role}
+    [head] = traffic_head(replace(page(), state=Ready(slow, NOW), limits=fails, level=level))
+    assert {piece.role for piece in head if "7.8s" in piece.text} == {role}
+
+
 def test_routes_that_fail_come_first_then_slow_ones() -> None:
     def route(name: str, rate: float, p95_s: float | None, errors: float | None) -> TrafficPart:
         p95 = None if p95_s is None else Quantile(p95_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,7 +22,9 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     course,
     extreme,
     gauge,
+    level_given,
     query_rows,
+    reasons_telling,
     said_of,
     series_chart,
     series_note,
@@ -52,13 +55,13 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_duration
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.alert_explain import Explanation, compared, series_above, server_error_limit
-from lilfox_tui.monitor.levels import series_told
-from lilfox_tui.monitor.model import HostView, ServiceView, View
+from lilfox_tui.monitor.alert_explain import Explanation, compared
+from lilfox_tui.monitor.model import BackendView, View
 
 # The ALERTS section as rows. Pure: alerts in, rows out. Imported only where there are rules (it imports numpy).
 
 
+OneView = TypeVar("OneView", View, None)
 INDENT = 3
 _WIDE = 96
 _TIGHT = 72
@@ -161,29 +164,33 @@ def rule_queries(alerts: Alerts, glyphs: Glyphs) -> list[tuple[str, Row]]:
     return list(found.items())
 
 
-def alert_words(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool, beside: View | None = None) -> Row:
-    """An alert in one line: its sign, its value and limit, and what it says; ``beside`` a state only what that does not
-    tell already."""
+def alert_beside(item: AlertItem, view: OneView, now: datetime, glyphs: Glyphs, *, named: bool) -> tuple[OneView, Row]:
+    """A state, and the alert beside it in one line: its sign, and what the state does not tell already; without a state
+    its value and limit, and what it says. Where the alert gives a worse level than the reason that tells the same, it
+    is told in place of that: one limit is told, that which gives the level."""
     mark, alert = shape(item, glyphs), item.alert
     if alert is None:
-        return mark, Piece(rule_trouble(item.rule, now), mark.role)
-    if beside is None:
-        what: Sequence[str] = value_and_summary(alert, item.expression, item.bounds)
-    else:
-        what = () if _is_told_by(beside, item) else (said_of(alert) or against(alert, item.expression, item.bounds),)
+        return view, (mark, Piece(rule_trouble(item.rule, now), mark.role))
+    whole = value_and_summary(alert, item.expression, item.bounds)
+    if view is None:
+        return view, _words(item, alert, whole, mark, named=named)
+    telling = reasons_telling(view, item.expression)
+    if not telling:
+        value = against(alert, item.expression, item.bounds)
+        value = value if named or not value else _("alert: {told}", told=value)  # the limit is not that of the state
+        return view, _words(item, alert, (said_of(alert) or value,), mark, named=named)
+    if isinstance(view, BackendView) or item.level <= max(level_given(view, each) for each in telling):
+        return view, _words(item, alert, (), mark, named=named)
+    lesser = len(view.reasons) - view.lesser
+    kept = [place for place in range(len(view.reasons)) if place not in telling]
+    reasons, left = tuple(view.reasons[place] for place in kept), sum(place >= lesser for place in kept)
+    return replace(view, reasons=reasons, lesser=left), _words(item, alert, whole, mark, named=named)
+
+
+def _words(item: AlertItem, alert: Alert, what: Sequence[str], mark: Piece, *, named: bool) -> Row:
     told = "  ".join(filter(None, (item.name if named else "", *what[:1], marks(alert), *what[1:])))
     colour = "muted" if alert.acknowledged is not None else role(alert)
     return Piece(mark.text, colour), Piece(told, colour)
-
-
-def _is_told_by(view: View, item: AlertItem) -> bool:
-    """Whether the reasons of a state tell what an alert says: the 5xx responses of a service, or a host's high
-    values."""
-    if isinstance(view, HostView):
-        above = series_above(item.expression)
-        return bool(above) and above <= {series_told(each) for each in view.reasons}
-    told = isinstance(view, ServiceView) and any(each.text.startswith("5xx ") for each in view.reasons)
-    return told and server_error_limit(item.expression, view.name) is not None
 
 
 def state_since(alert: Alert) -> datetime:

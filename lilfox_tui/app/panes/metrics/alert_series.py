@@ -23,9 +23,18 @@ from lilfox_tui.app.rendering.panels import NARROWEST
 from lilfox_tui.core.i18n import _, clauses, ngettext
 from lilfox_tui.core.text import cell_width, human_age, human_duration, in_place
 from lilfox_tui.core.units import ValueUnit, axis_label, exact_text, value_text
-from lilfox_tui.metrics.model import Labels
+from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.metrics.traffic import bound_of_guess
-from lilfox_tui.monitor.alert_explain import Compared, ComparisonSide, Explanation, compared
+from lilfox_tui.monitor.alert_explain import (
+    Compared,
+    ComparisonSide,
+    Explanation,
+    compared,
+    series_above,
+    server_error_limit,
+)
+from lilfox_tui.monitor.levels import series_told
+from lilfox_tui.monitor.model import HostView, ServiceView, View
 from lilfox_tui.promql.completion import AGGREGATIONS, WORDS
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.lexer import tokens
@@ -135,6 +144,22 @@ def _tells(said: str, value: float) -> bool:
         for each in numbers
         for shown in (value, value * 100)
     )
+
+
+def level_given(view: HostView | ServiceView, place: int) -> Level:
+    """The level that the reason at that place gives."""
+    return view.level if place < len(view.reasons) - view.lesser else min(view.level, Level.DEGRADED)
+
+
+def reasons_telling(view: View, expression: str) -> list[int]:
+    """The places of the reasons that tell what an alert with that expression says: the 5xx responses of a service, or
+    high values of a host."""
+    if isinstance(view, HostView):
+        above, series = series_above(expression), [series_told(each) for each in view.reasons]
+        return [place for place, each in enumerate(series) if each in above] if above <= {*series} else []
+    if not isinstance(view, ServiceView) or server_error_limit(expression, view.name) is None:
+        return []
+    return [place for place, each in enumerate(view.reasons) if each.text.startswith("5xx ")]
 
 
 def clock(at: datetime, now: datetime) -> str:

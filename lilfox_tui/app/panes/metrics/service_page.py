@@ -53,7 +53,16 @@ from lilfox_tui.app.rendering.columns import (
 )
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width, squeezed
-from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, held_for, lately_rows, reason_pieces, role_in_force
+from lilfox_tui.app.rows.hosts import (
+    INDENT,
+    ROLES,
+    TableStyle,
+    held_for,
+    lately_rows,
+    no_worse,
+    reason_pieces,
+    role_in_force,
+)
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed
 from lilfox_tui.core.text import clean, fit, human_age, human_count, human_duration, short_age
@@ -120,7 +129,8 @@ def _quantile(quantile: float, pick: Callable[[Traffic], Quantile | None]) -> Ca
     def cell(value: _ServiceCells) -> Row:
         found = pick(value.traffic)
         limits = value.view.limits.of_latency(value.traffic, value.view.config.slow)
-        return (Piece(quantile_text(found), quantile_role(found, quantile, limits)),)
+        role = no_worse(quantile_role(found, quantile, limits), value.view.level)
+        return (Piece(quantile_text(found), role),)
 
     return cell
 

@@ -21,7 +21,7 @@ from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import Column, choose, heading, line, quantile_text, share_text, short_time_text
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.panels import row_width
-from lilfox_tui.app.rows.hosts import level_role, role_in_force
+from lilfox_tui.app.rows.hosts import level_role, no_worse, role_in_force
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.i18n import _, listed, ngettext
@@ -140,7 +140,7 @@ def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
         if found is not None:
             pieces += [
                 Piece(f"p{quantile * 100:.0f} ", "muted"),
-                Piece(quantile_text(found) + "  ", quantile_role(found, quantile, page.slow)),
+                Piece(quantile_text(found) + "  ", no_worse(quantile_role(found, quantile, page.slow), page.level)),
             ]
     no_buckets = traffic.p50 is None
     for name, seconds in ((_("average"), traffic.average_s), (_("longest"), traffic.maximum_s)):
