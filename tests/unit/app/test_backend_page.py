@@ -19,7 +19,6 @@ from lilfox_tui.app.panes.metrics.backend_page import (
     backend_row,
     cell_text,
     table_rows,
-    why_no_figures,
 )
 from lilfox_tui.app.panes.metrics.home_charts import trend_title
 from lilfox_tui.app.panes.metrics.pages import increase_per_second, whole_stretches
@@ -27,6 +26,7 @@ from lilfox_tui.app.panes.metrics.sections import PageChart
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.app.rows.hosts import TableStyle
+from lilfox_tui.app.rows.reasons import why_no_figures
 from lilfox_tui.backends.kinds import postgresql
 from lilfox_tui.backends.model import BackendReading, Cell, Table, TableColumn, load
 from lilfox_tui.core.aio import Unavailable

@@ -30,6 +30,7 @@ from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST, cut_row, row_width
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows, well
+from lilfox_tui.app.rows.reasons import why_no_figures
 from lilfox_tui.backends.model import (
     BackendChart,
     BackendCurve,
@@ -111,30 +112,6 @@ def backend_row(
 def _own_reasons(view: BackendView) -> list[Message]:
     """The reasons for its level but what its clients report, which stands before them."""
     return [each for each in view.reasons if not is_of_client(each)]
-
-
-def why_no_figures(view: BackendView, now: datetime) -> str:
-    """When the last answer came, when the next try is, and why there was none since; the times come first, since the
-    reason may be cut. What is counted from the first failure on would be less than the time that was waited."""
-    if view.outage is None:
-        return clauses(map(str, view.reasons)) or _("not checked yet")
-    outage = view.outage
-    answered = outage.last if view.reading is None else view.reading.at
-    why = outage.error.message
-    wait_s = None if outage.next_try is None else round((outage.next_try - now).total_seconds())
-    wait = human_duration(wait_s)
-    if answered is None:
-        if wait_s is None:
-            return _("never answered: {why}", why=why)
-        if wait_s <= 0:
-            return _("never answered, trying now: {why}", why=why)
-        return _("never answered, next try in {wait}: {why}", wait=wait, why=why)
-    age = human_age(max(1.0, (now - answered).total_seconds()))
-    if wait_s is None:
-        return _("last answer {age} ago: {why}", age=age, why=why)
-    if wait_s <= 0:
-        return _("last answer {age} ago, trying now: {why}", age=age, why=why)
-    return _("last answer {age} ago, next try in {wait}: {why}", age=age, wait=wait, why=why)
 
 
 _GAP = 2
