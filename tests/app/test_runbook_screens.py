@@ -108,15 +108,6 @@ async def test_states(state: str, size: tuple[int, int], language: str, tmp_path
         assert all(cell_width(line) <= size[0] for line in text.splitlines())
 
 
-async def test_the_counts_of_an_ended_run_say_that_they_are_of_steps(tmp_path: Path) -> None:
-    """The message of the run above them counts its commands."""
-    app = made("ended", tmp_path)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("4", "enter")
-        await pilot.pause()
-        assert "steps: 1 done, 1 failed, 2 not run" in screen_text(pilot)
-
-
 async def test_the_rows_below_an_output_have_those_of_the_steps_before(tmp_path: Path) -> None:
     app = showing(view(), run(tmp_path, failed(tmp_path)), open_incident())
     async with app.run_test(size=(120, 40)) as pilot:
