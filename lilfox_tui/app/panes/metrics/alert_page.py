@@ -43,7 +43,8 @@ from lilfox_tui.app.panes.metrics.sections import (
     draw_sections,
     drawn_section,
     fill_page,
-    padded,
+    first_steps,
+    pairs_section,
     runbook_rows,
     text_section,
 )
@@ -53,7 +54,7 @@ from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.hosts import firing_role
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, human_duration
+from lilfox_tui.core.text import fit, human_duration
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.alert_explain import Explanation, compared
 from lilfox_tui.monitor.model import BackendView, View
@@ -337,7 +338,7 @@ _CHART_SHARE, _SERIES_SHARE = 3, 2
 """Parts of the width of the chart and of what stands beside it."""
 _AROUND_PLOT, _BORDERS = 2, 2
 """Rows of a chart besides its plot (the legend or one more row, and the times), and cells besides a section's text."""
-_ERRORS_SHOWN, _OTHERS_SHOWN, _STEPS_SHOWN = 4, 5, 3
+_ERRORS_SHOWN, _OTHERS_SHOWN = 4, 5
 _WHOLE = 1.1
 
 
@@ -505,7 +506,7 @@ def _about(page: AlertPage, facts: Sequence[Section]) -> list[Band]:
             cut_row(alert_row(each, page.now, width, page.glyphs), width - 1) for each in page.others[:_OTHERS_SHOWN]
         ]))  # fmt: skip
     if page.steps:
-        found.append(_first_steps(page.steps))
+        found.append(first_steps(page.steps))
     bands = beside_each_other([*found, *facts], page.width, _TEXT_BESIDE)
     errors = page.errors[:_ERRORS_SHOWN]
     newest = Section(_("Newest errors"), lambda width: [cut_row(row, width - 1) for row in errors])
@@ -516,33 +517,14 @@ def _facts(page: AlertPage) -> list[Section]:
     """Labels, annotations, the rule, and what happened."""
     alert, found = page.item.alert, []
     if alert is not None and alert.labels:
-        found.append(_pairs(_("Labels"), alert.labels))
+        found.append(pairs_section(_("Labels"), alert.labels))
     annotations = () if alert is None else [each for each in alert.annotations if each[1] != alert.summary]
     if annotations:  # the summary is below the title
-        found.append(_pairs(_("Annotations"), annotations))
+        found.append(pairs_section(_("Annotations"), annotations))
     found.append(text_section(_("Rule"), _rule(page.item.rule, page)))
     if alert is not None:
         found.append(text_section(_("History"), _history(page)))
     return found
-
-
-def _first_steps(steps: Sequence[Sequence[Row]]) -> Section:
-    """The first steps of the runbook, each with its command in one line, and how many more there are."""
-
-    def rows(width: int) -> list[Row]:
-        found: list[Row] = []
-        for title, *commands in steps[:_STEPS_SHOWN]:
-            found += [*padded([title], width), *(cut_row(each, width - 1) for each in commands)]
-        if (more := len(steps) - _STEPS_SHOWN) > 0:
-            found.append((Piece("    " + _("{count} more", count=more), "muted"),))
-        return found
-
-    return Section(_("First steps of the runbook"), rows, (Piece("r", "key"),))
-
-
-def _pairs(title: str, pairs: Sequence[tuple[str, str]]) -> Section:
-    size = min(24, max(cell_width(clean(name)) for name, _value in pairs) + 2)
-    return text_section(title, [(Piece(" " + fit(name, size), "muted"), Piece(value)) for name, value in pairs])
 
 
 def _rule(rule: RuleView | None, page: AlertPage) -> list[Row]:
