@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import AlertState, Event
-from lilfox_tui.app.panes.metrics.alert_page import AlertItem, AlertPage, alert_page, items_of, role
+from lilfox_tui.app.panes.metrics.alert_page import AlertItem, AlertPage, alert_page, alert_row, items_of, role, shape
 from lilfox_tui.app.panes.metrics.alert_series import (
     SeriesPage,
     against,
@@ -21,7 +21,9 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     series_chart,
     series_note,
     series_rows,
+    value_and_summary,
     values_told,
+    was_text,
 )
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
 from lilfox_tui.app.panes.metrics.state import histograms_of
@@ -60,8 +62,31 @@ def test_a_value_and_its_limit_are_in_one_unit_and_never_look_the_same_when_they
     assert against(replace(firing, value=0.0500412345), RULES[0].expression) == "5.004% > 5%", "no more than it takes"
     assert against(replace(firing, value=0.05000000000001), RULES[0].expression) == "5.000000000001% > 5%"
     assert against(replace(firing, value=91.2), RULES[2].expression) == "91.2% > 85%"
-    assert against(replace(firing, state=AlertState.RESOLVED), RULES[0].expression) == "", "its summary says it"
-    assert against(replace(firing, state=AlertState.RESOLVED, annotations=()), RULES[0].expression) == "last value 31%"
+    assert against(replace(firing, state=AlertState.RESOLVED), RULES[0].expression) == "", "it is no longer so"
+
+
+def test_a_resolved_alert_is_told_as_past_and_one_without_data_is_not_told_to_be_well() -> None:
+    set_language("en")
+    ended = NOW - timedelta(minutes=2)
+    over = replace(some().alerts[1], state=AlertState.RESOLVED, resolved_at=ended)
+    told = "was above 5% for 9 min, until 03:10:44"
+    assert was_text(over, RULES[0].expression, NOW) == told
+    assert value_and_summary(over, RULES[0].expression, NOW) == ("", told), "not what it says of itself"
+    down = replace(alert(DOWN, AlertState.FIRING, 0, 3, {"job": "backend"}), resolved_at=ended)
+    assert was_text(down, DOWN.expression, NOW) == "was true for 2 min, until 03:10:44"
+    assert was_text(down, "free_bytes < 1000", NOW) == "was below 1.0 kB for 2 min, until 03:10:44"
+    assert was_text(down, "", NOW) == "was firing for 1 min, until 03:10:44", "the rule is not known"
+    gone = replace(over, no_data_since=NOW - timedelta(minutes=3))
+    assert was_text(gone, RULES[0].expression, NOW) == "was above 5% for 8 min, no data since 03:09:44"
+    assert course(gone, RULES[0], NOW).endswith("resolved at 03:10:44; no data since 03:09:44")
+    first, second = (AlertItem.of_alert(each, RULES[0]) for each in (over, gone))
+    assert [shape(each, UNICODE) for each in (first, second)] == [Piece("●", "good"), Piece("○", "unknown")]
+    row = text_of(alert_row(second, NOW, 118, UNICODE))
+    assert "resolved 2 min ago" in row
+    assert "was above 5% for 8 min, no data since 03:09:44" in row
+    assert "fail" not in row, "its own text is in the present tense"
+    early = replace(gone, no_data_since=over.active_at - timedelta(minutes=1))
+    assert "was above 5% for 9 min, no data since" in was_text(early, RULES[0].expression, NOW)
 
 
 def peak_of(page: SeriesPage, fired: float | None) -> str:

@@ -22,9 +22,7 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     course,
     extreme,
     gauge,
-    level_given,
     query_rows,
-    reasons_telling,
     said_of,
     series_chart,
     series_note,
@@ -32,6 +30,7 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     value_and_summary,
     value_told,
     values_told,
+    was_text,
     where,
 )
 from lilfox_tui.app.panes.metrics.sections import (
@@ -56,7 +55,7 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import fit, human_duration
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.alert_explain import Explanation, compared
+from lilfox_tui.monitor.alert_explain import Explanation, compared, level_given, reasons_telling
 from lilfox_tui.monitor.model import BackendView, View
 
 # The ALERTS section as rows. Pure: alerts in, rows out. Imported only where there are rules (it imports numpy).
@@ -172,7 +171,7 @@ def alert_beside(item: AlertItem, view: OneView, now: datetime, glyphs: Glyphs, 
     mark, alert = shape(item, glyphs), item.alert
     if alert is None:
         return view, (mark, Piece(rule_trouble(item.rule, now), mark.role))
-    whole = value_and_summary(alert, item.expression, item.bounds)
+    whole = value_and_summary(alert, item.expression, now, item.bounds)
     if view is None:
         return view, _words(item, alert, whole, mark, named=named)
     telling = reasons_telling(view, item.expression)
@@ -229,16 +228,17 @@ def shape(item: AlertItem, glyphs: Glyphs) -> Piece:
     if item.alert is None:
         failed = item.rule is not None and item.rule.health is RuleHealth.FAILED
         return Piece(glyphs.failing if failed else glyphs.unknown, "failing" if failed else "unknown")
-    signs = {AlertState.FIRING: glyphs.alert, AlertState.PENDING: glyphs.degraded, AlertState.RESOLVED: glyphs.good}
+    ended = glyphs.good if item.alert.no_data_since is None else glyphs.unknown
+    signs = {AlertState.FIRING: glyphs.alert, AlertState.PENDING: glyphs.degraded, AlertState.RESOLVED: ended}
     return Piece(signs[item.alert.state], role(item.alert))
 
 
 def role(alert: Alert) -> str:
-    """The colour of an alert, by its state and severity."""
+    """The colour of an alert, by its state and severity; that of one that ended for want of data is not good."""
     if alert.silenced_by:
         return "muted"
     if alert.state is AlertState.RESOLVED:
-        return "good"
+        return "good" if alert.no_data_since is None else "unknown"
     if alert.state is AlertState.FIRING:
         return firing_role(alert.urgency)
     return "degraded" if alert.urgency else "muted"
@@ -252,7 +252,9 @@ class _AlertCells(Struct, frozen=True):
 
 def _note(value: _AlertCells) -> Row:
     marked = marks(value.alert)
-    return (Piece(marked + "  " if marked else "", "accent"), Piece(summary(value.alert), "muted"))
+    alert, item = value.alert, value.item
+    said = was_text(alert, item.expression, value.now) if alert.is_resolved else summary(alert)
+    return (Piece(marked + "  " if marked else "", "accent"), Piece(said, "muted"))
 
 
 def _against(value: _AlertCells) -> Row:
@@ -409,9 +411,7 @@ def _title(page: AlertPage) -> list[Row]:
     ]
     if alert.severity:
         head.append(Piece("  " + alert.severity, "muted"))
-    said = alert.summary
-    if said and alert.state is AlertState.RESOLVED:  # its numbers are of the last evaluation, not the worst ones
-        said = _("last report: {what}", what=said)
+    said = was_text(alert, item.expression, page.now) if alert.is_resolved else alert.summary
     return [tuple(head), (Piece("   " + (said or where(alert.labels))),)]
 
 
@@ -518,9 +518,10 @@ def _facts(page: AlertPage) -> list[Section]:
     alert, found = page.item.alert, []
     if alert is not None and alert.labels:
         found.append(pairs_section(_("Labels"), alert.labels))
-    annotations = () if alert is None else [each for each in alert.annotations if each[1] != alert.summary]
-    if annotations:  # the summary is below the title
-        found.append(pairs_section(_("Annotations"), annotations))
+    if alert is not None and alert.is_resolved and alert.annotations:  # in the present tense, with the last values
+        found.append(pairs_section(_("Annotations while it fired"), alert.annotations))
+    elif alert is not None and (others := [each for each in alert.annotations if each[1] != alert.summary]):
+        found.append(pairs_section(_("Annotations"), others))  # the summary is below the title
     found.append(text_section(_("Rule"), _rule(page.item.rule, page)))
     if alert is not None:
         found.append(text_section(_("History"), _history(page)))

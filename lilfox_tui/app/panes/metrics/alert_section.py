@@ -216,7 +216,7 @@ class AlertSection:
         if item is None:
             return []
         from lilfox_tui.app.panes.metrics.alert_page import rule_trouble, shape, state_text
-        from lilfox_tui.app.panes.metrics.alert_series import where
+        from lilfox_tui.app.panes.metrics.alert_series import was_text, where
 
         mark = shape(item, self._app.glyphs)
         head: Row = (Piece(" "), mark, Piece(" "), Piece(item.name, "strong"))
@@ -228,6 +228,8 @@ class AlertSection:
             ]
         annotations = dict(alert.annotations)
         text = "  ".join(each for each in (annotations.get("summary"), annotations.get("description")) if each)
+        if alert.is_resolved:
+            text = was_text(alert, item.expression, overview.at)
         first, rest = break_line(text or where(alert.labels), max(20, self._app.room.width - 34))
         since, place = state_text(alert, item.rule, overview.at), where(alert.labels)
         named = not text or text.startswith(f"{place}: ")

@@ -23,18 +23,14 @@ from lilfox_tui.app.rendering.panels import NARROWEST
 from lilfox_tui.core.i18n import _, clauses, ngettext
 from lilfox_tui.core.text import cell_width, human_age, human_duration, in_place
 from lilfox_tui.core.units import ValueUnit, axis_label, exact_text, value_text
-from lilfox_tui.metrics.model import Labels, Level
+from lilfox_tui.metrics.model import Labels
 from lilfox_tui.metrics.traffic import bound_of_guess
 from lilfox_tui.monitor.alert_explain import (
     Compared,
     ComparisonSide,
     Explanation,
     compared,
-    series_above,
-    server_error_limit,
 )
-from lilfox_tui.monitor.levels import series_told
-from lilfox_tui.monitor.model import HostView, ServiceView, View
 from lilfox_tui.promql.completion import AGGREGATIONS, WORDS
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.lexer import tokens
@@ -93,13 +89,13 @@ def value_told(value: float, expression: str, bounds: Bounds = ()) -> str:
 
 
 def against(alert: Alert, expression: str, bounds: Bounds = ()) -> str:
-    """An alert's value and what it is compared with, in one unit: ``31% > 5%``; for a resolved alert its last
-    value, unless its summary says what was."""
+    """An alert's value and what it is compared with, in one unit: ``31% > 5%``; nothing for a resolved one, of which
+    :func:`was_text` tells."""
+    if alert.state is AlertState.RESOLVED:
+        return ""
     sides = compared(expression)
     value, limit = _beside_limit(alert.value, sides.limit, sides.unit)
     value, is_bound = _certain(alert.value, value, sides, bounds)
-    if alert.state is AlertState.RESOLVED:
-        return "" if summary(alert) else _("last value {value}", value=value)
     return _compare(value, sides, limit, is_bound=is_bound) if sides.op else value
 
 
@@ -127,10 +123,13 @@ def said_of(alert: Alert) -> str:
     return said
 
 
-def value_and_summary(alert: Alert, expression: str, bounds: Bounds = ()) -> tuple[str, str]:
-    """An alert's value with its limit, and what it says; if that has the value, what it says and the limit."""
+def value_and_summary(alert: Alert, expression: str, now: datetime, bounds: Bounds = ()) -> tuple[str, str]:
+    """An alert's value with its limit, and what it says; if that has the value, what it says and the limit. Of a
+    resolved one what was."""
+    if alert.state is AlertState.RESOLVED:
+        return "", was_text(alert, expression, now)
     said, sides = said_of(alert), compared(expression)
-    if not said or not sides.op or alert.state is AlertState.RESOLVED or not _tells(said, alert.value):
+    if not said or not sides.op or not _tells(said, alert.value):
         return against(alert, expression, bounds), said
     limit = sides.right if sides.limit is None else _beside_limit(alert.value, sides.limit, sides.unit)[1]
     return said, _("limit {limit}", limit=limit)
@@ -144,22 +143,6 @@ def _tells(said: str, value: float) -> bool:
         for each in numbers
         for shown in (value, value * 100)
     )
-
-
-def level_given(view: HostView | ServiceView, place: int) -> Level:
-    """The level that the reason at that place gives."""
-    return view.level if place < len(view.reasons) - view.lesser else min(view.level, Level.DEGRADED)
-
-
-def reasons_telling(view: View, expression: str) -> list[int]:
-    """The places of the reasons that tell what an alert with that expression says: the 5xx responses of a service, or
-    high values of a host."""
-    if isinstance(view, HostView):
-        above, series = series_above(expression), [series_told(each) for each in view.reasons]
-        return [place for place, each in enumerate(series) if each in above] if above <= {*series} else []
-    if not isinstance(view, ServiceView) or server_error_limit(expression, view.name) is None:
-        return []
-    return [place for place, each in enumerate(view.reasons) if each.text.startswith("5xx ")]
 
 
 def clock(at: datetime, now: datetime) -> str:
@@ -186,7 +169,9 @@ def course(alert: Alert, rule: RuleView | None, now: datetime) -> str:
             first = _("above {limit} from {time}", limit=limit, time=crossed)
         elif below:
             first = _("below {limit} from {time}", limit=limit, time=crossed)
-        return clauses([first, _was(alert, clock(alert.resolved_at, now))])
+        gone = alert.no_data_since
+        missing = [] if gone is None else [_("no data since {time}", time=clock(gone, now))]
+        return clauses([first, _was(alert, clock(alert.resolved_at, now)), *missing])
     age = age_text(alert.active_at, now)
     first = _("true since {time}, {age} ago", time=crossed, age=age)
     if above:  # what it was before is not always known
@@ -212,6 +197,24 @@ def _was(alert: Alert, resolved: str) -> str:
     if alert.fired_at is None:
         return _("was pending for {age}, resolved at {time}", age=lasted, time=resolved)
     return _("was firing for {age}, resolved at {time}", age=lasted, time=resolved)
+
+
+def was_text(alert: Alert, expression: str, now: datetime) -> str:
+    """What was the matter with a resolved alert, for how long and until when; its own texts are in the present tense.
+    Where it ended for want of data, it is not known whether that is over."""
+    resolved, gone, sides = alert.resolved_at or now, alert.no_data_since, compared(expression)
+    since = alert.active_at if expression else alert.fired_at or alert.active_at
+    ended = gone if gone is not None and gone > since else resolved
+    values = {"age": human_duration(max(1, round((ended - since).total_seconds())))}
+    if sides.limit is not None and sides.op in (*_ABOVE, *_BELOW):
+        values["limit"] = value_text(sides.limit, sides.unit)
+        what = _("was above {limit} for {age}", **values)
+        what = what if sides.op in _ABOVE else _("was below {limit} for {age}", **values)
+    else:
+        what = _("was true for {age}", **values) if expression else _("was firing for {age}", **values)
+    if gone is not None:
+        return _("{what}, no data since {time}", what=what, time=clock(gone, now))
+    return _("{what}, until {time}", what=what, time=clock(resolved, now))
 
 
 def extreme(page: SeriesPage, fired: float | None) -> tuple[float, datetime] | None:
