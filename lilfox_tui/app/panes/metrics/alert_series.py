@@ -213,7 +213,7 @@ def was_text(alert: Alert, expression: str, now: datetime) -> str:
     else:
         what = _("was true for {age}", **values) if expression else _("was firing for {age}", **values)
     if gone is not None:
-        return _("{what}, no data since {time}", what=what, time=clock(gone, now))
+        return clauses((_("no data since {time}", time=clock(gone, now)), what))  # the end of a row may be cut
     return _("{what}, until {time}", what=what, time=clock(resolved, now))
 
 
