@@ -3,6 +3,7 @@ Pure."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
@@ -143,18 +144,20 @@ class _Grid:
 
 def _by_turns(passing: Mapping[_Cell, Sequence[int]], owners: Mapping[_Cell, int]) -> dict[_Cell, int]:
     """The cells of stretches in which a curve would be hidden by others for more columns than a dash has: the curves
-    have them by turns."""
+    have them by turns. Where one of them rises or falls, its line stays whole."""
     columns: dict[int, set[int]] = {}
     seen: dict[int, set[int]] = {}
+    cells: Counter[tuple[int, int]] = Counter()
     for (column, level), places in passing.items():
         seen.setdefault(owners[column, level], set()).add(column)
+        cells.update((column, place) for place in places)
         for place in places[1:]:
             columns.setdefault(place, set()).add(column)
     hidden = {place: _long_runs(sorted(found - seen.get(place, set()))) for place, found in columns.items()}
     found: dict[_Cell, int] = {}
     for (column, level), places in passing.items():
         turns = [places[0], *(place for place in places[1:] if column in hidden[place])]
-        if len(turns) > 1:
+        if len(turns) > 1 and all(cells[column, place] == 1 for place in places):
             found[column, level] = turns[column // _DASH % len(turns)]
     return found
 

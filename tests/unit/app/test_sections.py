@@ -223,6 +223,12 @@ def test_a_dash_has_the_dots_of_its_own_curve_alone() -> None:
     assert dots == {"series1": {"⠤"}, "series2": {"⠒"}}
 
 
+def test_a_line_that_rises_from_shared_cells_is_whole() -> None:
+    rows = texts(make([10.0] * 30 + [90.0] * 36, [10.0] * 66))[1:-1]
+    column = [row[22] for row in rows]
+    assert column == ["⣀", "⡇", "⡇", "⡇", "⠧"], "no gap where it leaves them"
+
+
 def test_the_legend_says_which_curves_are_equal() -> None:
     assert "web-0 7%  ━ web-1 7% = web-0  50%" in texts(make([20.0] * 9, [20.0] * 9, width=90))[0]
     assert "= web" not in texts(make([20.0] * 9, [21.0] * 9, width=90))[0]
