@@ -33,8 +33,8 @@ from lilfox_tui.core.text import (
     clean,
     fit,
     fit_middle,
-    human_age,
     human_bytes,
+    lasted_text,
     short_age,
 )
 from lilfox_tui.metrics.model import HostSummary, Level, MemoryParts, late_after_s
@@ -263,8 +263,7 @@ def reason_pieces(view: View) -> Row:
 def held_for(view: View, now: datetime) -> str:
     """Return how long the level has lasted; empty in its first second, and where its start is unknown, as of much of
     the past."""
-    held_s = (now - view.since).total_seconds()
-    return human_age(held_s) if held_s >= 1 else ""
+    return lasted_text((now - view.since).total_seconds())
 
 
 _SORTED_BY: Mapping[str, Callable[[HostSummary], float | None]] = {
