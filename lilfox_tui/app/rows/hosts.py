@@ -40,6 +40,7 @@ from lilfox_tui.core.text import (
 from lilfox_tui.metrics.model import HostSummary, Level, MemoryParts, late_after_s
 from lilfox_tui.monitor.levels import split_reasons
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, StatusChange, View
+from lilfox_tui.monitor.raised_levels import is_of_client
 
 ROLES = {Level.GOOD: "good", Level.DEGRADED: "degraded", Level.FAILING: "failing", Level.UNKNOWN: "unknown"}
 
@@ -243,8 +244,11 @@ def well(view: View) -> str:
     return _("all is well") if isinstance(view, HostView) else _("LilFox found no problem")
 
 
-def reasons_told(view: HostView | ServiceView) -> list[tuple[str, str]]:
+def reasons_told(view: View) -> list[tuple[str, str]]:
     """Return each reason with its colour role: the one that its own limit gives it, not the worst of them all."""
+    if isinstance(view, BackendView):
+        reported = ROLES[min(view.level, Level.DEGRADED)]
+        return [(str(each), reported if is_of_client(each) else ROLES[view.level]) for each in view.reasons]
     worst, lesser = split_reasons(view.reasons, view.lesser)
     role = ROLES[view.level]
     return [*((str(each), role) for each in worst), *((str(each), ROLES[Level.DEGRADED]) for each in lesser)]
@@ -252,8 +256,8 @@ def reasons_told(view: HostView | ServiceView) -> list[tuple[str, str]]:
 
 def reason_pieces(view: View) -> Row:
     """Return why the level is what it is, on one line."""
-    if isinstance(view, BackendView) or not view.reasons:
-        return (Piece(clauses(map(str, view.reasons)) or well(view), ROLES[view.level]),)
+    if not view.reasons:
+        return (Piece(well(view), ROLES[view.level]),)
     pieces: list[Piece] = []
     for reason, role in reasons_told(view):
         pieces += [*((Piece(clauses(("", "")), "muted"),) if pieces else ()), Piece(clean(reason), role)]

@@ -25,7 +25,7 @@ from lilfox_tui.app.panes.metrics.pages import increase_per_second, whole_stretc
 from lilfox_tui.app.panes.metrics.sections import PageChart
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
-from lilfox_tui.app.rows.hosts import TableStyle
+from lilfox_tui.app.rows.hosts import TableStyle, reason_pieces
 from lilfox_tui.app.rows.reasons import why_no_figures
 from lilfox_tui.backends.kinds import postgresql
 from lilfox_tui.backends.model import BackendReading, Cell, Table, TableColumn, load
@@ -120,6 +120,16 @@ def test_how_long_nothing_answers_counts_from_the_last_answer() -> None:
     assert why_no_figures(never, NOW).startswith("never answered, next try in 4 s: no answer from")
     given_up = replace(outage, next_try=None)
     assert why_no_figures(replace(never, outage=given_up), NOW).startswith("never answered: no answer")
+
+
+def test_what_a_client_reports_has_the_colour_of_the_level_that_it_gives() -> None:
+    view = cache()
+    error = LoggedError(NOW, "web-1.backend", "redis: connection refused")
+    full = replace(view, level=Level.FAILING, reasons=(tr("memory is full"),))
+    found = raised(Overview(NOW, {}, {}, {view.name: full}), [error]).backends[view.name]
+    roles = {piece.text: piece.role for piece in reason_pieces(found)}
+    assert roles.pop("memory is full") == "failing"
+    assert set(roles.values()) == {"muted", "degraded"}
 
 
 def test_a_limit_is_told_always_and_drawn_where_values_come_near_it() -> None:
