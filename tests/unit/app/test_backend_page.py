@@ -287,6 +287,11 @@ def test_the_title_says_what_a_server_is_and_since_when() -> None:
     read = replace(view.reading, at=NOW - timedelta(seconds=5), facts=young)
     title = text_of(backend_page(page(replace(view, reading=read)))[0])
     assert title.endswith("up 57 s"), "by the clock of the other times, which go on since the reading"
+    just = replace(
+        read, at=NOW, facts=tuple(replace(each, value=52.6) if each.key == "up_s" else each for each in young)
+    )
+    title = text_of(backend_page(page(replace(view, reading=just)))[0])
+    assert title.endswith(f"up {cell_text(52.6, 'seconds')}"), "rounded as the times of sessions"
     below = "\n".join(rows[1:])
     assert "17.12" in below, "whole among what is known of the server"
     assert "primary" not in below

@@ -212,10 +212,13 @@ def _title_facts(page: BackendPage) -> Iterator[Piece]:
 
 
 def _until_now(seconds: Cell, page: BackendPage) -> str:
-    """A span that has gone on since the reading, by the clock of the other times of the page."""
+    """A span that has gone on since the reading, by the clock of the other times of the page, and rounded as those of
+    its tables: no session is older than its server."""
     read_at = page.now if page.view.reading is None else page.view.reading.at
     passed_s = max(0.0, (page.now - read_at).total_seconds())
-    return human_age(seconds + passed_s) if isinstance(seconds, int | float) else cell_text(seconds, "seconds")
+    if not isinstance(seconds, int | float):
+        return cell_text(seconds, "seconds")
+    return human_duration(round(seconds + passed_s))
 
 
 def _has_title_facts(page: BackendPage) -> bool:
