@@ -145,17 +145,21 @@ class _Grid:
 def _by_turns(passing: Mapping[_Cell, Sequence[int]], owners: Mapping[_Cell, int]) -> dict[_Cell, int]:
     """The cells of stretches in which a curve would be hidden by others for more columns than a dash has: the curves
     have them by turns. Where one of them rises or falls, its line stays whole."""
+    shared = {cell: places for cell, places in passing.items() if len(places) > 1}
     columns: dict[int, set[int]] = {}
-    seen: dict[int, set[int]] = {}
-    cells: Counter[tuple[int, int]] = Counter()
-    for (column, level), places in passing.items():
-        seen.setdefault(owners[column, level], set()).add(column)
-        cells.update((column, place) for place in places)
+    for (column, _level), places in shared.items():
         for place in places[1:]:
             columns.setdefault(place, set()).add(column)
-    hidden = {place: _long_runs(sorted(found - seen.get(place, set()))) for place, found in columns.items()}
+    if all(len(each) <= _DASH for each in columns.values()):
+        return {}
+    seen = {(column, owners[column, level]) for column, level in passing}
+    hidden = {
+        place: _long_runs(sorted(column for column in each if (column, place) not in seen))
+        for place, each in columns.items()
+    }
+    cells = Counter((column, place) for (column, _level), places in passing.items() for place in places)
     found: dict[_Cell, int] = {}
-    for (column, level), places in passing.items():
+    for (column, level), places in shared.items():
         turns = [places[0], *(place for place in places[1:] if column in hidden[place])]
         if len(turns) > 1 and all(cells[column, place] == 1 for place in places):
             found[column, level] = turns[column // _DASH % len(turns)]
