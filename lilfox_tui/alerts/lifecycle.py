@@ -7,7 +7,7 @@ back delays nothing, and alerts that fired go on firing after a restart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 
@@ -45,6 +45,13 @@ class LiveAlert(Struct, frozen=True, gc=False):
     fired_at_ms: int | None = None
     resolved_at_ms: int | None = None
     keep_firing_since_ms: int | None = None
+    no_data_since_ms: int | None = None
+    """Of a resolved one that ended for want of data: when the last sample was."""
+
+
+LastData = Callable[[LabelSet], int | None]
+"""When the last sample was of the series of an alert, if there is none now; None if there is one, or if that is not
+known."""
 
 
 class AlertChangeKind(Enum):
@@ -110,17 +117,24 @@ class RuleAlerts:
             self._brought.get(labels, 0) > 1 or self._keeps_firing(alert, at_ms) for labels, alert in missing
         )
 
-    def take(self, found: Mapping[LabelSet, AlertSample], at_ms: int, *, no_data: bool = False) -> list[AlertChange]:
+    def take(
+        self,
+        found: Mapping[LabelSet, AlertSample],
+        at_ms: int,
+        *,
+        no_data: bool = False,
+        last_data: LastData = lambda _labels: None,
+    ) -> list[AlertChange]:
         """Apply the result of an evaluation at ``at_ms``; return the changes. Do not call it for a failed evaluation,
         which changes nothing. With ``no_data`` (no selector found a series), alerts from before a restart are not
-        ended."""
+        ended. ``last_data`` is asked of those that resolve."""
         changes: list[AlertChange] = []
         self._not_in_the_future(at_ms)
         for labels, element in found.items():
             self._brought.pop(labels, None)
             changes += self._hold(labels, element, at_ms)
         for labels in [labels for labels in self._alerts if labels not in found]:
-            changes += self._miss(labels, at_ms, no_data=no_data)
+            changes += self._miss(labels, at_ms, last_data, no_data=no_data)
         return changes
 
     def restore(self, saved: Iterable[LiveAlert], outage: EvaluationGap) -> None:
@@ -162,7 +176,7 @@ class RuleAlerts:
         self._alerts[labels] = alert
         return changes
 
-    def _miss(self, labels: LabelSet, at_ms: int, *, no_data: bool) -> list[AlertChange]:
+    def _miss(self, labels: LabelSet, at_ms: int, last_data: LastData, *, no_data: bool) -> list[AlertChange]:
         awaits_data = no_data and at_ms < self._data_until_ms
         looks = self._brought.get(labels, 0)
         if looks > 1 or (looks and (awaits_data or at_ms < self._blind_until_ms)):
@@ -171,7 +185,7 @@ class RuleAlerts:
         self._brought.pop(labels, None)
         alert = self._alerts[labels]
         if not self._keeps_firing(alert, at_ms):
-            return self._end(labels, alert, at_ms)
+            return self._end(labels, alert, at_ms, last_data)
         if alert.keep_firing_since_ms is None:
             self._alerts[labels] = replace(alert, keep_firing_since_ms=at_ms)
         return []
@@ -180,12 +194,14 @@ class RuleAlerts:
         since_ms = at_ms if alert.keep_firing_since_ms is None else alert.keep_firing_since_ms
         return alert.state is AlertState.FIRING and at_ms - since_ms < self._keep_firing_ms
 
-    def _end(self, labels: LabelSet, alert: LiveAlert, at_ms: int) -> list[AlertChange]:
+    def _end(self, labels: LabelSet, alert: LiveAlert, at_ms: int, last_data: LastData) -> list[AlertChange]:
         if alert.state is AlertState.PENDING:
             del self._alerts[labels]
             return [AlertChange(AlertChangeKind.DROPPED, alert)]
         if alert.state is AlertState.FIRING:
-            ended = self._alerts[labels] = replace(alert, state=AlertState.RESOLVED, resolved_at_ms=at_ms)
+            ended = self._alerts[labels] = replace(
+                alert, state=AlertState.RESOLVED, resolved_at_ms=at_ms, no_data_since_ms=last_data(labels)
+            )
             return [AlertChange(AlertChangeKind.RESOLVED, ended)]
         if at_ms - (alert.resolved_at_ms or 0) > RESOLVED_KEPT_MS:
             del self._alerts[labels]
@@ -228,6 +244,7 @@ def alert_view(rule_key: str, alert: LiveAlert) -> Alert:
         resolved_at=optional_time(alert.resolved_at_ms),
         keep_firing_since=optional_time(alert.keep_firing_since_ms),
         rule=rule_key,
+        no_data_since=optional_time(alert.no_data_since_ms),
     )
 
 

@@ -104,6 +104,9 @@ class Alert(Struct, frozen=True, gc=False):
     Alertmanager its address alone."""
     acknowledged: Acknowledgement | None = None
     silenced_by: tuple[str, ...] = ()
+    no_data_since: datetime | None = None
+    """Of a resolved one that ended for want of data: when the last sample was. Whether its condition holds is not
+    known."""
 
     @property
     def name(self) -> str:

@@ -8,13 +8,14 @@ from time import perf_counter
 from typing import Protocol
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.lifecycle import (
     AlertChange,
     AlertSample,
     EvaluationGap,
+    LastData,
     LiveAlert,
     RuleAlerts,
     alert_view,
@@ -31,7 +32,7 @@ from lilfox_tui.promql.evaluation import instant
 from lilfox_tui.promql.query import Query, cached_parse, parse, window_ms
 from lilfox_tui.promql.value import BARE, EMPTY, PROMETHEUS_3, Semantics, Value, Vector, duplicate
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
-from lilfox_tui.scrape.store import Floats, SeriesSource, SeriesStore
+from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, Floats, SelectedSeries, SeriesSource, SeriesStore
 
 # Where rules put their results, so that later rules and queries find them as series.
 
@@ -111,6 +112,8 @@ ALERT_NAME = "alertname"
 ALERT_STATE = "alertstate"
 MOST_ALERTS = 20_000
 """Of one rule: more of them are a mistake in the rule, and filling in their texts would take seconds each time."""
+MOST_ENDS_EXPLAINED = 100
+"""Alerts of one evaluation of which it is looked whether they end for want of data."""
 _OF_ALERTS = frozenset({ALERTS, FOR_STATE})
 
 
@@ -123,6 +126,8 @@ class EvaluationContext(Struct, frozen=True):
     external_url: str | None = None
     knows_own_url: bool = True
     """As in :class:`.template.Scope`."""
+    recorded: set[str] = field(default_factory=set)
+    """The names of the series that rules record, of whatever group."""
 
 
 class RuleFailed(LilFoxError):
@@ -191,7 +196,8 @@ class RuleEvaluator:
             return [], no_data, self._record(result, at_ms - offset_ms)
         found = self._found(result, source, at_ms)
         self._check_limit(self.state.count_after(found, at_ms), tr("alerts"))
-        changes = self.state.take(found, at_ms, no_data=no_data)
+        ended = self._last_data(source, at_ms - offset_ms)
+        changes = self.state.take(found, at_ms, no_data=no_data, last_data=ended)
         return changes, no_data, self._write_alerts(at_ms - offset_ms)
 
     def _record(self, result: Vector, at_ms: int) -> Message | None:
@@ -256,20 +262,68 @@ class RuleEvaluator:
             LabelSet.of({**full, NAME: FOR_STATE}),
         )
 
-    def _has_no_data(self, source: SeriesSource, at_ms: int, recorded: Set[str]) -> bool:
-        """Return whether none of the selectors finds a series now. Always False if the expression uses series of alerts
-        or of rules, as these may be absent."""
+    def _last_data(self, source: SeriesSource, at_ms: int) -> LastData:
+        """Return what tells of an alert that it ends for want of data: none of the selectors finds a series now that
+        could be the alert's. At most MOST_ENDS_EXPLAINED alerts are looked at."""
+        left = MOST_ENDS_EXPLAINED if self._may_lack_data(self._around.recorded) else 0
+        lookback_ms = self._around.semantics.lookback_ms
+        start_ms = at_ms - lookback_ms - window_ms(self._query.tree)
+
+        def last_data(alert: LabelSet) -> int | None:
+            nonlocal left
+            if not left:
+                return None
+            left -= 1
+            own = {name: value for name, value in alert.pairs if name != ALERT_NAME and name not in self.rule.labels}
+            newest_ms = start_ms
+            for one in self._query.selectors:
+                for rows in source.select(one, start_ms, at_ms):
+                    last_ms, is_live = _last_sample(rows, own, at_ms - lookback_ms)
+                    if is_live:
+                        return None
+                    newest_ms = max(newest_ms, last_ms)
+            return newest_ms
+
+        return last_data
+
+    def _may_lack_data(self, recorded: Set[str]) -> bool:
+        """Return whether series that are missing are missed: not where the expression uses series of alerts or of
+        rules, as these may be absent."""
         selectors = self._query.selectors
         names = {matcher.value for one in selectors for matcher in one if matcher.name == NAME and matcher.op == "="}
-        if not selectors or names & (_OF_ALERTS | recorded):
+        return bool(selectors) and not names & (_OF_ALERTS | recorded)
+
+    def _has_no_data(self, source: SeriesSource, at_ms: int, recorded: Set[str]) -> bool:
+        """Return whether none of the selectors finds a series now, though there should be some."""
+        if not self._may_lack_data(recorded):
             return False
         semantics = self._around.semantics
         start_ms = at_ms - semantics.lookback_ms
         return not any(
             instant(rows, start_ms, at_ms, left_open=semantics.left_open)
-            for one in selectors
+            for one in self._query.selectors
             for rows in source.select(one, start_ms, at_ms)
         )
+
+
+def _last_sample(rows: SelectedSeries, own: Mapping[str, str], live_from_ms: int) -> tuple[int, bool]:
+    """Return the time of the last sample among the series that have no other label values than ``own``, 0 without one,
+    and whether one of these series is live: its last sample is of ``live_from_ms`` or later, and it has not ended."""
+    places = [
+        place
+        for place, labels in enumerate(rows.labels)
+        if all(own.get(name, value) == value for name, value in labels.pairs if name != NAME)
+    ]
+    newest_ms, is_live = 0, False
+    bits = rows.values[:, places].view(np.int64) if places and len(rows.times) else np.empty((0, 0), np.int64)
+    for column in bits.T:
+        known = np.flatnonzero(column != ABSENT_BITS)
+        sampled = known[column[known] != STALE_BITS]
+        if len(sampled):
+            last_ms = int(rows.times[sampled[-1]])
+            newest_ms = max(newest_ms, last_ms)
+            is_live = is_live or (sampled[-1] == known[-1] and last_ms >= live_from_ms)
+    return newest_ms, is_live
 
 
 def _vector(value: Value) -> Vector:
@@ -295,6 +349,7 @@ class GroupEvaluator:
         self.every_s: float | None = None
         """Between two evaluations, once it is scheduled."""
         self._around = around
+        around.recorded.update(rule.name for rule in group.rules if rule.kind == "record")
         offset_s = query_offset_s if group.query_offset_s is None else group.query_offset_s
         self._offset_ms = round(offset_s * 1000)
         self.rules = tuple(self._running(group, around))

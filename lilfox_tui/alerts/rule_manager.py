@@ -158,7 +158,9 @@ def _event(rule: RuleEvaluator, change: AlertChange) -> Event | None:
     if change.kind is AlertChangeKind.RESOLVED:
         ended_ms = alert.resolved_at_ms or 0
         lasted_s = (ended_ms - (alert.fired_at_ms or ended_ms)) / 1000
-        return Event(time_of(ended_ms), "resolved", alert.labels, rule.key, alert.value, lasted_s)
+        since_ms = alert.no_data_since_ms
+        note = "" if since_ms is None else _("no data since {time:%H:%M:%S} UTC", time=time_of(since_ms))
+        return Event(time_of(ended_ms), "resolved", alert.labels, rule.key, alert.value, lasted_s, note=note)
     return None
 
 

@@ -253,8 +253,8 @@ def breaker_headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
     for name in ill[:_MOST_NAMED]:
         trips = round(values.get(Series(_TRIPS, (("breaker", name),)), 0))
         figures.append(Figure(_said(name, states[name], trips), _LEVELS[states[name]]))
-    if len(ill) > _MOST_NAMED:
-        figures.append(Figure(tr("{count} more", count=len(ill) - _MOST_NAMED), Level.FAILING))
+    if more := [_LEVELS[states[name]] for name in ill[_MOST_NAMED:]]:
+        figures.append(Figure(tr("{count} more", count=len(more)), max(more)))
     if states:
         closed = sum(state is BreakerState.CLOSED for state in states.values())
         figures.append(Figure(tr("{count} closed", count=human_count(closed))))

@@ -32,12 +32,14 @@ class Ready(Struct, Generic[T], frozen=True):
 class Unavailable(Struct, frozen=True):
     """There is no value: ``error`` says why and what to do, ``since`` and ``next_try`` are aware UTC.
 
-    ``next_try`` is None where nothing is tried until somebody acts (a refused login, an unknown host key).
+    ``next_try`` is None where nothing is tried until somebody acts (a refused login, an unknown host key); ``last`` is
+    of when the last value was, None if there never was one, or if that is not known.
     """
 
     error: LilFoxError
     since: datetime
     next_try: datetime | None = None
+    last: datetime | None = None
 
 
 State: TypeAlias = Pending | Ready[T] | Unavailable
@@ -73,9 +75,11 @@ class Feed(Generic[T]):
 
     def fail(self, error: LilFoxError, *, since: datetime | None = None, next_try: datetime | None = None) -> None:
         """Makes the feed unavailable. A continuing outage keeps its first ``since``."""
+        before = self._state
         if since is None:
-            since = self._state.since if isinstance(self._state, Unavailable) else datetime.now(UTC)
-        self._set(Unavailable(error, since, next_try))
+            since = before.since if isinstance(before, Unavailable) else datetime.now(UTC)
+        last = before.at if isinstance(before, Ready) else before.last if isinstance(before, Unavailable) else None
+        self._set(Unavailable(error, since, next_try, last))
 
     def _set(self, state: State[T]) -> None:
         self._state = state

@@ -217,6 +217,12 @@ def human_age(seconds: float) -> str:
     return f"{whole} s" if whole < 60 else human_duration(whole)
 
 
+def lasted_text(seconds: float) -> str:
+    """How long a state lasted, as :func:`human_age`; empty below a second: nothing is looked at so often, so that a
+    shorter one began or ended between two looks, and its length is not known."""
+    return human_age(seconds) if seconds >= 1 else ""
+
+
 def short_age(seconds: float) -> str:
     """An age in at most 4 cells: ``1s``, ``14s``, ``6m``, ``3h``, ``12d``."""
     whole = max(0, int(seconds))

@@ -20,8 +20,9 @@ from lilfox_tui.alerts.model import RuleView, urgency_of
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.units import ValueUnit
-from lilfox_tui.metrics.model import Labels
-from lilfox_tui.monitor.model import LatencyLimit, ServiceLimits
+from lilfox_tui.metrics.model import Labels, Level
+from lilfox_tui.monitor.levels import series_told
+from lilfox_tui.monitor.model import HostView, LatencyLimit, ServiceLimits, ServiceView, View
 from lilfox_tui.promql.operators import COMPARISONS
 from lilfox_tui.promql.query import Query, QueryEngine, cached_parse
 from lilfox_tui.promql.tree import (
@@ -230,6 +231,22 @@ def series_above(expression: str) -> frozenset[str]:
     sides = compared(expression)
     selectors = cached_parse(sides.left).selectors if sides.op in (">", ">=") else ()
     return frozenset(each.value for selector in selectors for each in selector if each.name == NAME and each.op == "=")
+
+
+def level_given(view: HostView | ServiceView, place: int) -> Level:
+    """The level that the reason at that place gives."""
+    return view.level if place < len(view.reasons) - view.lesser else min(view.level, Level.DEGRADED)
+
+
+def reasons_telling(view: View, expression: str) -> list[int]:
+    """The places of the reasons that tell what an alert with that expression says: the 5xx responses of a service, or
+    high values of a host."""
+    if isinstance(view, HostView):
+        above, series = series_above(expression), [series_told(each) for each in view.reasons]
+        return [place for place, each in enumerate(series) if each in above] if above <= {*series} else []
+    if not isinstance(view, ServiceView) or server_error_limit(expression, view.name) is None:
+        return []
+    return [place for place, each in enumerate(view.reasons) if each.text.startswith("5xx ")]
 
 
 # ---- the limits in force: those of alert rules where there are some, else the configured thresholds ----------------

@@ -90,6 +90,7 @@ def alert_document(alert: Alert) -> dict[str, Any]:
         "active_at": _iso_or_none(alert.active_at),
         "fired_at": _iso_or_none(alert.fired_at),
         "resolved_at": _iso_or_none(alert.resolved_at),
+        "no_data_since": _iso_or_none(alert.no_data_since),
         "rule": alert.rule,
         "acknowledged": None if seen is None else {"by": seen.by, "at": _iso_or_none(seen.at), "note": seen.note},
         "silenced_by": list(alert.silenced_by),

@@ -211,11 +211,11 @@ async def test_what_is_not_known_is_said_and_never_counted_as_none() -> None:
 def test_what_a_resolved_alert_was_is_said_once() -> None:
     set_language("en")
     over = replace(some().alerts[1], state=AlertState.RESOLVED, resolved_at=NOW - timedelta(minutes=2))
-    said = "\n".join(
-        "".join(piece.text for piece in row) for row in alert_page(page(AlertItem.of_alert(over, RULES[0]), None))[:2]
-    )
-    assert said.count("31") == 1
-    assert "last report: backend: 31% of all requests fail" in said, "its numbers are neither now nor the worst ones"
+    lines = told_of(page(AlertItem.of_alert(over, RULES[0]), None))
+    assert lines[1] == "   was above 5% for 9 min, until 03:10:44"
+    [said] = [place for place, line in enumerate(lines) if "31%" in line]
+    [title] = [place for place, line in enumerate(lines) if "Annotations while it fired" in line]
+    assert said > title, "its own text is in the present tense, and its numbers are neither now nor the worst ones"
 
 
 def told_of(page: AlertPage) -> list[str]:

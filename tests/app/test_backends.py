@@ -171,7 +171,7 @@ async def test_all_by_keyboard() -> None:
         await pilot.press("enter")
         await pilot.pause()
         text = screen_text(pilot)
-        assert "no answer for 14 s, next try in 4 s: 10.0.0.9:6379: nothing is listening at this address" in text
+        assert "never answered, next try in 4 s: 10.0.0.9:6379: nothing is listening at this address" in text
         await pilot.press("escape", "escape")
         assert app.metrics.state.page is None
 

@@ -167,3 +167,12 @@ async def test_a_rewound_runbook_tells_ages_of_that_time_and_offers_no_run(size:
         app.navigation.rewind(None)
         await pilot.pause()
         assert re.search("enter starts a run|enter run ", unframed(screen_text(pilot)))
+
+
+async def test_the_counts_of_an_ended_run_say_that_they_are_of_steps(tmp_path: Path) -> None:
+    """The message of the run above them counts its commands."""
+    app = made("ended", tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4", "enter")
+        await pilot.pause()
+        assert "steps: 1 done, 1 failed, 2 not run" in screen_text(pilot)

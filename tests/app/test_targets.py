@@ -19,7 +19,7 @@ from tests.app.test_screens import check
 from tests.app.traffic_overviews import KEPT, busy
 
 REFUSED = NoPage(tr("{where} returns {status}", where="192.0.2.8:9100", status=503), tr("See the service's log."))
-DOWN = Unavailable(REFUSED, NOW - timedelta(seconds=61), NOW + timedelta(seconds=5))
+DOWN = Unavailable(REFUSED, NOW - timedelta(seconds=61), NOW + timedelta(seconds=5), last=NOW - timedelta(seconds=76))
 REMARK = ntr(
     "{count} sample dropped: duplicate series in the response",
     "{count} samples dropped: duplicate series in the response",

@@ -63,7 +63,7 @@ def busy() -> Overview:
         having(service("proxy", Level.GOOD, 200, 0.001), Ready(PROXY, NOW)),
         having(
             service("model", Level.GOOD, 200, 0.04),
-            Unavailable(gone, NOW - timedelta(minutes=2), NOW + timedelta(seconds=40)),
+            Unavailable(gone, NOW - timedelta(minutes=2), NOW + timedelta(seconds=40), NOW - timedelta(seconds=125)),
         ),
     ]
     hosts = [host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))]

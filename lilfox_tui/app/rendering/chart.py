@@ -179,6 +179,8 @@ class Curve(Struct, frozen=True):
     """Its point where there are no dots; by its place among the others if empty."""
     in_front: bool = False
     """Whether it takes the cells that it shares with others."""
+    equal: str = ""
+    """The name of another one with the same values."""
 
 
 class Axes(Struct, frozen=True):
@@ -281,7 +283,7 @@ def chart(
         note=_note_above(ceiling, axes, floor, glyphs),
     )  # fmt: skip
     cells, at_axis = plotted(plot, glyphs)
-    rows: list[Row] = [title_row(title, curves, now_text, width, glyphs)]
+    rows: list[Row] = [title_row(title, _equal_told(curves, shown), now_text, width, glyphs)]
     for level in range(height - 1, -1, -1):
         at = ceiling if level == height - 1 else None if level in taken else ticks.get(level)
         label = "" if at is None else axes.unit(at)
@@ -298,6 +300,14 @@ def _ceiling(highest: float, axes: Axes, height: int) -> float:
     most = max([highest, *near, _finite(axes.reach) or 0.0])
     nice = nice_ceiling(most, binary=axes.binary)
     return min(nice, round_ceiling(most, height, binary=axes.binary)) if axes.snug else nice
+
+
+def _equal_told(curves: Sequence[Curve], shown: Sequence[Values]) -> list[Curve]:
+    """The curves; what has the values of an earlier one says so, unless they are zero all the time."""
+    found = [(curve, values, (curve.now, values)) for curve, values in zip(curves, shown, strict=True)]
+    first = [next(other.name for other, _values, same in found if same == each[2]) for each in found]
+    named = zip(first, found, strict=True)
+    return [replace(each, equal=name if name != each.name and any(of) else "") for name, (each, of, _same) in named]
 
 
 def _logarithmic(curves: Sequence[Curve], axes: Axes) -> tuple[Sequence[Curve], Axes]:
@@ -441,7 +451,7 @@ def title_row(title: str, curves: Sequence[Curve], now_text: str, width: int, gl
         return (*_head(title, indent), Piece(" " * max(1, free - indent)), Piece(now_text, "text"))
     shown_now = (Piece("  " + now_text),) if now_text else ()
     room = width - cell_width(title) - sum(cell_width(piece.text) for piece in shown_now)
-    for make in (_valued_entry, _short_valued_entry) if any(each.now for each in curves) else ():
+    for make in (_valued_entry, _short_valued_entry) if any(each.now or each.equal for each in curves) else ():
         entries = tuple(piece for place, each in enumerate(curves) for piece in make(each, place, glyphs))
         left = room - sum(cell_width(piece.text) for piece in entries)
         if left >= (_HEAD_GAP if make is _valued_entry else 0):
@@ -490,8 +500,8 @@ def _entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
 
 
 def _valued_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
-    value = (Piece(f" {curve.now}", "muted"),) if curve.now else ()
-    return (*_entry(curve, place, glyphs), *value)
+    told = " ".join(filter(None, (curve.now, f"= {curve.equal}" if curve.equal else "")))
+    return (*_entry(curve, place, glyphs), *((Piece(f" {told}", "muted"),) if told else ()))
 
 
 def _short_valued_entry(curve: Curve, place: int, glyphs: Glyphs) -> Row:
@@ -588,13 +598,3 @@ def _time_ticks(columns: int, axes: Axes) -> list[tuple[int, str]]:
         )
         for at in range(first, math.floor(start + span) + 1, step)
     ]
-
-
-def beside(left: Sequence[Row], right: Sequence[Row], width: int) -> list[Row]:
-    """Two blocks of rows side by side, the right one from cell ``width`` on."""
-    rows: list[Row] = []
-    for index in range(max(len(left), len(right))):
-        first = left[index] if index < len(left) else ()
-        used = sum(cell_width(piece.text) for piece in first)
-        rows.append((*first, Piece(" " * max(0, width - used)), *(right[index] if index < len(right) else ())))
-    return rows

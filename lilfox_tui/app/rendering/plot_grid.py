@@ -3,6 +3,7 @@ Pure."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
@@ -17,6 +18,8 @@ _ROW_LINE, _COLUMN_LINE, _CROSSING = "┈┊┊"
 _DOT = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
 """The dots of the left and the right half of a braille cell, from the bottom up."""
 DOTS_HIGH = 4
+_DASH = 4
+"""Columns of each of several curves that run through the same cells."""
 
 
 class Ink(NamedTuple):
@@ -89,8 +92,8 @@ class _Grid:
         self.text = [[" "] * columns for _level in range(height)]
         self.role = [["text"] * columns for _level in range(height)]
         self.bits = [[0] * columns for _level in range(height)]
-        self._passing: dict[_Cell, list[int]] = {}
-        """The places of the curves in a cell."""
+        self._passing: dict[_Cell, dict[int, int]] = {}
+        """The places of the curves in a cell, each with its dots there."""
 
     def put(self, column: int, level: int, char: str, role: str) -> None:
         """Draw a character."""
@@ -102,24 +105,30 @@ class _Grid:
         self.bits[level][column] |= _DOT[x % 2][y % DOTS_HIGH]
         self.put(column, level, chr(0x2800 + self.bits[level][column]), role)
 
-    def passes(self, column: int, level: int, ink: Ink) -> None:
-        """Record that a curve runs through a cell."""
-        here = self._passing.setdefault((column, level), [])
-        if ink.place not in here:
-            here.append(ink.place)
+    def passes(self, column: int, level: int, ink: Ink, bit: int = 0) -> None:
+        """Record that a curve runs through a cell, with that dot."""
+        here = self._passing.setdefault((column, level), {})
+        here[ink.place] = here.get(ink.place, 0) | bit
 
     def share_cells(self, inks: Sequence[Ink]) -> None:
         """Give the cells that several curves pass to the one in front, else to the first of them: colours that change
-        from dot to dot would look like a curve of its own. A curve that would be seen nowhere gets a cell of those that
-        others can spare."""
+        from dot to dot would look like a curve of its own. Where curves run through the same cells for longer, each is
+        a dashed line, with its own dots alone. A curve that would be seen nowhere gets a cell of those that others can
+        spare."""
         front = next((ink.place for ink in inks if ink.in_front), None)
-        passing = {cell: [front] if front in places else places for cell, places in self._passing.items()}
-        owners = {cell: min(places) for cell, places in passing.items()}
+        passing = {cell: [front] if front in places else sorted(places) for cell, places in self._passing.items()}
+        owners = {cell: places[0] for cell, places in passing.items()}
+        dashed = _by_turns(passing, owners)
+        owners |= dashed
         seen = set(owners.values())
         if any(place not in seen for places in passing.values() for place in places):
             owners |= {cell: place for place, cell in _one_cell_each(passing).items()}
-        for (column, level), place in owners.items():
-            ink, dotted = inks[place], self.bits[level][column]
+        for cell, place in owners.items():
+            (column, level), ink = cell, inks[place]
+            if cell in dashed and self.bits[level][column]:
+                self.bits[level][column] = self._passing[cell][place]
+                self.text[level][column] = chr(0x2800 + self.bits[level][column])
+            dotted = self.bits[level][column]
             self.put(column, level, self.text[level][column] if dotted else ink.marker, ink.role)
 
     def row(self, level: int, cursor: int | None) -> Row:
@@ -131,6 +140,39 @@ class _Grid:
         for (role, marked), run in groupby(range(self.columns), key=lambda x: (roles[x], x == cursor)):
             pieces.append(Piece("".join(text[x] for x in run), role, "cursor" if marked else ""))
         return tuple(pieces)
+
+
+def _by_turns(passing: Mapping[_Cell, Sequence[int]], owners: Mapping[_Cell, int]) -> dict[_Cell, int]:
+    """The cells of stretches in which a curve would be hidden by others for more columns than a dash has: the curves
+    have them by turns. Where one of them rises or falls, its line stays whole."""
+    shared = {cell: places for cell, places in passing.items() if len(places) > 1}
+    columns: dict[int, set[int]] = {}
+    for (column, _level), places in shared.items():
+        for place in places[1:]:
+            columns.setdefault(place, set()).add(column)
+    if all(len(each) <= _DASH for each in columns.values()):
+        return {}
+    seen = {(column, owners[column, level]) for column, level in passing}
+    hidden = {
+        place: _long_runs(sorted(column for column in each if (column, place) not in seen))
+        for place, each in columns.items()
+    }
+    cells = Counter((column, place) for (column, _level), places in passing.items() for place in places)
+    found: dict[_Cell, int] = {}
+    for (column, level), places in shared.items():
+        turns = [places[0], *(place for place in places[1:] if column in hidden[place])]
+        if len(turns) > 1 and all(cells[column, place] == 1 for place in places):
+            found[column, level] = turns[column // _DASH % len(turns)]
+    return found
+
+
+def _long_runs(columns: Sequence[int]) -> set[int]:
+    """Those of the columns that stand in a row of more than a dash."""
+    found: set[int] = set()
+    for _start, run in groupby(enumerate(columns), key=lambda each: each[1] - each[0]):
+        row = [column for _place, column in run]
+        found.update(row if len(row) > _DASH else ())
+    return found
 
 
 def _one_cell_each(passing: Mapping[_Cell, Sequence[int]]) -> dict[int, _Cell]:
@@ -179,7 +221,7 @@ def _trace(grid: _Grid, places: Sequence[int | None], ink: Ink, glyphs: Glyphs) 
             low, high = (y, y) if before is None else (min(y, before + 1), max(y, before - 1))
             for each in range(min(low, y), max(high, y) + 1):
                 grid.dot(x, each, ink.role)
-                grid.passes(x // 2, each // DOTS_HIGH, ink)
+                grid.passes(x // 2, each // DOTS_HIGH, ink, _DOT[x % 2][each % DOTS_HIGH])
             before = y
 
 

@@ -33,13 +33,14 @@ from lilfox_tui.core.text import (
     clean,
     fit,
     fit_middle,
-    human_age,
     human_bytes,
+    lasted_text,
     short_age,
 )
 from lilfox_tui.metrics.model import HostSummary, Level, MemoryParts, late_after_s
 from lilfox_tui.monitor.levels import split_reasons
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, StatusChange, View
+from lilfox_tui.monitor.raised_levels import is_of_client
 
 ROLES = {Level.GOOD: "good", Level.DEGRADED: "degraded", Level.FAILING: "failing", Level.UNKNOWN: "unknown"}
 
@@ -86,12 +87,15 @@ def firing_role(urgency: int) -> str:
     return ("accent", "degraded", "failing")[min(urgency, 2)]
 
 
+def no_worse(role: str, level: Level) -> str:
+    """A colour role, that of a failure only where the ``level`` in force is one."""
+    return "degraded" if role == "failing" and level is not Level.FAILING else role
+
+
 def role_in_force(value: float | None, threshold: Threshold, level: Level) -> str:
     """The colour role of a value against its threshold, but no worse than the ``level`` in force of what it belongs to:
     a value counts only after several samples in a row."""
-    role = level_role(value, threshold)
-    if role == "failing" and level is not Level.FAILING:
-        role = "degraded"
+    role = no_worse(level_role(value, threshold), level)
     return "text" if role == "degraded" and level not in (Level.DEGRADED, Level.FAILING) else role
 
 
@@ -242,8 +246,11 @@ def well(view: View) -> str:
     return _("all is well") if isinstance(view, HostView) else _("LilFox found no problem")
 
 
-def reasons_told(view: HostView | ServiceView) -> list[tuple[str, str]]:
+def reasons_told(view: View) -> list[tuple[str, str]]:
     """Return each reason with its colour role: the one that its own limit gives it, not the worst of them all."""
+    if isinstance(view, BackendView):
+        reported = ROLES[min(view.level, Level.DEGRADED)]
+        return [(str(each), reported if is_of_client(each) else ROLES[view.level]) for each in view.reasons]
     worst, lesser = split_reasons(view.reasons, view.lesser)
     role = ROLES[view.level]
     return [*((str(each), role) for each in worst), *((str(each), ROLES[Level.DEGRADED]) for each in lesser)]
@@ -251,8 +258,8 @@ def reasons_told(view: HostView | ServiceView) -> list[tuple[str, str]]:
 
 def reason_pieces(view: View) -> Row:
     """Return why the level is what it is, on one line."""
-    if isinstance(view, BackendView) or not view.reasons:
-        return (Piece(clauses(map(str, view.reasons)) or well(view), ROLES[view.level]),)
+    if not view.reasons:
+        return (Piece(well(view), ROLES[view.level]),)
     pieces: list[Piece] = []
     for reason, role in reasons_told(view):
         pieces += [*((Piece(clauses(("", "")), "muted"),) if pieces else ()), Piece(clean(reason), role)]
@@ -262,8 +269,7 @@ def reason_pieces(view: View) -> Row:
 def held_for(view: View, now: datetime) -> str:
     """Return how long the level has lasted; empty in its first second, and where its start is unknown, as of much of
     the past."""
-    held_s = (now - view.since).total_seconds()
-    return human_age(held_s) if held_s >= 1 else ""
+    return lasted_text((now - view.since).total_seconds())
 
 
 _SORTED_BY: Mapping[str, Callable[[HostSummary], float | None]] = {

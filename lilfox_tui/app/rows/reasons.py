@@ -18,7 +18,7 @@ from lilfox_tui.core.i18n import Message, _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, human_age, human_duration
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.levels import was_lost
-from lilfox_tui.monitor.model import HostView, Overview, View
+from lilfox_tui.monitor.model import BackendView, HostView, Overview, View
 
 Subject = tuple[str, str]
 
@@ -74,6 +74,30 @@ def _never_reached_forms(link: Unavailable, now: datetime) -> list[str]:
     wait_s = round((link.next_try - now).total_seconds())
     again = _("trying now") if wait_s <= 0 else _("next try in {wait}", wait=human_duration(wait_s))
     return [clauses((whole, again)), whole]
+
+
+def why_no_figures(view: BackendView, now: datetime) -> str:
+    """When the last answer came, when the next try is, and why there was none since; the times come first, since the
+    reason may be cut. What is counted from the first failure on would be less than the time that was waited."""
+    if view.outage is None:
+        return clauses(map(str, view.reasons)) or _("not checked yet")
+    outage = view.outage
+    answered = outage.last if view.reading is None else view.reading.at
+    why = outage.error.message
+    wait_s = None if outage.next_try is None else round((outage.next_try - now).total_seconds())
+    wait = human_duration(wait_s)
+    if answered is None:
+        if wait_s is None:
+            return _("never answered: {why}", why=why)
+        if wait_s <= 0:
+            return _("never answered, trying now: {why}", why=why)
+        return _("never answered, next try in {wait}: {why}", wait=wait, why=why)
+    age = human_age(max(1.0, (now - answered).total_seconds()))
+    if wait_s is None:
+        return _("last answer {age} ago: {why}", age=age, why=why)
+    if wait_s <= 0:
+        return _("last answer {age} ago, trying now: {why}", age=age, why=why)
+    return _("last answer {age} ago, next try in {wait}: {why}", age=age, wait=wait, why=why)
 
 
 # What fails for the reason that others fail for.

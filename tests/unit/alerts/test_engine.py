@@ -18,6 +18,7 @@ from lilfox_tui.alerts.state_folder import state_folder
 from lilfox_tui.alerts.storage import AlertDatabase, EvaluationLock, Outbox
 from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.monitor.export_sections import alert_document
 from lilfox_tui.scrape.store import SeriesSource
 from tests.unit.alerts.running import RULES, Run
 from tests.waiting import until
@@ -44,6 +45,22 @@ async def test_an_alert_waits_fires_and_resolves_and_history_tells(tmp_path: Pat
     assert await run.go(15 * 61, UP) == []
     resolved, fired = await run.engine.history()
     assert (resolved.kind, resolved.lasted_s, fired.kind, fired.value) == ("resolved", 15.0, "fired", 0.0)
+
+
+async def test_what_resolves_for_want_of_data_says_so_also_after_a_restart(tmp_path: Path) -> None:
+    run = await started(tmp_path)
+    assert await run.go(150, DOWN) == ["Down a firing"]
+    last = run.clock.now()
+    assert await run.go(15, {"b": 1.0}) == ["Down a resolved"]
+    (alert,) = run.alerts()
+    assert alert.no_data_since == last
+    assert alert_document(alert)["no_data_since"] == last.isoformat()
+    (resolved,) = await run.engine.history(1)
+    assert resolved.note == f"no data since {last:%H:%M:%S} UTC"
+    run.kill()
+    after = await started(tmp_path, clock=run.clock)
+    assert await after.go(15, {"b": 1.0}) == ["Down a resolved"]
+    assert [each.no_data_since for each in after.alerts()] == [last]
 
 
 async def test_a_failed_evaluation_resolves_nothing_and_is_said(tmp_path: Path) -> None:

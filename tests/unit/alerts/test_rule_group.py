@@ -12,7 +12,7 @@ from lilfox_tui.alerts.rules import from_text
 from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.value import PROMETHEUS_2, Vector
-from lilfox_tui.scrape.labels import LabelList, LabelSet
+from lilfox_tui.scrape.labels import LabelList, LabelSet, time_of
 from lilfox_tui.scrape.store import SeriesStore
 
 MINUTE = 60_000
@@ -24,12 +24,13 @@ class Bench:
     def __init__(self, rules: str, head: str = "") -> None:
         self.store = SeriesStore(keep_s=86_400, limit_bytes=10_000_000)
         self.results = StoreSink(self.store)
+        self.around = EvaluationContext(self.results)
         self.group = self.state(rules, head)
 
     def state(self, rules: str, head: str = "") -> GroupEvaluator:
         text = f"groups:\n- name: g\n  {head or 'limit: 0'}\n  rules:\n{rules}"
         (group,) = from_text(text, "rules.yml").groups
-        return GroupEvaluator("rules.yml", group, EvaluationContext(self.results))
+        return GroupEvaluator("rules.yml", group, self.around)
 
     def put(self, at_ms: int, samples: dict[str, float], target: str = "t") -> None:
         labels = [LabelSet.of({"__name__": name, "instance": target}) for name in samples]
@@ -177,6 +178,57 @@ def test_without_data_an_alert_resolves_as_in_prometheus() -> None:
     bench = Bench("  - {alert: A, expr: a > 1}\n")
     bench.run(1, {"a": 2})
     assert bench.run(2) == [AlertChangeKind.RESOLVED]
+
+
+def test_an_alert_that_resolves_for_want_of_data_says_so() -> None:
+    """Not one whose value came back, nor one of a series that another one can stand for."""
+    bench = Bench('  - {alert: Ill, expr: "a > 1", labels: {severity: critical}}\n')
+    for at_ms in (MINUTE, 2 * MINUTE):
+        for target in ("t", "u", "v"):
+            bench.put(at_ms, {"a": 5.0}, target)
+        bench.run(at_ms)
+    bench.store.target("t").end(2 * MINUTE + 1)
+    bench.put(3 * MINUTE, {"a": 0.0}, "u")
+    bench.put(3 * MINUTE, {"a": 5.0}, "v")
+    assert bench.run(3 * MINUTE) == [AlertChangeKind.RESOLVED] * 2
+    ended = {dict(each.labels)["instance"]: each.no_data_since for each in bench.group.alerts()}
+    assert ended == {"t": time_of(2 * MINUTE), "u": None, "v": None}
+    bench.put(4 * MINUTE, {"a": 5.0}, "t")
+    bench.run(4 * MINUTE)
+    assert {each.no_data_since for each in bench.group.alerts()} == {None}, "it fires again"
+
+
+def test_an_alert_of_many_series_ends_for_want_of_data_only_without_any_of_them() -> None:
+    """Nor where what is missing may be missing: alerts and what rules record."""
+    bench = Bench(
+        """\
+  - {record: "a:high", expr: a > 2}
+  - {alert: Sum, expr: sum(a) > 8}
+  - {alert: Quiet, expr: "a > 1 unless b > 1"}
+  - {alert: Recorded, expr: "a:high > 1"}
+"""
+    )
+    for target in ("t", "u"):
+        bench.put(MINUTE, {"a": 5.0}, target)
+    bench.run(MINUTE)
+    bench.store.target("t").end(2 * MINUTE)
+    bench.put(2 * MINUTE, {"a": 5.0, "b": 2.0}, "u")
+    bench.run(2 * MINUTE)
+    ended = {(each.name, each.label("instance")): each.no_data_since for each in bench.group.alerts()
+             if each.resolved_at is not None}  # fmt: skip
+    assert ended == {("Sum", ""): None, ("Quiet", "t"): time_of(MINUTE), ("Quiet", "u"): None,
+                     ("Recorded", "t"): None}  # fmt: skip
+
+
+def test_what_a_rule_of_another_group_records_may_be_missing_too() -> None:
+    bench = Bench('  - {record: "a:high", expr: a > 2}\n')
+    (other,) = from_text('groups: [{name: h, rules: [{alert: A, expr: "a:high > 1"}]}]', "more.yml").groups
+    alerts = GroupEvaluator("more.yml", other, bench.around)
+    bench.run(MINUTE, {"a": 5.0})
+    alerts.evaluate(bench.store, MINUTE)
+    bench.run(2 * MINUTE, {"a": 0.0})
+    alerts.evaluate(bench.store, 2 * MINUTE)
+    assert [(each.state, each.no_data_since) for each in alerts.alerts()] == [(AlertState.RESOLVED, None)]
 
 
 def test_an_offset_sets_queries_and_results_back() -> None:

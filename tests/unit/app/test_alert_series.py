@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import AlertState, Event
-from lilfox_tui.app.panes.metrics.alert_page import AlertItem, AlertPage, alert_page, items_of, role
+from lilfox_tui.app.panes.metrics.alert_page import AlertItem, AlertPage, alert_page, alert_row, items_of, role, shape
 from lilfox_tui.app.panes.metrics.alert_series import (
     SeriesPage,
     against,
@@ -21,7 +21,9 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     series_chart,
     series_note,
     series_rows,
+    value_and_summary,
     values_told,
+    was_text,
 )
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
 from lilfox_tui.app.panes.metrics.state import histograms_of
@@ -60,8 +62,31 @@ def test_a_value_and_its_limit_are_in_one_unit_and_never_look_the_same_when_they
     assert against(replace(firing, value=0.0500412345), RULES[0].expression) == "5.004% > 5%", "no more than it takes"
     assert against(replace(firing, value=0.05000000000001), RULES[0].expression) == "5.000000000001% > 5%"
     assert against(replace(firing, value=91.2), RULES[2].expression) == "91.2% > 85%"
-    assert against(replace(firing, state=AlertState.RESOLVED), RULES[0].expression) == "", "its summary says it"
-    assert against(replace(firing, state=AlertState.RESOLVED, annotations=()), RULES[0].expression) == "last value 31%"
+    assert against(replace(firing, state=AlertState.RESOLVED), RULES[0].expression) == "", "it is no longer so"
+
+
+def test_a_resolved_alert_is_told_as_past_and_one_without_data_is_not_told_to_be_well() -> None:
+    set_language("en")
+    ended = NOW - timedelta(minutes=2)
+    over = replace(some().alerts[1], state=AlertState.RESOLVED, resolved_at=ended)
+    told = "was above 5% for 9 min, until 03:10:44"
+    assert was_text(over, RULES[0].expression, NOW) == told
+    assert value_and_summary(over, RULES[0].expression, NOW) == ("", told), "not what it says of itself"
+    down = replace(alert(DOWN, AlertState.FIRING, 0, 3, {"job": "backend"}), resolved_at=ended)
+    assert was_text(down, DOWN.expression, NOW) == "was true for 2 min, until 03:10:44"
+    assert was_text(down, "free_bytes < 1000", NOW) == "was below 1.0 kB for 2 min, until 03:10:44"
+    assert was_text(down, "", NOW) == "was firing for 1 min, until 03:10:44", "the rule is not known"
+    gone = replace(over, no_data_since=NOW - timedelta(minutes=3))
+    assert was_text(gone, RULES[0].expression, NOW) == "no data since 03:09:44; was above 5% for 8 min"
+    assert course(gone, RULES[0], NOW).endswith("resolved at 03:10:44; no data since 03:09:44")
+    first, second = (AlertItem.of_alert(each, RULES[0]) for each in (over, gone))
+    assert [shape(each, UNICODE) for each in (first, second)] == [Piece("●", "good"), Piece("○", "unknown")]
+    row = text_of(alert_row(second, NOW, 118, UNICODE))
+    assert "resolved 2 min ago" in row
+    assert "no data since 03:09:44; wa" in row
+    assert "fail" not in row, "its own text is in the present tense"
+    early = replace(gone, no_data_since=over.active_at - timedelta(minutes=1))
+    assert was_text(early, RULES[0].expression, NOW).endswith("; was above 5% for 9 min")
 
 
 def peak_of(page: SeriesPage, fired: float | None) -> str:
@@ -209,6 +234,24 @@ def test_a_series_over_the_limit_has_the_colour_of_the_alerts_severity() -> None
         found = replace(page(side(0.31, holds=True), side(0.01)), alert=alert)
         marks = [row[1].role for row in series_rows(found, 120)]
         assert (marks, series_note(found)[0].role) == ([colour, "good"], colour)
+        assert series_rows(found, 120)[0][1].text == {"failing": "✖", "degraded": "◐"}[colour]
+
+
+def test_a_series_whose_alert_is_pending_has_the_sign_and_the_colour_of_that() -> None:
+    firing = some().alerts[1]
+    pending = replace(firing, state=AlertState.PENDING, fired_at=None)
+    other = replace(firing, labels=(("alertname", "HighErrorRate"), ("job", "gateway"), ("severity", "critical")))
+    gateway = ComparisonSide((("job", "gateway"),), 0.2, 0.05, True, ())
+    found = replace(page(side(0.31, holds=True), gateway), alert=pending, alerts=(pending, other))
+    marks = [row[1] for row in series_rows(found, 120)]
+    assert marks == [Piece("◐", "degraded"), Piece("✖", "failing")], "each series has an alert of its own"
+    assert series_note(found)[0].role == "failing"
+    alone = replace(found, alerts=(pending,), why=replace(found.why, sides=found.why.sides[:1]))
+    assert series_note(alone)[0].role == "degraded"
+    drawn = series_chart(alone)
+    assert (drawn.warn, drawn.fail) == (0.05, None), "above the limit the curve has that colour too"
+    bar = gauge(pending, RULES[0].expression, None, NOW, found.style)
+    assert {piece.role for piece in bar} <= {"degraded", "rule", "strong", "text"}
 
 
 def test_below_the_limit_is_what_is_wrong_where_the_rule_says_so() -> None:

@@ -25,7 +25,8 @@ from lilfox_tui.app.panes.metrics.pages import increase_per_second, whole_stretc
 from lilfox_tui.app.panes.metrics.sections import PageChart
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
-from lilfox_tui.app.rows.hosts import TableStyle
+from lilfox_tui.app.rows.hosts import TableStyle, reason_pieces
+from lilfox_tui.app.rows.reasons import why_no_figures
 from lilfox_tui.backends.kinds import postgresql
 from lilfox_tui.backends.model import BackendReading, Cell, Table, TableColumn, load
 from lilfox_tui.core.aio import Unavailable
@@ -104,6 +105,33 @@ def test_only_what_is_known_has_a_chart() -> None:
     assert backend_charts(page(gone)) == []
 
 
+def test_how_long_nothing_answers_counts_from_the_last_answer() -> None:
+    """A read that times out after 10 s fails 10 s later: counted from there, it would be told that there was no answer
+    for 7 s, beside that there was none within 10 s."""
+    set_language("en")
+    why = LilFoxError(tr("no answer from db-1:5432 within {seconds:g} s", seconds=10))
+    outage = Unavailable(why, NOW - timedelta(seconds=7), NOW + timedelta(seconds=4))
+    view = cache()
+    assert view.reading is not None
+    read = replace(view, reading=replace(view.reading, at=NOW - timedelta(seconds=22)), outage=outage)
+    told = "last answer 22 s ago, next try in 4 s: no answer from db-1:5432 within 10 s"
+    assert why_no_figures(read, NOW) == told
+    never = replace(view, reading=None, outage=outage)
+    assert why_no_figures(never, NOW).startswith("never answered, next try in 4 s: no answer from")
+    given_up = replace(outage, next_try=None)
+    assert why_no_figures(replace(never, outage=given_up), NOW).startswith("never answered: no answer")
+
+
+def test_what_a_client_reports_has_the_colour_of_the_level_that_it_gives() -> None:
+    view = cache()
+    error = LoggedError(NOW, "web-1.backend", "redis: connection refused")
+    full = replace(view, level=Level.FAILING, reasons=(tr("memory is full"),))
+    found = raised(Overview(NOW, {}, {}, {view.name: full}), [error]).backends[view.name]
+    roles = {piece.text: piece.role for piece in reason_pieces(found)}
+    assert roles.pop("memory is full") == "failing"
+    assert set(roles.values()) == {"muted", "degraded"}
+
+
 def test_a_limit_is_told_always_and_drawn_where_values_come_near_it() -> None:
     set_language("en")
     charts = {each.title: each for each in backend_charts(page(cache()))}
@@ -156,11 +184,15 @@ def test_statements_that_cost_next_to_nothing_are_counted_and_hide_nothing() -> 
         return "\n".join(map(text_of, backend_page(page(replace(view, reading=changed)))))
 
     text = drawn(cheap)
-    assert "2 more statements take less than 1% of the time each" in text
+    assert "2 more statements take at most 0.5% of the time each" in text
+    text = text.replace("at most 0.5%", "")
     assert all((f"{share}%" in text) is (share >= 0.9) for share in (60.0, 0.9, 0.5, 0.4))
     assert "more statement" not in drawn(cheap[:3]), "the first three are always shown"
     assert str(slow.columns[-2].title) == "id"
     assert "  id  " not in text
+    tiny = tuple((share, *slow.rows[0][1:]) for share in (60.0, 30.0, 5.0, 0.16, 0.02))
+    assert "2 more statements take at most 0.2% of the time each" in drawn(tiny), "as close as tenths tell it"
+    assert "1 more statement takes at most 0.1% of the time" in drawn((*tiny[:3], tiny[4])), "never below what it is"
     assert "more statement" not in drawn(((50.0, *cheap[0][1:]), *((7.0, *row[1:]) for row in cheap)))
 
 
@@ -250,6 +282,16 @@ def test_the_title_says_what_a_server_is_and_since_when() -> None:
     view = database(ill=False)
     rows = [text_of(row) for row in backend_page(page(view))]
     assert rows[0] == " ● orders-db   postgresql @db-1  17.12  primary  up 3 d"
+    assert view.reading is not None
+    young = tuple(replace(each, value=52.4) if each.key == "up_s" else each for each in view.reading.facts)
+    read = replace(view.reading, at=NOW - timedelta(seconds=5), facts=young)
+    title = text_of(backend_page(page(replace(view, reading=read)))[0])
+    assert title.endswith("up 57 s"), "by the clock of the other times, which go on since the reading"
+    just = replace(
+        read, at=NOW, facts=tuple(replace(each, value=52.6) if each.key == "up_s" else each for each in young)
+    )
+    title = text_of(backend_page(page(replace(view, reading=just)))[0])
+    assert title.endswith(f"up {cell_text(52.6, 'seconds')}"), "rounded as the times of sessions"
     below = "\n".join(rows[1:])
     assert "17.12" in below, "whole among what is known of the server"
     assert "primary" not in below

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
 
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level, Memory, MemoryParts, Threads
 from lilfox_tui.monitor.model import HostView
-from tests.app.overviews import GIB, host, summary
+from tests.app.overviews import GIB, NOW, host, summary
 from tests.unit.app.test_rows import at_a_glance, page, text_of, worker
 
 
@@ -90,6 +94,15 @@ def test_a_value_above_a_limit_that_is_not_in_force_says_when_it_is(busy: int, l
     assert any("all is well" in row for row in rows) is well
     if level is Level.GOOD and not well:
         assert rows[1].strip() == f"CPU {told.removesuffix(' ─').replace('  ', ' ')}"
+
+
+def test_the_uptime_goes_on_between_two_samples_by_the_clock_of_the_other_times() -> None:
+    young = replace(summary("db-1", 40, 50, 20), uptime_s=51.6, at=NOW - timedelta(seconds=2))
+    rows = page(120, host("db-1", Level.GOOD, young))
+    assert "  up 53 s  " in text_of(rows[0])
+    gone = Unavailable(HostUnreachable("db-1", tr("gone")), NOW)
+    rows = page(120, replace(host("db-1", Level.FAILING, young), link=gone))
+    assert "  up 51 s" in text_of(rows[0]), "a host that is lost may have been restarted since"
 
 
 def test_values_above_limits_are_told_in_full_on_a_narrow_page() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import Alerts, AlertState
+from lilfox_tui.alerts.model import Alerts, AlertState, RuleView
 from lilfox_tui.app.panes.metrics.alert_page import items_of, state_text
 from lilfox_tui.app.panes.metrics.alert_series import course
 from lilfox_tui.app.panes.metrics.problems import change_row, change_runs, problem_row, problem_widths
@@ -150,6 +150,36 @@ def test_what_the_state_and_the_alert_both_say_is_said_once(width: int) -> None:
     assert " 5xx 94.0% > 20% " in row
     assert "HighErrorRate" in row
     assert "of all requests fail" not in row
+
+
+def fault_row(reasons: tuple[Message, ...], lesser: int, rule: RuleView, said: str) -> Row:
+    """The row of a service for which the state has these reasons, and for which a critical alert fires."""
+    fires = alert(rule, AlertState.FIRING, 0.31, 6, {"job": "backend", "severity": "critical"}, said)
+    view = replace(service("backend", Level.FAILING, 200, 0.004), reasons=reasons, lesser=lesser)
+    fault = Fault(items_of(Alerts(NOW, (rule,), (fires,)))[0], view, ("service", "backend"))
+    return problem_row(fault, problem_widths([fault], NOW, 118), NOW, UNICODE, 118)
+
+
+def test_of_two_limits_of_one_reason_that_is_told_which_gives_the_level() -> None:
+    """The state counts a value only after some samples, so that it is degraded where the alert already fires."""
+    counted = tr("5xx {value}% > {limit:g}% over 30 s in 1 of 3 samples", value="31.0", limit=20)
+    other = tr("slow")
+    row = fault_row((counted,), 1, RULES[0], "backend: 31% of all requests fail")
+    assert re.match(r" ✖ backend +31% of all requests fail  limit 5%  ", text(row))
+    assert {piece.role for piece in row if piece.text.strip() in ("✖", "31% of all requests fail  limit 5%")} == {
+        "failing"
+    }
+    row = fault_row((counted, other), 2, RULES[0], "backend: 31% of all requests fail")
+    assert re.match(r" ✖ backend +slow  31% of all requests fail  limit 5%  ", text(row))
+    assert {piece.role for piece in row if piece.text == "slow"} == {"degraded"}, "it alone would give no more"
+    row = fault_row((counted, other), 1, RULES[0], "backend: 31% of all requests fail")
+    assert re.match(r" ✖ backend +5xx 31.0% > 20% over 30 s in 1 of 3 samples; slow  ", text(row)), "it gives the level"
+
+
+def test_the_limit_of_an_alert_beside_that_of_the_state_says_whose_it_is() -> None:
+    by_route = replace(RULES[0], expression=RULES[0].expression.replace("by (job)", "by (job, route)"))
+    row = fault_row((tr("5xx {value}% > {limit:g}%", value="31.0", limit=20),), 0, by_route, "")
+    assert re.match(r" ✖ backend +5xx 31.0% > 20%  alert: 31% > 5%  ", text(row))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -21,9 +22,10 @@ from lilfox_tui.app.panes.metrics.sections import (
     text_section,
 )
 from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Axes, Curve, Values, chart, resampled
-from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Glyphs, Piece, Row
 from lilfox_tui.core.text import cell_width
 from tests.app.overviews import NOW
+from tests.unit.app.test_tables_and_charts import drawn_roles, make, texts
 
 WINDOW = timedelta(minutes=5)
 
@@ -196,3 +198,38 @@ def test_the_moment_is_a_line_with_its_time_below_it() -> None:
     assert "03:10:44" not in text_of(
         draw_sections(chart_bands([replace(shown, moment=NOW - WINDOW * 2)], style), style)[-2]
     )
+
+
+# ---- curves that run through the same cells ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+def test_curves_that_run_through_the_same_cells_have_them_by_turns(glyphs: Glyphs) -> None:
+    """Dashes, as colours that change from dot to dot would look like a curve of its own."""
+
+    def turns(*values: Sequence[float | None]) -> str:
+        return "".join(role[-1] for role in drawn_roles(make(*values, glyphs=glyphs)))
+
+    assert turns([50.0] * 66, [51.0] * 66, [50.5] * 66) == ("111122223333" * 3)[:33]
+    parting = [50.0] * 60 + [90.0] * 6
+    assert ("11112222" * 4)[:28] in turns([50.0] * 66, parting), "where they part in the end, too"
+    crossing = [float(min(100, max(0, (place - 15) * 8))) for place in range(66)]
+    assert "1" * 33 in turns([50.0] * 66, crossing), "what they share at a crossing is the first one's"
+
+
+def test_a_dash_has_the_dots_of_its_own_curve_alone() -> None:
+    rows = make([50.0] * 66, [58.0] * 66)
+    dots = {piece.role: set(piece.text) for row in rows[1:-1] for piece in row if piece.role.startswith("series")}
+    assert dots == {"series1": {"⠤"}, "series2": {"⠒"}}
+
+
+def test_a_line_that_rises_from_shared_cells_is_whole() -> None:
+    rows = texts(make([10.0] * 30 + [90.0] * 36, [10.0] * 66))[1:-1]
+    column = [row[22] for row in rows]
+    assert column == ["⣀", "⡇", "⡇", "⡇", "⠧"], "no gap where it leaves them"
+
+
+def test_the_legend_says_which_curves_are_equal() -> None:
+    assert "web-0 7%  ━ web-1 7% = web-0  50%" in texts(make([20.0] * 9, [20.0] * 9, width=90))[0]
+    assert "= web" not in texts(make([20.0] * 9, [21.0] * 9, width=90))[0]
+    assert "= web" not in texts(make([0.0] * 9, [0.0] * 9, width=90))[0], "what is zero says so itself"

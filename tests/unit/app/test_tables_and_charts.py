@@ -18,7 +18,6 @@ from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
     Axes,
     Curve,
-    beside,
     chart,
     first_known,
     in_columns,
@@ -351,14 +350,6 @@ def drawn_roles(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
-def test_the_first_of_curves_that_share_cells_has_them(glyphs: Glyphs) -> None:
-    found = drawn_roles(make([50.0] * 66, [51.0] * 66, [50.5] * 66, glyphs=glyphs))
-    assert found.count("series1") == 31, "each of the others is seen in one cell"
-    apart = drawn_roles(make([50.0] * 66, [50.0] * 60 + [90.0] * 6, glyphs=glyphs))
-    assert "".join(role[-1] for role in apart).strip("2") == "1" * 33, "no colour changes from dot to dot"
-
-
 @given(st.lists(st.lists(st.floats(min_value=0, max_value=100), min_size=8, max_size=66), min_size=2, max_size=4),
        st.integers(1, 9), st.sampled_from((UNICODE, ASCII)))  # fmt: skip
 def test_each_curve_is_seen(values: list[list[float]], height: int, glyphs: Glyphs) -> None:
@@ -474,11 +465,6 @@ def test_half_of_the_scale_is_half_of_the_height() -> None:
 def test_unknown_is_blank_and_zero_is_a_line() -> None:
     bottom = texts(make([None] * 16 + [0.0] * 17))[5]
     assert bottom.count("▁") == 17
-
-
-def test_two_blocks_stand_side_by_side() -> None:
-    rows = beside([(Piece("a"),)], [(Piece("b"),), (Piece("c"),)], 5)
-    assert ["".join(piece.text for piece in row) for row in rows] == ["a    b", "     c"]
 
 
 @pytest.mark.parametrize(

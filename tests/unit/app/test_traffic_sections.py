@@ -22,7 +22,8 @@ from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.app.rows.hosts import TableStyle
 from lilfox_tui.config.model import ServiceConfig, Threshold
-from lilfox_tui.core.aio import Pending, Ready
+from lilfox_tui.core.aio import Pending, Ready, Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import set_language
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level, Series
@@ -116,6 +117,18 @@ def test_a_quantile_is_coloured_by_the_limits_of_its_own() -> None:
     assert quantile_role(None, 0.95, (rule,)) == "text"
 
 
+@pytest.mark.parametrize(("level", "role"), [(Level.FAILING, "failing"), (Level.DEGRADED, "degraded")])
+def test_a_quantile_is_no_redder_than_the_sign_before_it(level: Level, role: str) -> None:
+    """The alert about it may be pending still."""
+    slow = replace(traffic(1.0, ill=False), p95=Quantile(7.77))
+    fails = ServiceLimits(latency=(LatencyLimit(slow.taken["latency"], 0.95, 0.5, "HighLatency", fails=True),))
+    view = ServiceView("shop", ServiceConfig(url="http://h"), level, NOW, traffic=Ready(slow, NOW), limits=fails)
+    row = service_row(view, NOW, TableStyle(120, UNICODE, 2.0))
+    assert {piece.role for piece in row if "7.8s" in piece.text} == {role}
+    [head] = traffic_head(replace(page(), state=Ready(slow, NOW), limits=fails, level=level))
+    assert {piece.role for piece in head if "7.8s" in piece.text} == {role}
+
+
 def test_routes_that_fail_come_first_then_slow_ones() -> None:
     def route(name: str, rate: float, p95_s: float | None, errors: float | None) -> TrafficPart:
         p95 = None if p95_s is None else Quantile(p95_s)
@@ -149,6 +162,19 @@ def test_routes_have_room_their_errors_and_their_course_stay_longest(width: int)
     assert "41.5%" in row
     assert ("▆" in row) is (width >= 60)
     assert all(code in "".join(rows) for code in ("200", "404", "500"))
+
+
+def test_how_long_nothing_was_scraped_counts_from_the_last_scrape() -> None:
+    """A scrape that times out after 10 s is seen to fail 10 s later: counted from there, it would be told that nothing
+    came for 7 s, and within 10 s. Where there never was a scrape, nothing is missed."""
+    set_language("en")
+    why, failed = LilFoxError("no complete response within 10 s"), NOW - timedelta(seconds=7)
+
+    def told(state: Unavailable) -> str:
+        return text_of(traffic_head(replace(page(), state=state))[0])
+
+    assert "not scraped for 22 s: no complete" in told(Unavailable(why, failed, last=NOW - timedelta(seconds=22)))
+    assert "never scraped, failing for 7 s: no complete" in told(Unavailable(why, failed))
 
 
 def test_a_course_of_one_value_is_not_drawn() -> None:

@@ -11,7 +11,7 @@ from lilfox_tui.backends.kinds.breakers import Opossum, _of_resilience4j
 from lilfox_tui.backends.model import BackendError
 from lilfox_tui.backends.tables import TRIPS_FOR_S, Breaker, BreakerState, TripCounter, breaker_headline
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.metrics.model import Sample, Series
+from lilfox_tui.metrics.model import Level, Sample, Series
 
 
 def trips_of(trips: TripCounter, state: BreakerState | None) -> float:
@@ -51,6 +51,8 @@ def test_the_line_tells_the_worst_first_and_how_many_more() -> None:
         "b open", "a half-open", "1 closed"
     ]  # fmt: skip
     assert line(**{f"b{number}": BreakerState.OPEN for number in range(6)})[4:] == ["2 more", "0 closed"]
+    half = {Series("breaker_state", (("breaker", f"b{number}"),)): 1.0 for number in range(6)}
+    assert [each.level for each in breaker_headline(half)[4:]] == [Level.DEGRADED, Level.GOOD], "no worse than they are"
     assert line() == []
 
 

@@ -188,7 +188,7 @@ def test_nothing_yet_then_a_value_then_an_outage() -> None:
     assert _value(feed) == 3
     error = LilFoxError("gone")
     feed.fail(error, since=NOON, next_try=NOON + timedelta(seconds=4))
-    assert _state(feed) == Unavailable(error, NOON, NOON + timedelta(seconds=4))
+    assert _state(feed) == Unavailable(error, NOON, NOON + timedelta(seconds=4), last=NOON)
     assert _value(feed) is None
 
 
@@ -206,10 +206,14 @@ def test_an_outage_keeps_its_beginning_until_a_value_comes() -> None:
     feed.fail(LilFoxError("second"))
     assert isinstance(feed.state, Unavailable)
     assert (str(feed.state.error), feed.state.since) == ("second", NOON)
-    feed.publish(1)
+    assert feed.state.last is None, "there never was a value"
+    feed.publish(1, NOON)
     feed.fail(LilFoxError("third"))
     assert isinstance(feed.state, Unavailable)
     assert feed.state.since > NOON
+    feed.fail(LilFoxError("fourth"))
+    assert isinstance(feed.state, Unavailable)
+    assert feed.state.last == NOON, "however often it failed since"
 
 
 async def _collect(feed: Feed[int], into: list[State[int]]) -> None:

@@ -149,6 +149,14 @@ def test_ages_in_four_cells(seconds: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(-1, ""), (0, ""), (0.99, ""), (1, "1 s"), (59.9, "59 s"), (61, "1 min"), (7300, "2 h 1 min")],
+)
+def test_a_state_that_lasted_less_than_a_second_has_no_length(seconds: float, shown: str) -> None:
+    assert text.lasted_text(seconds) == shown
+
+
+@pytest.mark.parametrize(
     ("line", "width", "broken"),
     [
         ("fits", 4, ("fits", "")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,6 +30,7 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     value_and_summary,
     value_told,
     values_told,
+    was_text,
     where,
 )
 from lilfox_tui.app.panes.metrics.sections import (
@@ -40,7 +42,8 @@ from lilfox_tui.app.panes.metrics.sections import (
     draw_sections,
     drawn_section,
     fill_page,
-    padded,
+    first_steps,
+    pairs_section,
     runbook_rows,
     text_section,
 )
@@ -50,15 +53,15 @@ from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.hosts import firing_role
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, human_duration
+from lilfox_tui.core.text import fit, human_duration
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.alert_explain import Explanation, compared, series_above, server_error_limit
-from lilfox_tui.monitor.levels import series_told
-from lilfox_tui.monitor.model import HostView, ServiceView, View
+from lilfox_tui.monitor.alert_explain import Explanation, compared, level_given, reasons_telling
+from lilfox_tui.monitor.model import BackendView, View
 
 # The ALERTS section as rows. Pure: alerts in, rows out. Imported only where there are rules (it imports numpy).
 
 
+OneView = TypeVar("OneView", View, None)
 INDENT = 3
 _WIDE = 96
 _TIGHT = 72
@@ -161,29 +164,33 @@ def rule_queries(alerts: Alerts, glyphs: Glyphs) -> list[tuple[str, Row]]:
     return list(found.items())
 
 
-def alert_words(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool, beside: View | None = None) -> Row:
-    """An alert in one line: its sign, its value and limit, and what it says; ``beside`` a state only what that does not
-    tell already."""
+def alert_beside(item: AlertItem, view: OneView, now: datetime, glyphs: Glyphs, *, named: bool) -> tuple[OneView, Row]:
+    """A state, and the alert beside it in one line: its sign, and what the state does not tell already; without a state
+    its value and limit, and what it says. Where the alert gives a worse level than the reason that tells the same, it
+    is told in place of that: one limit is told, that which gives the level."""
     mark, alert = shape(item, glyphs), item.alert
     if alert is None:
-        return mark, Piece(rule_trouble(item.rule, now), mark.role)
-    if beside is None:
-        what: Sequence[str] = value_and_summary(alert, item.expression, item.bounds)
-    else:
-        what = () if _is_told_by(beside, item) else (said_of(alert) or against(alert, item.expression, item.bounds),)
+        return view, (mark, Piece(rule_trouble(item.rule, now), mark.role))
+    whole = value_and_summary(alert, item.expression, now, item.bounds)
+    if view is None:
+        return view, _words(item, alert, whole, mark, named=named)
+    telling = reasons_telling(view, item.expression)
+    if not telling:
+        value = against(alert, item.expression, item.bounds)
+        value = value if named or not value else _("alert: {told}", told=value)  # the limit is not that of the state
+        return view, _words(item, alert, (said_of(alert) or value,), mark, named=named)
+    if isinstance(view, BackendView) or item.level <= max(level_given(view, each) for each in telling):
+        return view, _words(item, alert, (), mark, named=named)
+    lesser = len(view.reasons) - view.lesser
+    kept = [place for place in range(len(view.reasons)) if place not in telling]
+    reasons, left = tuple(view.reasons[place] for place in kept), sum(place >= lesser for place in kept)
+    return replace(view, reasons=reasons, lesser=left), _words(item, alert, whole, mark, named=named)
+
+
+def _words(item: AlertItem, alert: Alert, what: Sequence[str], mark: Piece, *, named: bool) -> Row:
     told = "  ".join(filter(None, (item.name if named else "", *what[:1], marks(alert), *what[1:])))
     colour = "muted" if alert.acknowledged is not None else role(alert)
     return Piece(mark.text, colour), Piece(told, colour)
-
-
-def _is_told_by(view: View, item: AlertItem) -> bool:
-    """Whether the reasons of a state tell what an alert says: the 5xx responses of a service, or a host's high
-    values."""
-    if isinstance(view, HostView):
-        above = series_above(item.expression)
-        return bool(above) and above <= {series_told(each) for each in view.reasons}
-    told = isinstance(view, ServiceView) and any(each.text.startswith("5xx ") for each in view.reasons)
-    return told and server_error_limit(item.expression, view.name) is not None
 
 
 def state_since(alert: Alert) -> datetime:
@@ -221,16 +228,17 @@ def shape(item: AlertItem, glyphs: Glyphs) -> Piece:
     if item.alert is None:
         failed = item.rule is not None and item.rule.health is RuleHealth.FAILED
         return Piece(glyphs.failing if failed else glyphs.unknown, "failing" if failed else "unknown")
-    signs = {AlertState.FIRING: glyphs.alert, AlertState.PENDING: glyphs.degraded, AlertState.RESOLVED: glyphs.good}
+    ended = glyphs.good if item.alert.no_data_since is None else glyphs.unknown
+    signs = {AlertState.FIRING: glyphs.alert, AlertState.PENDING: glyphs.degraded, AlertState.RESOLVED: ended}
     return Piece(signs[item.alert.state], role(item.alert))
 
 
 def role(alert: Alert) -> str:
-    """The colour of an alert, by its state and severity."""
+    """The colour of an alert, by its state and severity; that of one that ended for want of data is not good."""
     if alert.silenced_by:
         return "muted"
     if alert.state is AlertState.RESOLVED:
-        return "good"
+        return "good" if alert.no_data_since is None else "unknown"
     if alert.state is AlertState.FIRING:
         return firing_role(alert.urgency)
     return "degraded" if alert.urgency else "muted"
@@ -244,7 +252,9 @@ class _AlertCells(Struct, frozen=True):
 
 def _note(value: _AlertCells) -> Row:
     marked = marks(value.alert)
-    return (Piece(marked + "  " if marked else "", "accent"), Piece(summary(value.alert), "muted"))
+    alert, item = value.alert, value.item
+    said = was_text(alert, item.expression, value.now) if alert.is_resolved else summary(alert)
+    return (Piece(marked + "  " if marked else "", "accent"), Piece(said, "muted"))
 
 
 def _against(value: _AlertCells) -> Row:
@@ -330,7 +340,7 @@ _CHART_SHARE, _SERIES_SHARE = 3, 2
 """Parts of the width of the chart and of what stands beside it."""
 _AROUND_PLOT, _BORDERS = 2, 2
 """Rows of a chart besides its plot (the legend or one more row, and the times), and cells besides a section's text."""
-_ERRORS_SHOWN, _OTHERS_SHOWN, _STEPS_SHOWN = 4, 5, 3
+_ERRORS_SHOWN, _OTHERS_SHOWN = 4, 5
 _WHOLE = 1.1
 
 
@@ -362,6 +372,8 @@ class AlertPage(Struct, frozen=True):
     """Rows of the screen; 0 if it does not matter."""
     cursor: datetime | None = None
     """The moment whose values the charts tell, instead of the newest ones."""
+    alerts: Sequence[Alert] = ()
+    """All of its rule."""
 
 
 def alert_page(page: AlertPage) -> list[Row]:
@@ -399,9 +411,7 @@ def _title(page: AlertPage) -> list[Row]:
     ]
     if alert.severity:
         head.append(Piece("  " + alert.severity, "muted"))
-    said = alert.summary
-    if said and alert.state is AlertState.RESOLVED:  # its numbers are of the last evaluation, not the worst ones
-        said = _("last report: {what}", what=said)
+    said = was_text(alert, item.expression, page.now) if alert.is_resolved else alert.summary
     return [tuple(head), (Piece("   " + (said or where(alert.labels))),)]
 
 
@@ -450,7 +460,7 @@ def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
         elif item.expression:
             rows.append((Piece(" " + _("querying"), "muted"),))
         return [[text_section(_("Why"), rows)]]
-    series = SeriesPage(why, item.expression, item.alert, page.now, page.window, style, item.bounds)
+    series = SeriesPage(why, item.expression, item.alert, page.now, page.window, style, item.bounds, page.alerts)
     told_beside_bar = bool(bar) and item.alert is not None and item.alert.resolved_at is not None
     if told := values_told(series, None if told_beside_bar else highest):
         together = (*rows[place - 1], Piece("  " + told))
@@ -496,7 +506,7 @@ def _about(page: AlertPage, facts: Sequence[Section]) -> list[Band]:
             cut_row(alert_row(each, page.now, width, page.glyphs), width - 1) for each in page.others[:_OTHERS_SHOWN]
         ]))  # fmt: skip
     if page.steps:
-        found.append(_first_steps(page.steps))
+        found.append(first_steps(page.steps))
     bands = beside_each_other([*found, *facts], page.width, _TEXT_BESIDE)
     errors = page.errors[:_ERRORS_SHOWN]
     newest = Section(_("Newest errors"), lambda width: [cut_row(row, width - 1) for row in errors])
@@ -507,33 +517,15 @@ def _facts(page: AlertPage) -> list[Section]:
     """Labels, annotations, the rule, and what happened."""
     alert, found = page.item.alert, []
     if alert is not None and alert.labels:
-        found.append(_pairs(_("Labels"), alert.labels))
-    annotations = () if alert is None else [each for each in alert.annotations if each[1] != alert.summary]
-    if annotations:  # the summary is below the title
-        found.append(_pairs(_("Annotations"), annotations))
+        found.append(pairs_section(_("Labels"), alert.labels))
+    if alert is not None and alert.is_resolved and alert.annotations:  # in the present tense, with the last values
+        found.append(pairs_section(_("Annotations while it fired"), alert.annotations))
+    elif alert is not None and (others := [each for each in alert.annotations if each[1] != alert.summary]):
+        found.append(pairs_section(_("Annotations"), others))  # the summary is below the title
     found.append(text_section(_("Rule"), _rule(page.item.rule, page)))
     if alert is not None:
         found.append(text_section(_("History"), _history(page)))
     return found
-
-
-def _first_steps(steps: Sequence[Sequence[Row]]) -> Section:
-    """The first steps of the runbook, each with its command in one line, and how many more there are."""
-
-    def rows(width: int) -> list[Row]:
-        found: list[Row] = []
-        for title, *commands in steps[:_STEPS_SHOWN]:
-            found += [*padded([title], width), *(cut_row(each, width - 1) for each in commands)]
-        if (more := len(steps) - _STEPS_SHOWN) > 0:
-            found.append((Piece("    " + _("{count} more", count=more), "muted"),))
-        return found
-
-    return Section(_("First steps of the runbook"), rows, (Piece("r", "key"),))
-
-
-def _pairs(title: str, pairs: Sequence[tuple[str, str]]) -> Section:
-    size = min(24, max(cell_width(clean(name)) for name, _value in pairs) + 2)
-    return text_section(title, [(Piece(" " + fit(name, size), "muted"), Piece(value)) for name, value in pairs])
 
 
 def _rule(rule: RuleView | None, page: AlertPage) -> list[Row]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lilfox_tui.app.evidence import error_row
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of, histograms_of
-from lilfox_tui.app.panes.metrics.traffic_sections import kept_text
+from lilfox_tui.app.panes.metrics.traffic_sections import kept_text, scrape_outage
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
@@ -121,9 +121,8 @@ def _target(target: TargetView, now: datetime, glyphs: Glyphs) -> list[Row]:
         )
     ]
     if isinstance(state, Unavailable):
-        since = human_age((now - state.since).total_seconds())
-        why = _("down for {since}: {why}", since=since, why=state.error.message)
-        rows.append((Piece("   "), Piece(why if target.down else str(state.error.message), role)))
+        why = scrape_outage(state, now) if target.down else str(state.error.message)
+        rows.append((Piece("   "), Piece(why, role)))
         if str(state.error.hint):
             rows.append((Piece("   "), Piece(str(state.error.hint), "muted")))
     elif isinstance(state, Ready):
@@ -217,7 +216,7 @@ class AlertSection:
         if item is None:
             return []
         from lilfox_tui.app.panes.metrics.alert_page import rule_trouble, shape, state_text
-        from lilfox_tui.app.panes.metrics.alert_series import where
+        from lilfox_tui.app.panes.metrics.alert_series import was_text, where
 
         mark = shape(item, self._app.glyphs)
         head: Row = (Piece(" "), mark, Piece(" "), Piece(item.name, "strong"))
@@ -229,6 +228,8 @@ class AlertSection:
             ]
         annotations = dict(alert.annotations)
         text = "  ".join(each for each in (annotations.get("summary"), annotations.get("description")) if each)
+        if alert.is_resolved:
+            text = was_text(alert, item.expression, overview.at)
         first, rest = break_line(text or where(alert.labels), max(20, self._app.room.width - 34))
         since, place = state_text(alert, item.rule, overview.at), where(alert.labels)
         named = not text or text.startswith(f"{place}: ")
@@ -268,6 +269,7 @@ class AlertSection:
             slow_link=self._app.slow_link,
             height=self._app.room.height,
             cursor=self._state.cursor,
+            alerts=[each for each in alerts.alerts if item.alert is not None and each.rule == item.alert.rule],
         )
         lines.show(alert_page(page), follow=False)
 

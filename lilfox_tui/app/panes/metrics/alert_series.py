@@ -25,7 +25,12 @@ from lilfox_tui.core.text import cell_width, human_age, human_duration, in_place
 from lilfox_tui.core.units import ValueUnit, axis_label, exact_text, value_text
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.metrics.traffic import bound_of_guess
-from lilfox_tui.monitor.alert_explain import Compared, ComparisonSide, Explanation, compared
+from lilfox_tui.monitor.alert_explain import (
+    Compared,
+    ComparisonSide,
+    Explanation,
+    compared,
+)
 from lilfox_tui.promql.completion import AGGREGATIONS, WORDS
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.lexer import tokens
@@ -84,13 +89,13 @@ def value_told(value: float, expression: str, bounds: Bounds = ()) -> str:
 
 
 def against(alert: Alert, expression: str, bounds: Bounds = ()) -> str:
-    """An alert's value and what it is compared with, in one unit: ``31% > 5%``; for a resolved alert its last
-    value, unless its summary says what was."""
+    """An alert's value and what it is compared with, in one unit: ``31% > 5%``; nothing for a resolved one, of which
+    :func:`was_text` tells."""
+    if alert.state is AlertState.RESOLVED:
+        return ""
     sides = compared(expression)
     value, limit = _beside_limit(alert.value, sides.limit, sides.unit)
     value, is_bound = _certain(alert.value, value, sides, bounds)
-    if alert.state is AlertState.RESOLVED:
-        return "" if summary(alert) else _("last value {value}", value=value)
     return _compare(value, sides, limit, is_bound=is_bound) if sides.op else value
 
 
@@ -118,10 +123,13 @@ def said_of(alert: Alert) -> str:
     return said
 
 
-def value_and_summary(alert: Alert, expression: str, bounds: Bounds = ()) -> tuple[str, str]:
-    """An alert's value with its limit, and what it says; if that has the value, what it says and the limit."""
+def value_and_summary(alert: Alert, expression: str, now: datetime, bounds: Bounds = ()) -> tuple[str, str]:
+    """An alert's value with its limit, and what it says; if that has the value, what it says and the limit. Of a
+    resolved one what was."""
+    if alert.state is AlertState.RESOLVED:
+        return "", was_text(alert, expression, now)
     said, sides = said_of(alert), compared(expression)
-    if not said or not sides.op or alert.state is AlertState.RESOLVED or not _tells(said, alert.value):
+    if not said or not sides.op or not _tells(said, alert.value):
         return against(alert, expression, bounds), said
     limit = sides.right if sides.limit is None else _beside_limit(alert.value, sides.limit, sides.unit)[1]
     return said, _("limit {limit}", limit=limit)
@@ -161,7 +169,9 @@ def course(alert: Alert, rule: RuleView | None, now: datetime) -> str:
             first = _("above {limit} from {time}", limit=limit, time=crossed)
         elif below:
             first = _("below {limit} from {time}", limit=limit, time=crossed)
-        return clauses([first, _was(alert, clock(alert.resolved_at, now))])
+        gone = alert.no_data_since
+        missing = [] if gone is None else [_("no data since {time}", time=clock(gone, now))]
+        return clauses([first, _was(alert, clock(alert.resolved_at, now)), *missing])
     age = age_text(alert.active_at, now)
     first = _("true since {time}, {age} ago", time=crossed, age=age)
     if above:  # what it was before is not always known
@@ -187,6 +197,24 @@ def _was(alert: Alert, resolved: str) -> str:
     if alert.fired_at is None:
         return _("was pending for {age}, resolved at {time}", age=lasted, time=resolved)
     return _("was firing for {age}, resolved at {time}", age=lasted, time=resolved)
+
+
+def was_text(alert: Alert, expression: str, now: datetime) -> str:
+    """What was the matter with a resolved alert, for how long and until when; its own texts are in the present tense.
+    Where it ended for want of data, it is not known whether that is over."""
+    resolved, gone, sides = alert.resolved_at or now, alert.no_data_since, compared(expression)
+    since = alert.active_at if expression else alert.fired_at or alert.active_at
+    ended = gone if gone is not None and gone > since else resolved
+    values = {"age": human_duration(max(1, round((ended - since).total_seconds())))}
+    if sides.limit is not None and sides.op in (*_ABOVE, *_BELOW):
+        values["limit"] = value_text(sides.limit, sides.unit)
+        what = _("was above {limit} for {age}", **values)
+        what = what if sides.op in _ABOVE else _("was below {limit} for {age}", **values)
+    else:
+        what = _("was true for {age}", **values) if expression else _("was firing for {age}", **values)
+    if gone is not None:
+        return clauses((_("no data since {time}", time=clock(gone, now)), what))  # the end of a row may be cut
+    return _("{what}, until {time}", what=what, time=clock(resolved, now))
 
 
 def extreme(page: SeriesPage, fired: float | None) -> tuple[float, datetime] | None:
@@ -257,8 +285,7 @@ def gauge(
     cells = min(_GAUGE_MOST, style.width - 6 - cell_width(told))
     if not math.isfinite(top) or min(value, sides.limit) < 0 or cells < _GAUGE_LEAST:
         return ()
-    role, glyphs = "failing" if alert.urgency > 1 else "degraded", style.glyphs
-    role = role if is_over_now else "muted"
+    role, glyphs = _holding_role(alert) if is_over_now else "muted", style.glyphs
     filled, at = round(value / top * cells), min(cells - 1, int(sides.limit / top * cells))
     pieces = [Piece(" ")]
     for begin, end in ((0, at), (at + 1, cells)):
@@ -289,6 +316,8 @@ class SeriesPage(Struct, frozen=True):
     window: timedelta
     style: SectionStyle
     bounds: Bounds = ()
+    alerts: Sequence[Alert] = ()
+    """Those of its rule, each of a series of its own."""
 
     @property
     def end(self) -> datetime:
@@ -302,8 +331,18 @@ class SeriesPage(Struct, frozen=True):
 
     @property
     def role(self) -> str:
-        """The colour of a series for which the alert's expression holds: that of the alert's severity."""
-        return "degraded" if self.alert is not None and self.alert.urgency < 2 else "failing"
+        """The colour of a series for which the alert's expression holds: that of the alert's state and severity."""
+        return _holding_role(self.alert)
+
+    def role_of(self, side: ComparisonSide) -> str:
+        """The same of one series, by its own alert."""
+        own = (each for each in self.alerts if _is_own(side, each) and each.resolved_at is None)
+        return _holding_role(next(own, self.alert))
+
+
+def _holding_role(alert: Alert | None) -> str:
+    is_worst = alert is None or (alert.urgency > 1 and alert.state is not AlertState.PENDING)
+    return "failing" if is_worst else "degraded"
 
 
 class _SideCells(Struct, frozen=True):
@@ -350,7 +389,8 @@ def series_note(page: SeriesPage) -> Row:
     over, count = counts["failing"] + counts["degraded"], len(page.why.sides) + page.why.more
     if not page.why.compared.op:
         return (Piece(ngettext("{count} series", "{count} series", count), "muted"),)
-    return (Piece(_("{over} of {count} over the limit", over=over, count=count), page.role if over else "good"),)
+    role = next((each for each in ("failing", "degraded") if counts[each]), "good")
+    return (Piece(_("{over} of {count} over the limit", over=over, count=count), role),)
 
 
 def series_rows(page: SeriesPage, width: int) -> list[Row]:
@@ -393,7 +433,7 @@ def _state(side: ComparisonSide, page: SeriesPage, glyphs: Glyphs) -> tuple[Piec
         return Piece(glyphs.unknown, "unknown"), _("no value now")
     over = is_over(side, op, side.value)
     if over is None:
-        return (Piece(glyphs.failing, page.role), _("true")) if side.holds else (Piece(glyphs.good, "good"), "")
+        return (_holding_mark(side, page, glyphs), _("true")) if side.holds else (Piece(glyphs.good, "good"), "")
     words = (_("above"), _("below")) if op in _ABOVE else (_("below"), _("above"))
     if op not in (*_ABOVE, *_BELOW):
         words = (_("true"), _("false"))
@@ -402,8 +442,14 @@ def _state(side: ComparisonSide, page: SeriesPage, glyphs: Glyphs) -> tuple[Piec
     if not over:
         return Piece(glyphs.good, "good"), words[1]
     if side.holds:
-        return Piece(glyphs.failing, page.role), words[0]
+        return _holding_mark(side, page, glyphs), words[0]
     return Piece(glyphs.degraded, "degraded"), _("{side}, but another condition is false", side=words[0])
+
+
+def _holding_mark(side: ComparisonSide, page: SeriesPage, glyphs: Glyphs) -> Piece:
+    """The sign of a series for which the expression holds: that of the level that its alert gives."""
+    role = page.role_of(side)
+    return Piece(glyphs.failing if role == "failing" else glyphs.degraded, role)
 
 
 def _mark(value: _SideCells) -> Piece:
@@ -448,7 +494,7 @@ def series_chart(page: SeriesPage) -> PageChart:
     sides = [own, *(side for side in why.sides if side is not own)][:SERIES_COLOURS]
     limit = own.limit if why.compared.op else None
     colours = len(sides) > 1 or why.compared.op in _ABOVE  # several curves have colours of their own
-    warning = alert is not None and alert.urgency < 2
+    warning = page.role == "degraded"
     columns = max(1, len(own.values))
     first = first_known([each.values for each in sides])
     if alert is not None:
@@ -486,9 +532,11 @@ def _values(side: ComparisonSide, first: int) -> Callable[[int], Values]:
 
 def own_side(why: Explanation, alert: Alert | None) -> ComparisonSide | None:
     """The series whose labels the alert has; None if none matches."""
-    labels = set() if alert is None else set(alert.labels)
-    own = (side for side in why.sides if {pair for pair in side.labels if pair[0] != "__name__"} <= labels)
-    return next(own, None)
+    return None if alert is None else next((side for side in why.sides if _is_own(side, alert)), None)
+
+
+def _is_own(side: ComparisonSide, alert: Alert) -> bool:
+    return {pair for pair in side.labels if pair[0] != "__name__"} <= set(alert.labels)
 
 
 # ---- an expression in colours ----------------------------------------------------------------------------------------

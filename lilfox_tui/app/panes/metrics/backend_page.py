@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,6 +30,7 @@ from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST, cut_row, row_width
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, lately_rows, well
+from lilfox_tui.app.rows.reasons import why_no_figures
 from lilfox_tui.backends.model import (
     BackendChart,
     BackendCurve,
@@ -110,21 +112,6 @@ def backend_row(
 def _own_reasons(view: BackendView) -> list[Message]:
     """The reasons for its level but what its clients report, which stands before them."""
     return [each for each in view.reasons if not is_of_client(each)]
-
-
-def why_no_figures(view: BackendView, now: datetime) -> str:
-    """Since when there are no values, when the next try is, and why; the times come first, since the reason may be
-    cut."""
-    if view.outage is None:
-        return clauses(map(str, view.reasons)) or _("not checked yet")
-    age = human_age((now - view.outage.since).total_seconds())
-    why = str(view.outage.error.message)
-    if view.outage.next_try is None:
-        return _("no answer for {age}: {why}", age=age, why=why)
-    wait_s = round((view.outage.next_try - now).total_seconds())
-    if wait_s <= 0:
-        return _("no answer for {age}, trying now: {why}", age=age, why=why)
-    return _("no answer for {age}, next try in {wait}: {why}", age=age, wait=human_duration(wait_s), why=why)
 
 
 _GAP = 2
@@ -217,8 +204,21 @@ def _title_facts(page: BackendPage) -> Iterator[Piece]:
     for key in (_VERSION, _ROLE, _UPTIME) if _has_title_facts(page) else ():
         if (fact := known.get(key)) is not None:
             text = cell_text(fact.value, fact.unit)
-            text = _("up {time}", time=text) if key == _UPTIME else text.partition(" ")[0] if key == _VERSION else text
+            if key == _UPTIME:
+                text = _("up {time}", time=_until_now(fact.value, page))
+            elif key == _VERSION:
+                text = text.partition(" ")[0]
             yield Piece("  " + text, "strong" if key == _ROLE else "muted")
+
+
+def _until_now(seconds: Cell, page: BackendPage) -> str:
+    """A span that has gone on since the reading, by the clock of the other times of the page, and rounded as those of
+    its tables: no session is older than its server."""
+    read_at = page.now if page.view.reading is None else page.view.reading.at
+    passed_s = max(0.0, (page.now - read_at).total_seconds())
+    if not isinstance(seconds, int | float):
+        return cell_text(seconds, "seconds")
+    return human_duration(round(seconds + passed_s))
 
 
 def _has_title_facts(page: BackendPage) -> bool:
@@ -237,7 +237,9 @@ def _reasons(page: BackendPage) -> Iterator[Row]:
     view, role = page.view, ROLES[page.view.level]
     yield from (report_row(each, page.now) for each in view.reports)
     if view.outage is not None:
-        yield (Piece("   "), Piece(why_no_figures(view, page.now), role))
+        held = held_for(view, page.now) if view.reading is None and view.outage.last is None else ""
+        since = "  " + _("for {time}", time=held) if held else ""
+        yield (Piece("   "), Piece(why_no_figures(view, page.now), role), Piece(since, "muted"))
         yield (Piece("   "), Piece(str(view.outage.error.hint)))
         if view.reading is not None:
             yield (
@@ -460,20 +462,27 @@ def _costliest(table: Table) -> Table:
         columns=tuple(table.columns[place] for place in named),
         rows=tuple(tuple(row[place] for place in named) for row in table.rows),
     )
-    shares = [row[0] for row in table.rows]
-    rows = [
-        row
-        for place, (row, share) in enumerate(zip(table.rows, shares, strict=True))
-        if place < _COSTLY_LEAST or not isinstance(share, int | float) or share >= _COSTLY
-    ]
-    if not (fewer := len(table.rows) - len(rows)):
+    rows: list[tuple[Cell, ...]] = []
+    left_out: list[float] = []
+    for place, row in enumerate(table.rows):
+        if place < _COSTLY_LEAST or not isinstance(share := row[0], int | float) or share >= _COSTLY:
+            rows.append(row)
+        else:
+            left_out.append(share)
+    if not left_out:
         return table
     note = ntr(
-        "{count} more statement takes less than 1% of the time",
-        "{count} more statements take less than 1% of the time each",
-        fewer,
+        "{count} more statement takes at most {share}% of the time",
+        "{count} more statements take at most {share}% of the time each",
+        len(left_out),
+        share=_over_tenths(max(left_out)),
     )
     return replace(table, rows=tuple(rows), note=table.note or note)
+
+
+def _over_tenths(percent: float) -> str:
+    """A percentage with one decimal that is no less than it, and no less than ``0.1``."""
+    return f"{max(1, math.ceil(round(percent * 10, 9))) / 10:g}"
 
 
 def _table(table: Table, glyphs: Glyphs, told: Collection[str]) -> Section:

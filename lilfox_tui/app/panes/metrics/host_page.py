@@ -51,7 +51,7 @@ from lilfox_tui.app.rows.reasons import never_reached
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes, human_count, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_age, human_bytes, human_count, human_duration
 from lilfox_tui.metrics.model import (
     FilesystemUsage,
     HostSummary,
@@ -240,7 +240,9 @@ def _title(page: HostPage, *, with_load: bool = False) -> Row:
             cores = ngettext("{count} core", "{count} cores", summary.cpu_count)
             facts.append(cores if limit is None else _("{limit:.2g} of {cores}", limit=limit, cores=cores))
         if summary.uptime_s is not None:
-            facts.append(_("up {time}", time=human_duration(summary.uptime_s)))
+            is_lost = isinstance(view.link, Unavailable)  # it may have been restarted since
+            passed_s = 0.0 if is_lost else max(0.0, (page.now - summary.at).total_seconds())
+            facts.append(_("up {time}", time=human_age(summary.uptime_s + passed_s)))
         if summary.clock_offset_s is not None and summary.clock_error_s is not None:
             facts.append(_clock(summary.clock_offset_s, summary.clock_error_s))
     if isinstance(view.link, Ready):

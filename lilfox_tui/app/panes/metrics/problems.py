@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from lilfox_tui.app.panes.metrics.state import Problem
     from lilfox_tui.backup.sets.model import BackupSet
 
+OneView = TypeVar("OneView", View, None)
 _WIDEST, _WIDE, _NARROW = 96, 76, 60
 """Cells from which there is room for how long a pending alert waits, and for the kind of thing or the name of the alert
 in a column of its own, with fewer than the first only if no reason is cut for it; below the last one a state is only as
@@ -260,19 +261,25 @@ def _of_fault(fault: Fault, now: datetime, glyphs: Glyphs, *, named: bool) -> Ro
     view = without_alerts(fault.view)
     if fault.view.reasons and not view.reasons:  # the alert alone says that it is not good
         return _of_alert(fault.item, now, glyphs, named=named)
-    _mark, *state = _what(view, now, glyphs, named=False)
-    alert = _of_alert(fault.item, now, glyphs, named=named, beside=view)[1:]
-    if fault.item.alert is not None and fault.item.alert.acknowledged is not None:
-        state = [Piece(piece.text, "muted") for piece in state]
-    mark = Piece(glyphs.level(fault.level), state[0].role if state[0].role == "muted" else ROLES[fault.level])
-    told = [piece for piece in alert if piece.text]
-    return mark, *state, *((Piece(_GAP), *told) if told else ())
+    rest, alert = _alert_beside(fault.item, view, now, glyphs, named=named)
+    told = [piece for piece in alert[1:] if piece.text]
+    if rest.reasons or not view.reasons:
+        state = _what(rest, now, glyphs, named=False)[1:]
+        if fault.item.alert is not None and fault.item.alert.acknowledged is not None:
+            state = tuple(Piece(piece.text, "muted") for piece in state)
+        told = [*state, *((Piece(_GAP), *told) if told else ())]
+    mark = Piece(glyphs.level(fault.level), "muted" if told[0].role == "muted" else ROLES[fault.level])
+    return mark, *told
 
 
-def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool, beside: View | None = None) -> Row:
-    from lilfox_tui.app.panes.metrics.alert_page import alert_words
+def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs, *, named: bool) -> Row:
+    return _alert_beside(item, None, now, glyphs, named=named)[1]
 
-    return alert_words(item, now, glyphs, named=named, beside=beside)
+
+def _alert_beside(item: AlertItem, view: OneView, now: datetime, glyphs: Glyphs, *, named: bool) -> tuple[OneView, Row]:
+    from lilfox_tui.app.panes.metrics.alert_page import alert_beside
+
+    return alert_beside(item, view, now, glyphs, named=named)
 
 
 class ChangeRun(Struct, frozen=True):

@@ -26,7 +26,7 @@ from lilfox_tui.app.rows.hosts import level_role
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, ngettext
-from lilfox_tui.core.text import cell_width, fit, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, human_duration
 from lilfox_tui.core.units import value_text
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import HostView
@@ -407,3 +407,26 @@ def _curve_lines(shown: PageChart, width: int, style: SectionStyle, count: int) 
             pieces += [Piece(" " * _LEGEND_GAP), Piece(bars, "chart")]
         rows.append((*pieces, Piece(" " * _LEGEND_GAP), Piece(now, curve.role or "text")))
     return [cut_row(row, width) for row in rows]
+
+
+_STEPS_SHOWN = 3
+
+
+def first_steps(steps: Sequence[Sequence[Row]]) -> Section:
+    """The first steps of the runbook, each with its command in one line, and how many more there are."""
+
+    def rows(width: int) -> list[Row]:
+        found: list[Row] = []
+        for title, *commands in steps[:_STEPS_SHOWN]:
+            found += [*padded([title], width), *(cut_row(each, width - 1) for each in commands)]
+        if (more := len(steps) - _STEPS_SHOWN) > 0:
+            found.append((Piece("    " + _("{count} more", count=more), "muted"),))
+        return found
+
+    return Section(_("First steps of the runbook"), rows, (Piece("r", "key"),))
+
+
+def pairs_section(title: str, pairs: Sequence[tuple[str, str]]) -> Section:
+    """Names with their values, below each other."""
+    size = min(24, max(cell_width(clean(name)) for name, _value in pairs) + 2)
+    return text_section(title, [(Piece(" " + fit(name, size), "muted"), Piece(value)) for name, value in pairs])

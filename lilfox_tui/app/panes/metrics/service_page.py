@@ -56,7 +56,16 @@ from lilfox_tui.app.rendering.columns import (
 )
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width, squeezed
-from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle, held_for, lately_rows, reason_pieces, role_in_force
+from lilfox_tui.app.rows.hosts import (
+    INDENT,
+    ROLES,
+    TableStyle,
+    held_for,
+    lately_rows,
+    no_worse,
+    reason_pieces,
+    role_in_force,
+)
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, listed
@@ -135,7 +144,8 @@ def _quantile(quantile: float, pick: Callable[[Traffic], Quantile | None]) -> Ca
     def cell(value: _ServiceCells) -> Row:
         found = pick(value.traffic)
         limits = value.view.limits.of_latency(value.traffic, value.view.config.slow)
-        return (Piece(quantile_text(found), quantile_role(found, quantile, limits)),)
+        role = no_worse(quantile_role(found, quantile, limits), value.view.level)
+        return (Piece(quantile_text(found), role),)
 
     return cell
 

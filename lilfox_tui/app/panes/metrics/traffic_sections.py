@@ -21,7 +21,7 @@ from lilfox_tui.app.rendering.chart import Values, spark
 from lilfox_tui.app.rendering.columns import Column, choose, heading, line, quantile_text, share_text, short_time_text
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.panels import row_width
-from lilfox_tui.app.rows.hosts import level_role, role_in_force
+from lilfox_tui.app.rows.hosts import level_role, no_worse, role_in_force
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.i18n import _, listed, ngettext
@@ -108,15 +108,21 @@ def traffic_head(page: TrafficPage) -> list[Row]:
 def _no_numbers(state: Pending | Unavailable, now: datetime) -> list[Row]:
     if isinstance(state, Pending):
         return [(Piece(_("metrics endpoint not scraped yet"), "muted"),)]
-    since = human_age((now - state.since).total_seconds())
-    told = str(state.error.message)  # of the past, since when is not kept
-    if now > state.since:
-        told = _("not scraped for {since}: {why}", since=since, why=state.error.message)
+    told = scrape_outage(state, now) if now > state.since else str(state.error.message)  # of the past, it is not kept
     hint = str(state.error.hint)
     return [
         (Piece(f"{told}  "), Piece(_next_try(state, now), "muted")),
         *([(Piece(hint, "muted"),)] if hint else []),
     ]
+
+
+def scrape_outage(state: Unavailable, now: datetime) -> str:
+    """How long ago the last scrape was, or that there never was one, and why."""
+    if state.last is None:
+        since = human_age(max(1.0, (now - state.since).total_seconds()))
+        return _("never scraped, failing for {since}: {why}", since=since, why=state.error.message)
+    since = human_age(max(1.0, (now - state.last).total_seconds()))
+    return _("not scraped for {since}: {why}", since=since, why=state.error.message)
 
 
 def _next_try(state: Unavailable, now: datetime) -> str:
@@ -134,7 +140,7 @@ def _numbers(page: TrafficPage, traffic: Traffic) -> Row:
         if found is not None:
             pieces += [
                 Piece(f"p{quantile * 100:.0f} ", "muted"),
-                Piece(quantile_text(found) + "  ", quantile_role(found, quantile, page.slow)),
+                Piece(quantile_text(found) + "  ", no_worse(quantile_role(found, quantile, page.slow), page.level)),
             ]
     no_buckets = traffic.p50 is None
     for name, seconds in ((_("average"), traffic.average_s), (_("longest"), traffic.maximum_s)):

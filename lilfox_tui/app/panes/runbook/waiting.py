@@ -171,7 +171,7 @@ class WaitingLine:
             told.append(_("failed: {step}: {title}", step=step, title=reducer.runbook.steps[turn.step].title))
         if log is not None and log.state is not None:
             counts = Counter(step.state for step in log.state.steps)
-            told.append(listed(f"{count} {state_text(each)}" for each, count in counts.items()))
+            told.append(_("steps: {states}", states=listed(f"{n} {state_text(each)}" for each, n in counts.items())))
             if changes := len(log.state.changes):
                 told.append(ngettext("{count} change in force", "{count} changes in force", changes))
         if log is None:
