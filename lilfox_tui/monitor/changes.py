@@ -22,7 +22,7 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.files import replace_file
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.paths import state_dir
-from lilfox_tui.core.text import human_duration
+from lilfox_tui.core.text import lasted_text
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.levels import lost_why, was_lost
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView, StatusChange, View
@@ -191,9 +191,8 @@ def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: d
         when = at
     if view.level is Level.GOOD:
         not_good_since = since if known.not_good_since is msgspec.UNSET else known.not_good_since
-        again = tr("good again")
-        if not_good_since is not None:
-            again = tr("good again after {lasted}", lasted=human_duration(when.timestamp() - not_good_since))
+        lasted = "" if not_good_since is None else lasted_text(when.timestamp() - not_good_since)
+        again = tr("good again after {lasted}", lasted=lasted) if lasted else tr("good again")
         yield StatusChange(when, subject, again, Level.GOOD, "level")
         return
     why: Message | str = view.reasons[0] if view.reasons else ""

@@ -77,6 +77,14 @@ def test_good_again_tells_the_whole_time_since_it_was_good() -> None:
         assert told[-1].at - told[0].at == 28 * second
 
 
+def test_a_state_between_two_looks_has_no_length() -> None:
+    log = ChangeLog()
+    log.observe(seen())
+    log.observe(seen(Level.FAILING, service=Level.FAILING, why="slow"))
+    back = log.observe(seen())  # of the same moment: a look came late
+    assert texts(back) == ["host/web-1 good again", "service/backend good again"]
+
+
 def test_a_change_is_not_before_the_one_before_it() -> None:
     log = ChangeLog()
     log.observe(seen())
