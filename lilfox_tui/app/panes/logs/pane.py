@@ -305,7 +305,8 @@ class LogsPane(Pane):
         if layout != self._layout:  # how many rows the list has is known once that is laid out
             self._layout = layout
             self.call_after_refresh(self.repaint)
-        possible = (state.busy, state.selected_record is None, page is None, state.field is None)
+        here = state.selected_record is not None
+        possible = (state.busy, here, page is None, state.field is None, state.is_following)
         if possible != self._possible:
             self._possible = possible
             self.lilfox.repaint_frame()

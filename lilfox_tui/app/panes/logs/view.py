@@ -107,7 +107,7 @@ class LogHead:
         """Whether new records are followed: a word where they are not, for no shape of a state means that."""
         if (until := self._state.until) is not None:
             return Piece(_("until {time}", time=f"{until.astimezone(self._state.zone):%H:%M:%S}") + " ", "muted")
-        if merged.following and self._state.at_end:
+        if self._state.is_following:
             return Piece(_("follow") + f" {self._app.glyphs.good} ", "good")
         return Piece((_("follow paused") if merged.following else _("follow off")) + " ", "muted")
 

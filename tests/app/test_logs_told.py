@@ -1,0 +1,71 @@
+"""What the Logs pane says of itself: whether it follows, and why nothing is listed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from tests.app.log_files import line, logs_app, messages, selected, settled
+from tests.app.still import screen_text
+from tests.waiting import until
+
+SIZE = (160, 40)
+
+
+def told(pilot: Pilot[None]) -> tuple[str, str]:
+    """What the pane says of following, and the word of the key ``f`` in the footer."""
+    lines = screen_text(pilot).splitlines()
+    states = ("follow ●", "follow paused", "follow off")
+    state = next((each for each in states if lines[2].rstrip().endswith(each)), "")
+    return state, next((each for each in ("stop following", "follow") if f" f {each} " in lines[-1] + " "), "")
+
+
+async def test_what_f_does_is_what_the_state_is_not(tmp_path: Path) -> None:
+    """Only what follows can be stopped; what is paused or off can be followed."""
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        assert told(pilot) == ("follow ●", "stop following")
+        await pilot.press("k", "k")
+        assert told(pilot) == ("follow paused", "follow")
+        await pilot.press("f")
+        await until(lambda: told(pilot) == ("follow ●", "stop following"), what="at the end again")
+        assert selected(pane) == "数据库不可用，停止接受请求"
+        await pilot.press("f")
+        assert told(pilot) == ("follow off", "follow")
+        await pilot.press("k", "f")
+        await until(lambda: told(pilot) == ("follow ●", "stop following"))
+
+
+async def test_an_empty_list_follows_and_goes_on_with_the_first_record(tmp_path: Path) -> None:
+    """Wherever the reader stood before: there is nothing that a new record could move away."""
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("k", "k", "slash", *"zzz", "enter")
+        await until(lambda: "nothing matches" in screen_text(pilot) and not pane.state.busy)
+        await until(lambda: told(pilot) == ("follow ●", "stop following"))
+        for text in ("zzz 1", "zzz 2"):
+            with (tmp_path / "gateway.log").open("a") as file:
+                file.write(line(datetime.now(UTC) + timedelta(seconds=2), "INFO", "http", text) + "\n")
+            await until(lambda text=text: selected(pane) == text)  # type: ignore[misc]
+            await until(lambda: told(pilot) == ("follow ●", "stop following"))
+
+
+async def test_clearing_a_filter_without_a_hit_returns_to_the_record_before_it(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press(*"kkkkkk")
+        here = pane.state.selected_record
+        await pilot.press("slash", *"zzz", "enter")
+        await until(lambda: "nothing matches" in screen_text(pilot) and not pane.state.busy)
+        await pilot.press("escape")
+        await until(lambda: len(messages(pane)) == 102 and not pane.state.busy)
+        await until(lambda: pane.state.selected_record is not None)
+        assert here is not None
+        assert pane.state.selected_record is not None
+        assert pane.state.selected_record.place == here.place
+        await until(lambda: told(pilot) == ("follow paused", "follow"))
