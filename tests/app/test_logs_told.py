@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from textual.pilot import Pilot
 
 from tests.app.log_files import line, logs_app, messages, selected, settled
@@ -69,3 +70,40 @@ async def test_clearing_a_filter_without_a_hit_returns_to_the_record_before_it(t
         assert pane.state.selected_record is not None
         assert pane.state.selected_record.place == here.place
         await until(lambda: told(pilot) == ("follow paused", "follow"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("level:error", "level:error is searched as text; level=error filters by level"),
+        ("level:>=error", "level:>=error is searched as text; level>=error filters by level"),
+        ("zzz status:500", "status:500 is searched as text; status=500 filters by status"),
+        ("zzz or request_id:77", "request_id:77 is searched as text; request_id=77 filters by request_id"),
+        ('level:"error"', 'level:"error" is searched as text; level="error" filters by level'),
+        ("level:", ""),
+        ("level:nonsense", ""),
+        ("not_a_field:77", ""),
+        ("zzz -level:error", ""),
+    ],
+)
+async def test_a_field_as_other_tools_write_it_is_said_to_be_text(typed: str, hint: str, tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(app, pilot)
+        await pilot.press("slash", *typed, "enter")
+        if hint:
+            await until(lambda: f"nothing matches: {hint}" in screen_text(pilot))
+        else:
+            await until(lambda: "nothing matches" in screen_text(pilot))
+            assert "is searched as text" not in screen_text(pilot)
+
+
+async def test_a_text_with_a_colon_that_is_found_is_no_mistake(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    with (tmp_path / "gateway.log").open("a") as file:
+        file.write(line(datetime.now(UTC), "INFO", "http", "cannot parse level:error") + "\n")
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("slash", *"level:error", "enter")
+        await until(lambda: messages(pane) == ["cannot parse level:error"])
+        assert "is searched as text" not in screen_text(pilot)
