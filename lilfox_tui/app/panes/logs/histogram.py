@@ -311,7 +311,8 @@ class Histogram:
         zone, glyphs = self._state.zone, self._app.glyphs
         axis = axis_row(bars, None if record is None else record.entry.time_us, zone, glyphs)
         rows = bar_rows(bars, glyphs)
-        edge = max(self._columns + 1 + _END_CELLS, *map(cells, (axis, *rows)))  # the same for any number of bars: nothing jumps
+        edge = self._columns + 1 + _END_CELLS  # the same for any number of bars: nothing jumps
+        edge = max(edge, *map(cells, (axis, *rows)))
         room = self._app.room.width - edge
         beside = next((each for each in counts_beside(bars, glyphs) if cells(each[0]) <= room), [()] * HIGH)
         if (bars.loaded_only or bars.missing) and cells(next(notes_of(bars, zone))) > room:
