@@ -221,6 +221,8 @@ class LilFoxApp(Console):
         self.shown = overview
         self.repaint_frame()
         self.pane.clock_moved()
+        if self.shown_above is not None:
+            self.shown_above()
 
     def on_resize(self, event: events.Resize) -> None:
         """Handles a resize. ``size`` is still the old size here: Textual sets the new one after this."""

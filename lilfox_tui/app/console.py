@@ -175,6 +175,8 @@ class Console(PrivateApp, inherit_bindings=False):
         self._news: list[Message] = []
         """To be shown once the message that is shown has been there long enough."""
         self.shown: Overview | None = None
+        self.shown_above: Callable[[], None] | None = None
+        """Draws the open dialog anew, if it tells what is shown."""
         self.runs: dict[str, RunLog] = {}
         """Runs of runbooks that are watched, by their jobs."""
         self.acting = Acting()
