@@ -213,7 +213,9 @@ def footer(actions: Sequence[Action]) -> Row:
 
 
 def in_footer(possible: Sequence[Action], width: int) -> list[Action]:
-    """As many of the actions as fit, always with the help."""
+    """As many of the actions as fit, always with the help. Two keys that do the same are one: the first."""
+    words = [str(each.title) for each in possible]
+    possible = [each for place, each in enumerate(possible) if words.index(words[place]) == place]
     always = [each for each in possible if each.id == "help"]
     left = width - sum(map(_cells_of_key, always))
     kept: list[Action] = []
@@ -376,7 +378,8 @@ class FramePainter:
         """Draws the keys that can be pressed now; a dialog shows its own."""
         app = self._app
         actions = () if len(app.screen_stack) > 1 else self._navigation.actions
-        can = [(each, each.now() or each.title) for each in actions if each.in_footer and each.why_not() is None]
+        offered = [each for each in actions if each.in_footer and each.offered() and each.why_not() is None]
+        can = [(each, each.now() or each.title) for each in offered]
         shown = [(each.id, each.keys, title) for each, title in can], width, language(), lines.size, app.rewound is None
         if shown == self._footer:
             return

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from tests.app.log_files import line, logs_app, messages, selected, settled
-from tests.app.still import screen_text
+from lilfox_tui.logs.merge import MergedLogs
+from tests.app.log_files import line, logs_app, messages, pane_of, selected, settled
+from tests.app.overviews import NOW, mixed
+from tests.app.still import screen_text, still_app
 from tests.waiting import until
 
 SIZE = (160, 40)
@@ -107,3 +109,22 @@ async def test_a_text_with_a_colon_that_is_found_is_no_mistake(tmp_path: Path) -
         await pilot.press("slash", *"level:error", "enter")
         await until(lambda: messages(pane) == ["cannot parse level:error"])
         assert "is searched as text" not in screen_text(pilot)
+
+
+async def test_keys_for_records_are_not_offered_before_there_are_any(tmp_path: Path) -> None:
+    """They count for what is still read; but nothing is there to be opened."""
+    app = still_app(mixed(), files=(str(tmp_path / "web.log"),))
+    (tmp_path / "web.log").write_text("")
+    async with app.run_test(size=SIZE) as pilot:
+        pane = pane_of(app)
+        await until(lambda: pane.state.merged is not None)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(MergedLogs, "searching", property(lambda _merged: ("web",)))
+            app.repaint_frame()
+            assert pane.list.why_not_open() is None
+            footer = screen_text(pilot).splitlines()[-1]
+            assert (" enter open" in footer, " E error" in footer, " / filter" in footer) == (False, False, True)
+        with (tmp_path / "web.log").open("a") as file:
+            file.write(line(NOW, "INFO", "http", "one") + "\n")
+        await until(lambda: " enter open" in screen_text(pilot).splitlines()[-1])
+        assert " E error" in screen_text(pilot).splitlines()[-1]

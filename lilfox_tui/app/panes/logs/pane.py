@@ -73,6 +73,9 @@ class RecordList:
     def why_not_open(self) -> Message | None:
         return self._state.why_not_open()
 
+    def lists_any(self) -> bool:
+        return self._state.selected_record is not None
+
     def back(self) -> None:
         if self._state.page is not None:
             if self._state.close_page():
