@@ -41,9 +41,8 @@ _LABEL = 12
 _MOST_TABLES = 200
 _BAR, _INDENTED = 10, 6
 """Cells of the bar of a share, and before the name of a table."""
-_WIDE = 78
-"""Cells from which a digest is shown whole."""
 _DIGEST = 16
+"""Cells of a digest at least."""
 _TWO_NUMBERS = 100_000
 """From this ``server_version_num`` a version of PostgreSQL has two numbers."""
 _SIGNATURES = {"none": "muted", "good": "good", "other": "degraded", "forged": "failing"}
@@ -219,7 +218,8 @@ def _details(part: FoundPart, style: BackupStyle) -> Iterator[Row]:
     stored = [part.source, part.source_kind, part.kind, *([] if said is None else [said.packing])]
     yield (Piece("      "), Piece("  ".join(stored), "muted"))
     if part.sha256:
-        shown = part.sha256 if style.width >= _WIDE else part.sha256[:_DIGEST] + "…"
+        room = max(_DIGEST, style.width - 1 - len("      SHA-256 "))
+        shown = part.sha256 if len(part.sha256) <= room else fit(part.sha256, room)
         yield (Piece("      "), Piece(f"SHA-256 {shown}", "muted"))
     plain = [] if said is None else [_named(key, value) for key, value in said.detail.items()]
     if shown := f" {style.glyphs.separator} ".join(filter(None, plain)):
