@@ -245,15 +245,20 @@ def test_the_values_of_facts_stay_in_their_column() -> None:
     ]
 
 
-def test_a_path_without_room_is_cut_in_its_middle_and_nothing_else_is() -> None:
+def test_a_path_without_room_is_parted_and_only_one_of_many_lines_is_cut_in_its_middle() -> None:
     path = fact_row("to", "/a/very/long/way/to/the/backups/of/the/shop", "strong")
-    assert wrapped_text([(*path, Piece("  78G free"))], 40) == [
-        "  to          /a/very/…ckups/of/the/shop",
-        " " * 14 + "78G free",
+    assert wrapped_text([(*path, Piece("  78G here"))], 44) == [
+        "  to          /a/very/long/way/to/the/",
+        " " * 14 + "backups/of/the/shop  78G here",
     ]
     assert wrapped_text([(*fact_row("", "uploads"), Piece("  /a/very/long/way/of/the/shop/uploads"))], 40) == [
         " " * 14 + "uploads",
-        " " * 14 + "/a/very/…/the/shop/uploads",
+        " " * 14 + "/a/very/long/way/of/the/",
+        " " * 14 + "shop/uploads",
+    ]
+    assert wrapped_text([(*fact_row("", "uploads"), Piece("  /a" + "/very/long/way" * 5))], 40) == [
+        " " * 14 + "uploads",
+        " " * 14 + "/a/very/…way/very/long/way",
     ]
     chinese = "读回备份集并校验，恢复到临时位置并比较（演练）"
     lines = wrapped_text([fact_row("之后", chinese)], 40)

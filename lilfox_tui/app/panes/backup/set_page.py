@@ -405,7 +405,7 @@ def _retention(config: PlanConfig) -> str:
 
 
 def wrapped_facts(rows: Sequence[Row], width: int) -> list[Row]:
-    """Facts, each value wrapped in its own column; a path that has no room in it is cut in its middle."""
+    """Facts, each value wrapped in its own column."""
     found: list[Row] = []
     for label, *value in rows:
         below = Piece(" " * cells((label,)))
@@ -434,11 +434,17 @@ def _value_lines(value: Sequence[Piece], room: int) -> list[list[Piece]]:
 
 
 def _paths_fitted(text: str, room: int) -> str:
-    """``text``, its paths of more than ``room`` cells cut in their middle."""
+    """``text``, its paths of more than ``room`` cells parted behind a slash; longer than two lines they are cut in
+    their middle."""
     return " ".join(
-        fit_middle(word, room) if "/" in word and word.isascii() and len(word) > room else word
+        _path_fitted(word, room) if "/" in word and word.isascii() and len(word) > room else word
         for word in text.split(" ")
     )
+
+
+def _path_fitted(path: str, room: int) -> str:
+    end = path.rfind("/", 1, room) + 1
+    return f"{path[:end]} {path[end:]}" if end and len(path) - end <= room else fit_middle(path, room)
 
 
 def backup_question(view: PlanView, now: datetime, zone: tzinfo, *, contents: bool = True) -> list[Row]:
