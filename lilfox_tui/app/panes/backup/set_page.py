@@ -42,7 +42,7 @@ _MOST_TABLES = 200
 _BAR, _INDENTED = 10, 6
 """Cells of the bar of a share, and before the name of a table."""
 _DIGEST = 16
-"""Cells of a digest at least."""
+"""Cells of a line of a digest at least."""
 _TWO_NUMBERS = 100_000
 """From this ``server_version_num`` a version of PostgreSQL has two numbers."""
 _SIGNATURES = {"none": "muted", "good": "good", "other": "degraded", "forged": "failing"}
@@ -218,9 +218,10 @@ def _details(part: FoundPart, style: BackupStyle) -> Iterator[Row]:
     stored = [part.source, part.source_kind, part.kind, *([] if said is None else [said.packing])]
     yield (Piece("      "), Piece("  ".join(stored), "muted"))
     if part.sha256:
-        room = max(_DIGEST, style.width - 1 - len("      SHA-256 "))
-        shown = part.sha256 if len(part.sha256) <= room else fit(part.sha256, room)
-        yield (Piece("      "), Piece(f"SHA-256 {shown}", "muted"))
+        head = "      SHA-256 "
+        room = max(_DIGEST, style.width - 1 - len(head))
+        for at in range(0, len(part.sha256), room):  # whole, for who compares it by hand
+            yield (Piece(" " * len(head) if at else head, "muted"), Piece(part.sha256[at : at + room], "muted"))
     plain = [] if said is None else [_named(key, value) for key, value in said.detail.items()]
     if shown := f" {style.glyphs.separator} ".join(filter(None, plain)):
         yield (Piece("      "), Piece(shown, "muted"))
