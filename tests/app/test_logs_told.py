@@ -128,3 +128,15 @@ async def test_keys_for_records_are_not_offered_before_there_are_any(tmp_path: P
             file.write(line(NOW, "INFO", "http", "one") + "\n")
         await until(lambda: " enter open" in screen_text(pilot).splitlines()[-1])
         assert " E error" in screen_text(pilot).splitlines()[-1]
+
+
+@pytest.mark.parametrize("width", [41, 47, 53, 55])
+async def test_why_nothing_is_listed_is_wrapped_in_the_cells_of_the_list(width: int, tmp_path: Path) -> None:
+    """The list has fewer cells than the screen: a scrollbar stands beside it."""
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(width, 20)) as pilot:
+        await settled(app, pilot)
+        await pilot.press("slash", *"source:zzz_or_a_much_longer_name", "enter")
+        await until(lambda: "nothing matches" in screen_text(pilot))
+        await until(lambda: "filters by source" in " ".join(screen_text(pilot).split()))
+        assert "…" not in screen_text(pilot).partition("nothing matches")[2]

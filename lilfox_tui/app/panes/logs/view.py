@@ -230,7 +230,7 @@ class LogTable:
         if merged is None or not merged.shown:
             state.list = None
             why = (Piece("  "), Piece(self._why_empty(), "muted"))
-            lines.show(wrapped([why], self._app.room.width))
+            lines.show(wrapped([why], self.width))
             return
         style = self.style(merged)
         room = self._app.room.height  # not the list's: that changes with the lines above it
