@@ -100,8 +100,8 @@ class LilFoxApp(Console):
         yield Lines(ground="bar", id="header")
         yield Lines(id="tabs")
         yield from self.panes.values()
-        yield (footer := Lines(ground="bar", id="footer"))
         yield Lines(ground="selection", id="note")
+        yield (footer := Lines(ground="bar", id="footer"))
         yield CommandLine(lambda: setattr(footer, "display", True))
 
     def on_mount(self) -> None:

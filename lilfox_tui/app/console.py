@@ -169,6 +169,8 @@ class Console(PrivateApp, inherit_bindings=False):
         self.rewound: datetime | None = None
         self.palette = Palette(theme, ascii_only=glyphs.ascii_only)
         self.note: tuple[str, str] = ("", "text")
+        self.note_rows = 0
+        """The rows of a message for which the pane of a screen without tabs makes room."""
         self._note_ends: Timer | None = None
         self.refused = ""
         """Why a key did nothing, as it was shown."""
@@ -210,7 +212,7 @@ class Console(PrivateApp, inherit_bindings=False):
     def room(self) -> Size:
         """The size that the frame leaves to a pane. Known before the first layout, so that the first paint is
         complete."""
-        frame_rows = 3 if self.tabs_fit else 2
+        frame_rows = 3 if self.tabs_fit else 2 + self.note_rows
         return Size(self.size.width, max(0, self.size.height - frame_rows))
 
     def on_terminal_supports_synchronized_output(self) -> None:

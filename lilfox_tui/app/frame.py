@@ -393,9 +393,11 @@ class FramePainter:
         self._keys["footer"] = [(_cells_of_key(each), each.keys[0]) for each in kept]
 
     def _paint_note(self, lines: Lines, rows: Sequence[Row]) -> None:
-        """Shows a message that has no room beside the tabs above the footer, which like the tabs stays seen; or over
-        the footer of a screen without tabs, which has few rows."""
-        lines.set_class(not self._app.tabs_fit, "-low")
+        """Shows a message that has no room beside the tabs above the footer, which like the tabs stays seen; on a
+        screen without tabs the pane gives up the rows, for it has none to be covered."""
+        low = not self._app.tabs_fit
+        lines.set_class(not low, "-over")
+        self._app.note_rows = len(rows) if low else 0
         if rows:
             lines.styles.height = len(rows)
             lines.show(rows)
