@@ -102,3 +102,15 @@ async def test_on_a_small_screen_a_message_covers_neither_the_keys_nor_what_is_s
         assert size[1] - 4 <= first < size[1] - 1
         app._clear_note()
         await until(lambda: screen_text(pilot).splitlines() == before, what="the list has its rows again")
+
+
+@pytest.mark.parametrize("pane", ["2", "3", "4"])
+async def test_in_a_pane_that_is_opened_later_the_message_stands_above_the_keys_too(pane: str) -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        await pilot.press(pane)
+        await pilot.pause()
+        app.tell(SHORT)
+        await until(lambda: screen_text(pilot).splitlines()[-2] == f" {SHORT}")
+        assert screen_text(pilot).splitlines()[-1].endswith("? help")
