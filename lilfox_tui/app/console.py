@@ -114,6 +114,10 @@ class Console(PrivateApp, inherit_bindings=False):
     AUTO_FOCUS: ClassVar[str | None] = None
     TITLE = "LilFox"
 
+    note_rows = 0
+    """The rows of a message for which the pane of a screen without tabs makes room."""
+    shown_above: Callable[[], None] | None = None
+    """Draws the open dialog anew, if it tells what is shown."""
     frame: Callable[[Overview], None]
     """Shows an overview's counts and time in the header. This and what follows is set by what the app is composed of
     (``app.py``)."""
@@ -169,16 +173,12 @@ class Console(PrivateApp, inherit_bindings=False):
         self.rewound: datetime | None = None
         self.palette = Palette(theme, ascii_only=glyphs.ascii_only)
         self.note: tuple[str, str] = ("", "text")
-        self.note_rows = 0
-        """The rows of a message for which the pane of a screen without tabs makes room."""
         self._note_ends: Timer | None = None
         self.refused = ""
         """Why a key did nothing, as it was shown."""
         self._news: list[Message] = []
         """To be shown once the message that is shown has been there long enough."""
         self.shown: Overview | None = None
-        self.shown_above: Callable[[], None] | None = None
-        """Draws the open dialog anew, if it tells what is shown."""
         self.runs: dict[str, RunLog] = {}
         """Runs of runbooks that are watched, by their jobs."""
         self.acting = Acting()
