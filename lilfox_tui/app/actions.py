@@ -119,6 +119,8 @@ class Action(Struct, frozen=True):
     """What it is for: the heading in the help."""
     fits: Callable[..., bool] = _any
     """Whether it can ever be done with a row of the selected one's kind: if not, ``a`` does not list it."""
+    offered: Callable[..., bool] = _any
+    """Whether the footer may offer it now: not while what it is for is still read, though the key counts."""
 
     @property
     def key_text(self) -> str:
@@ -159,12 +161,14 @@ def action(
     footer: int = 0,
     now: Callable[[Any], Message | None] = _nothing,
     fits: Callable[[Any], bool] = _any,
+    offered: Callable[[Any], bool] = _any,
 ) -> Callable[[Handler], Handler]:
-    """Marks a method as the handler of an action. ``keys`` are separated by spaces; ``why_not``, ``now`` and ``fits``
-    take the same object as the method."""
+    """Marks a method as the handler of an action. ``keys`` are separated by spaces; ``why_not``, ``now``, ``fits``
+    and ``offered`` take the same object as the method."""
 
     def mark(handler: Handler) -> Handler:
-        made = Action(id_, tuple(keys.split()), title, help_, handler, why_not, footer, now, fits=fits)
+        made = Action(id_, tuple(keys.split()), title, help_, handler, why_not, footer, now, fits=fits,
+                      offered=offered)  # fmt: skip
         setattr(handler, _MARK, made)
         return handler
 
@@ -194,6 +198,7 @@ def bound_actions(owner: object, groups: Iterable[ActionGroup] = ()) -> tuple[Ac
             why_not=partial(each.why_not, owner),
             now=partial(each.now, owner),
             fits=partial(each.fits, owner),
+            offered=partial(each.offered, owner),
         )
         for each in actions_of(type(owner))
     )

@@ -100,8 +100,8 @@ class LilFoxApp(Console):
         yield Lines(ground="bar", id="header")
         yield Lines(id="tabs")
         yield from self.panes.values()
-        yield (footer := Lines(ground="bar", id="footer"))
         yield Lines(ground="selection", id="note")
+        yield (footer := Lines(ground="bar", id="footer"))
         yield CommandLine(lambda: setattr(footer, "display", True))
 
     def on_mount(self) -> None:
@@ -221,6 +221,8 @@ class LilFoxApp(Console):
         self.shown = overview
         self.repaint_frame()
         self.pane.clock_moved()
+        if self.shown_above is not None:
+            self.shown_above()
 
     def on_resize(self, event: events.Resize) -> None:
         """Handles a resize. ``size`` is still the old size here: Textual sets the new one after this."""

@@ -91,9 +91,16 @@ class PaneActions(_Everywhere):
 
     @action("hosts", "at", tr("hosts"), tr("find a host, service or backend by name"), footer=4)
     def pick_host(self) -> None:
+        if self._app.shown is not None:
+            chooser = dialogs.Chooser(_("Go to"), self._subjects(), wide=True, anew=self._subjects)
+            self._app.push_screen(chooser, self._go_to_subject)
+            self._app.shown_above = chooser.look_again
+
+    def _subjects(self) -> list[dialogs.Choice]:
+        """The hosts, services and backends as they are shown now."""
         overview = self._app.shown
         if overview is None:
-            return
+            return []
         choices = []
         parts: tuple[tuple[str, Mapping[str, View]], ...] = (
             ("host", overview.hosts),
@@ -108,9 +115,10 @@ class PaneActions(_Everywhere):
                 row = (mark, Piece(fit(view.name, 20), "strong"), Piece(about, "muted"))
                 words = " ".join((view.name, *view.config.tags, why))
                 choices.append(dialogs.Choice(f"{kind}/{view.name}", row, words))
-        self._app.push_screen(dialogs.Chooser(_("Go to"), choices, wide=True), self._go_to_subject)
+        return choices
 
     def _go_to_subject(self, chosen: str | None) -> None:
+        self._app.shown_above = None
         if chosen is not None:
             kind, _slash, name = chosen.partition("/")
             self._navigation.open(METRICS)

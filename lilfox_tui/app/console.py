@@ -114,6 +114,10 @@ class Console(PrivateApp, inherit_bindings=False):
     AUTO_FOCUS: ClassVar[str | None] = None
     TITLE = "LilFox"
 
+    note_rows = 0
+    """The rows of a message for which the pane of a screen without tabs makes room."""
+    shown_above: Callable[[], None] | None = None
+    """Draws the open dialog anew, if it tells what is shown."""
     frame: Callable[[Overview], None]
     """Shows an overview's counts and time in the header. This and what follows is set by what the app is composed of
     (``app.py``)."""
@@ -208,7 +212,7 @@ class Console(PrivateApp, inherit_bindings=False):
     def room(self) -> Size:
         """The size that the frame leaves to a pane. Known before the first layout, so that the first paint is
         complete."""
-        frame_rows = 3 if self.tabs_fit else 2
+        frame_rows = 3 if self.tabs_fit else 2 + self.note_rows
         return Size(self.size.width, max(0, self.size.height - frame_rows))
 
     def on_terminal_supports_synchronized_output(self) -> None:

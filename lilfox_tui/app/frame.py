@@ -208,7 +208,9 @@ def footer(actions: Sequence[Action]) -> Row:
 
 
 def in_footer(possible: Sequence[Action], width: int) -> list[Action]:
-    """As many of the actions as fit, always with the help."""
+    """As many of the actions as fit, always with the help. Two keys that do the same are one: the first."""
+    words = [str(each.title) for each in possible]
+    possible = [each for place, each in enumerate(possible) if words.index(words[place]) == place]
     always = [each for each in possible if each.id == "help"]
     left = width - sum(map(_cells_of_key, always))
     kept: list[Action] = []
@@ -371,7 +373,8 @@ class FramePainter:
         """Draws the keys that can be pressed now; a dialog shows its own."""
         app = self._app
         actions = () if len(app.screen_stack) > 1 else self._navigation.actions
-        can = [(each, each.now() or each.title) for each in actions if each.in_footer and each.why_not() is None]
+        offered = [each for each in actions if each.in_footer and each.offered() and each.why_not() is None]
+        can = [(each, each.now() or each.title) for each in offered]
         shown = [(each.id, each.keys, title) for each, title in can], width, language(), lines.size, app.rewound is None
         if shown == self._footer:
             return
@@ -385,9 +388,11 @@ class FramePainter:
         self._keys["footer"] = [(_cells_of_key(each), each.keys[0]) for each in kept]
 
     def _paint_note(self, lines: Lines, rows: Sequence[Row]) -> None:
-        """Shows a message that has no room beside the tabs above the footer, which like the tabs stays seen; or over
-        the footer of a screen without tabs, which has few rows."""
-        lines.set_class(not self._app.tabs_fit, "-low")
+        """Shows a message that has no room beside the tabs above the footer, which like the tabs stays seen; on a
+        screen without tabs the pane gives up the rows, for it has none to be covered."""
+        low = not self._app.tabs_fit
+        lines.set_class(not low, "-over")
+        self._app.note_rows = len(rows) if low else 0
         if rows:
             lines.styles.height = len(rows)
             lines.show(rows)

@@ -107,7 +107,7 @@ class Navigation:
         if place not in self.panes:
             pane = self.panes[place] = TABS[place].load()(self._app)
             pane.display = False
-            self._app.screen_stack[0].mount(pane, before="#footer")
+            self._app.screen_stack[0].mount(pane, before="#note")
         return self.panes[place]
 
     def open(self, place: int) -> None:

@@ -35,6 +35,9 @@ class ListView(Protocol):
 
     def why_not_open(self) -> Message | None: ...
 
+    def lists_any(self) -> bool:
+        """Whether there is a row: the key that opens one is not offered before, though it counts for what comes."""
+
     def back(self) -> None:
         """Goes back one level: closes the open page, else clears the filter."""
 
@@ -111,6 +114,9 @@ class StateList(Generic[ListStateT]):
         self._state.select_match(direction)
         self._context.repaint_all()
 
+    def lists_any(self) -> bool:
+        return True
+
     def why_not_filter(self) -> Message | None:
         return None
 
@@ -150,7 +156,8 @@ class ListActions(ActionGroup):
     def _why_not_copy(self) -> Message | None:
         return self._view.why_not_copy()
 
-    @action("open", "enter", tr("open"), tr("open the selected row"), why_not=_why_not_open, footer=1)
+    @action("open", "enter", tr("open"), tr("open the selected row"), why_not=_why_not_open, footer=1,
+            offered=lambda self: self._view.lists_any())  # fmt: skip
     def open(self) -> None:
         self._view.open_selected()
 

@@ -226,6 +226,8 @@ async def test_following_goes_along_at_the_end_and_never_moves_a_reader(tmp_path
         assert pane.state.selected == here
         assert pane.query_one("#log-list", Lines).top == top
         await pilot.press("f")
+        await until(lambda: selected(pane) == "and another")
+        await pilot.press("f")
         assert "follow off" in screen_text(pilot)
 
 

@@ -403,6 +403,7 @@ async def test_the_end_after_a_skip_or_an_undo_is_not_said_to_be_good(tmp_path: 
             await pilot.pause()
             assert told in screen_text(pilot)
             assert screen_text(pilot).splitlines()[-1].startswith(" enter end the run "), "as the line above says"
+            assert screen_text(pilot).splitlines()[-1].count("end the run") == 1, "a word has one key"
 
 
 async def test_a_rewound_screen_has_the_incident_as_it_was(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ SIZES = [(40, 10), (80, 24), (100, 30), (160, 48)]
 
 
 def check(name: str, text: str) -> None:
+    """Compares a screen with the golden one. Nothing on any screen is cut beside cells that are free: between two
+    columns are three at most; ``…`` after a blank says that there are more lines."""
+    beside = [line for line in text.splitlines() if re.search(r"[^ ]…    ", line)]
+    assert not beside
     file = GOLDEN / f"{name}.txt"
     if os.environ.get("LILFOX_GOLDEN") == "write":
         file.write_text(text, encoding="utf-8")

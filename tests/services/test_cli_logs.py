@@ -186,6 +186,15 @@ def test_what_a_log_says_does_not_reach_the_terminal_as_such(tmp_path: Path) -> 
     assert lilfox("logs", file, "--json").stdout.isascii()
 
 
+def test_a_field_as_other_tools_write_it_is_said_to_be_text(tmp_path: Path) -> None:
+    (tmp_path / "web.log").write_text('{"level": "ERROR", "message": "refused"}\n')
+    done = lilfox("logs", tmp_path / "web.log", "--where", "level:error")
+    told = "nothing matches: level:error is searched as text; level=error filters by level\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", told)
+    done = lilfox("logs", tmp_path / "web.log", "--where", "level=error", "--json")
+    assert ("refused" in done.stdout, done.stderr) == (True, "")
+
+
 def test_nothing_that_matches_exits_0(folder: Path) -> None:
     done = lilfox("logs", folder / "json.log", "--grep", "no such text at all")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

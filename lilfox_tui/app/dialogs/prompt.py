@@ -97,7 +97,8 @@ class Chooser(Dialog[str | None]):
     choice that is selected later. ``rows`` is the widget of the list, with the id ``dialog-list``. ``does`` says what
     enter does with the selected one; None if nothing can be chosen. ``others`` returns choices that only typing finds:
     it is called once, when something is typed. ``tall`` is for what is read as a whole: it takes the screen's
-    height."""
+    height. ``anew`` returns the choices as they are once something else is shown behind the dialog; the same one stays
+    selected."""
 
     takes_ahead: ClassVar[Ahead] = "all"
 
@@ -113,9 +114,10 @@ class Chooser(Dialog[str | None]):
         rows: Lines | None = None,
         does: str | None = "",
         others: Callable[[], Sequence[Choice]] | None = None,
+        anew: Callable[[], Sequence[Choice]] | None = None,
     ) -> None:
         super().__init__()
-        self._does, self._moved = does, moved
+        self._does, self._moved, self._anew = does, moved, anew
         self._shape = "wide" if wide else ""
         self._tall = tall
         self._rows = rows or Lines(ground="bar", id="dialog-list")
@@ -128,6 +130,8 @@ class Chooser(Dialog[str | None]):
         self._choices = self._shown = tuple(choices)
         self._at = self._past_titles(at, 1)
         self._words: list[str] = []
+        self._below = 0
+        """The lines below the list."""
 
     def open_again(
         self, title: str, choices: Sequence[Choice], others: Callable[[], Sequence[Choice]] | None = None
@@ -161,6 +165,7 @@ class Chooser(Dialog[str | None]):
 
     def on_resize(self) -> None:
         if self._has_parts():
+            self._below = 0
             self._arrange()
             self.call_after_refresh(self._show)
 
@@ -172,7 +177,7 @@ class Chooser(Dialog[str | None]):
         """Makes room for the list and for as many lines below it as any choice needs, so that the layout does not jump
         from one to the next. The list has these lines while the selected one needs none."""
         self.query_one("#dialog-input", Input).placeholder = self._hint(self.room(self._shape) - PADDING)
-        below = max((len(self._more(each)) for each in self._choices), default=0)
+        below = self._below = max([self._below, *(len(self._more(each)) for each in self._choices)])
         self.query_one("#dialog-more", Lines).styles.height = below
         high = self.app.size.height
         most = max(MOST_LINES, high - _AROUND_TALL if self._tall else in_list(high) + 3 + below)
@@ -209,10 +214,27 @@ class Chooser(Dialog[str | None]):
             found, self._others = self._others(), None
             self._choices = (*self._choices, *found)
             self._arrange()  # one of them may need more lines below the list
+        self._narrow_list()
+        self._move_to(0, 1)
+
+    def _narrow_list(self) -> None:
+        """Finds the choices that match what is typed."""
+        words = self._words
         self._shown = tuple(each for each in self._choices if all(word in each.words.lower() for word in words))
         if words:
             self._shown = tuple(sorted(self._shown, key=lambda each: each.rank(" ".join(words))))
-        self._move_to(0, 1)
+
+    def look_again(self) -> None:
+        """Shows the choices as they are now; what is typed and selected stays."""
+        if self._anew is None or not self._has_parts():
+            return
+        chosen = self._shown[self._at].id if self._shown else ""
+        self._choices = tuple(self._anew())
+        self._narrow_list()
+        ids = [each.id for each in self._shown]
+        self._at = ids.index(chosen) if chosen in ids else self._past_titles(min(self._at, max(0, len(ids) - 1)), 1)
+        self._arrange()
+        self._show()
 
     def _past_titles(self, at: int, direction: int) -> int:
         """The nearest choice that is no title, from ``at`` on, else on its other side; ``at`` without any."""

@@ -17,8 +17,16 @@ from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import _, tr
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, TextMatch, severity_named
-from lilfox_tui.logs.filter.syntax import Clock, parse_filter
+from lilfox_tui.logs.filter.model import (
+    COMMON_FIELDS,
+    EVERYTHING,
+    And,
+    AtLeast,
+    Filter,
+    TextMatch,
+    severity_named,
+)
+from lilfox_tui.logs.filter.syntax import Clock, parse_filter, text_like_field
 from lilfox_tui.logs.merge import MergedStream
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.source import LogSource, MultiLogSource, SourceNotice, zone_of
@@ -40,9 +48,12 @@ class RecordPrinter:
         self._zone = zone
         self._as_json = as_json
         self._with_source = with_source
+        self.any = False
+        """Whether a record was printed."""
 
     def record(self, record: LogRecord) -> None:
         """Prints a record, with the lines after its first indented."""
+        self.any = True
         if self._as_json:
             print_json(record_document(record), lines=True)
             return
@@ -299,7 +310,17 @@ async def _records(config: Config, args: argparse.Namespace, where: Filter) -> i
             await _print_stream(in_time, printed, args.tail)
         else:
             await _print_stored(in_time, printed, args)
+        if not printed.any and args.where:
+            _explain(parse_filter(args.where, now=datetime.now(UTC), zone=zone_of("")))
         return _report_failures(in_time.failed, sources)
+
+
+def _explain(where: Filter) -> None:
+    """Says what may be meant by a filter that nothing matches."""
+    if (like := text_like_field(where, COMMON_FIELDS)) is not None:
+        word, name, meant = like
+        warn(_("nothing matches: {word} is searched as text; {filter} filters by {name}",
+               word=word, filter=meant, name=name))  # fmt: skip
 
 
 async def _print_stored(in_time: MergedStream, printed: RecordPrinter, args: argparse.Namespace) -> None:

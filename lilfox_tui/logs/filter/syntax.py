@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta, tzinfo
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import Message, listed, tr
@@ -19,6 +21,7 @@ from lilfox_tui.logs.filter.model import (
     RegexMatch,
     TextMatch,
     Within,
+    literal_texts,
     search,
     severity_named,
 )
@@ -537,3 +540,17 @@ def narrowed(where: Filter, part: Filter) -> Filter:
     if part in parts or part == EVERYTHING:
         return where
     return And((*parts, part)) if parts else part
+
+
+def text_like_field(where: Filter, known: Collection[str]) -> tuple[str, str, str] | None:
+    """The first text of the filter that is written as other tools write a field, one of ``known`` (``level:error``),
+    the name of that field, and the filter that compares it here; None if there is none."""
+    for text in literal_texts(where):
+        name, _colon, value = text.partition(":")
+        if not value or name not in known:
+            continue
+        meant = name + (value if value.startswith(tuple(OPERATORS)) else f"={value}")
+        with suppress(UsageError):
+            parse_filter(meant, now=EPOCH, zone=UTC)
+            return text, name, meant
+    return None

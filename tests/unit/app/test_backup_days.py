@@ -6,6 +6,7 @@ from datetime import UTC, timedelta, timezone
 from typing import Literal
 
 import msgspec
+import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
@@ -25,6 +26,7 @@ from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.core.i18n import set_language
+from lilfox_tui.core.text import cell_width
 from tests.app.backups_made import NOW, healthy, made_set, nights, old_set
 
 STYLE = BackupStyle(80, UNICODE, NOW, NOW.tzinfo or UTC)  # 03:12 UTC
@@ -128,6 +130,19 @@ def test_the_page_of_a_set_begins_with_its_proof_and_ends_with_details_in_words(
     for word in ("sha256", "server_version_num", "False", "size_bytes"):
         assert word not in text
     assert "SHA-256" not in text.partition("Details")[0]
+
+
+@pytest.mark.parametrize("width", [40, 52, 77, 78, 120])
+def test_a_digest_is_whole_at_any_width(width: int) -> None:
+    """Who compares it by hand needs all of it."""
+    found = nights(1)[0]
+    digest = "0123456789abcdef" * 4
+    found = replace(found, parts=(replace(found.parts[0], sha256=digest),))
+    page = set_page(found, healthy().plans["lilfox", "disk"], replace(STYLE, width=width))
+    rows = ["".join(piece.text for piece in row) for row in page]
+    first = next(at for at, row in enumerate(rows) if "SHA-256" in row)
+    assert "".join(row.strip() for row in rows[first : first + 3]).removeprefix("SHA-256 ").startswith(digest)
+    assert cell_width(rows[first]) < width
 
 
 def test_a_size_is_compared_with_the_set_before_that_has_the_same_sources() -> None:

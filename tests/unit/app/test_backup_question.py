@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lilfox_tui.app.panes.backup.rows import BackupStyle, fact_row, plan_detail
@@ -24,7 +26,7 @@ from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.core.text import human_bytes
+from lilfox_tui.core.text import cell_width, human_bytes
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import PlanView
 from tests.app.backups_made import MIB, NOW, PLAN, healthy, made_set, plan
@@ -105,12 +107,21 @@ def test_below_a_title_with_its_name_a_plan_is_not_named_again() -> None:
     assert text[1] == " ● a restore loses the last 1 h 12 min; its restore test took 41 s"
 
 
-def test_a_store_is_whole_where_the_facts_take_two_lines_anyway() -> None:
+@given(st.integers(1, 120), st.integers(30, 200))
+def test_a_store_is_cut_only_where_a_line_is_too_short_for_it(long: int, width: int) -> None:
+    """What else is known goes below it, each fact in one piece; no line is too wide."""
     sets = (made_set(timedelta(days=1), "intact", plan="shop"),
             made_set(timedelta(days=3), "restored", plan="shop", took_s=41.0))  # fmt: skip
-    view = plan("shop", sets, where="/srv/store/backups/of/the/shop", free_bytes=80 * 1024 * MIB)
-    facts = plan_detail(replace(view, config=replace(PLAN, schedule="*/30 8-18 * * mon-fri")), (), STYLE)[-1]
-    assert "/srv/store/backups/of/the/shop" in "".join(piece.text for piece in facts)
+    place = "/" + "x" * long
+    view = plan("shop", sets, where=place, free_bytes=80 * 1024 * MIB)
+    view = replace(view, config=replace(PLAN, schedule="0 2 * * *"))
+    rows = plan_detail(view, (), BackupStyle(width, UNICODE, NOW, UTC), named=False)
+    lines = ["".join(piece.text for piece in row) for row in rows]
+    first = next(at for at, line in enumerate(lines) if line.startswith("   /"))
+    assert (place in lines[first]) is (3 + len(place) < width)
+    if width >= 50:
+        assert any("(0 2 * * *)" in line for line in lines[first:])
+        assert all(cell_width(line) < width for line in lines[first:])
 
 
 STYLE = BackupStyle(100, UNICODE, NOW, UTC)
@@ -234,15 +245,20 @@ def test_the_values_of_facts_stay_in_their_column() -> None:
     ]
 
 
-def test_a_path_without_room_is_cut_in_its_middle_and_nothing_else_is() -> None:
+def test_a_path_without_room_is_parted_and_only_one_of_many_lines_is_cut_in_its_middle() -> None:
     path = fact_row("to", "/a/very/long/way/to/the/backups/of/the/shop", "strong")
-    assert wrapped_text([(*path, Piece("  78G free"))], 40) == [
-        "  to          /a/very/…ckups/of/the/shop",
-        " " * 14 + "78G free",
+    assert wrapped_text([(*path, Piece("  78G here"))], 44) == [
+        "  to          /a/very/long/way/to/the/",
+        " " * 14 + "backups/of/the/shop  78G here",
     ]
     assert wrapped_text([(*fact_row("", "uploads"), Piece("  /a/very/long/way/of/the/shop/uploads"))], 40) == [
         " " * 14 + "uploads",
-        " " * 14 + "/a/very/…/the/shop/uploads",
+        " " * 14 + "/a/very/long/way/of/the/",
+        " " * 14 + "shop/uploads",
+    ]
+    assert wrapped_text([(*fact_row("", "uploads"), Piece("  /a" + "/very/long/way" * 5))], 40) == [
+        " " * 14 + "uploads",
+        " " * 14 + "/a/very/…way/very/long/way",
     ]
     chinese = "读回备份集并校验，恢复到临时位置并比较（演练）"
     lines = wrapped_text([fact_row("之后", chinese)], 40)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, timedelta, timezone
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from lilfox_tui.app.panes.logs.histogram import HIGH, Bar, Bars, axis_row, bar_rows, bars_of, counts_beside, notes_of
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
-from lilfox_tui.logs.record import Severity
+from lilfox_tui.logs.record import EPOCH, Severity
 from lilfox_tui.logs.statistics import Slice
 from lilfox_tui.logs.window import MergeKey, WindowItem
 from tests.unit.logs.memory_source import record
@@ -219,26 +220,30 @@ def test_where_there_are_no_colours_the_level_is_a_shape() -> None:
 def test_the_selected_record_is_marked_below_its_bar() -> None:
     bars = Bars(AT_US, MINUTE_US, tuple(Bar(1) for _minute in range(30)))
     row = text_of(axis_row(bars, AT_US + 12 * MINUTE_US, UTC, UNICODE))
-    assert row == " 03:12 ──────▲─────────── 03:42"
+    assert row == " 03:12 ──────▲───────────────── 03:42"
     assert row.index(UNICODE.logo) == 1 + 12
-    assert text_of(axis_row(bars, AT_US - 1, UTC, UNICODE)) == " 03:12 ────────────────── 03:42"
-    assert text_of(axis_row(bars, None, timezone(timedelta(hours=8)), ASCII)) == " 11:12 ------------------ 11:42"
+    assert text_of(axis_row(bars, AT_US - 1, UTC, UNICODE)) == " 03:12 ──────────────────────── 03:42"
+    assert text_of(axis_row(bars, None, timezone(timedelta(hours=8)), ASCII)) == " 11:12 ------------------------ 11:42"
 
 
-def test_a_time_moves_aside_for_the_mark() -> None:
+def test_the_time_beside_a_mark_near_the_start_is_its_own() -> None:
     bars = Bars(AT_US, MINUTE_US, tuple(Bar(1) for _minute in range(30)))
-    assert text_of(axis_row(bars, AT_US, UTC, UNICODE)) == " ▲ 03:12 ──────────────── 03:42"
-    assert text_of(axis_row(bars, AT_US + 3 * MINUTE_US, UTC, UNICODE)) == " ───▲ 03:12 ───────────── 03:42"
-    assert text_of(axis_row(bars, AT_US + 29 * MINUTE_US, UTC, UNICODE)) == " 03:12 ──────────────── 03:42 ▲"
+    assert text_of(axis_row(bars, AT_US, UTC, UNICODE)) == " ▲ 03:12 ────────────────────── 03:42"
+    assert text_of(axis_row(bars, AT_US + 3 * MINUTE_US, UTC, UNICODE)) == " ───▲ 03:15 ─────────────────── 03:42"
+    assert text_of(axis_row(bars, AT_US + 29 * MINUTE_US, UTC, UNICODE)) == " 03:12 ───────────────────────▲ 03:42"
 
 
 @given(st.integers(1, 80), st.integers(0, 79))
-def test_both_times_and_the_mark_are_always_whole(count: int, at: int) -> None:
-    bars = Bars(AT_US, MINUTE_US, tuple(Bar(1) for _minute in range(count)))
-    row = text_of(axis_row(bars, AT_US + min(at, count - 1) * MINUTE_US, UTC, UNICODE))
-    assert row.index(UNICODE.logo) == 1 + min(at, count - 1)
-    assert "03:12" in row
-    assert row.count(":") == 2
+def test_the_mark_is_between_whole_times(count: int, at: int) -> None:
+    """Nothing is marked right of the end; a time left of the mark is the first one, one right of it its own or the
+    last."""
+    bars, marked = Bars(AT_US, MINUTE_US, tuple(Bar(1) for _minute in range(count))), min(at, count - 1)
+    row = text_of(axis_row(bars, AT_US + marked * MINUTE_US, UTC, UNICODE))
+    assert row.index(UNICODE.logo) == 1 + marked
+    before, after = (re.findall(r"\d\d:\d\d", part) for part in row.split(UNICODE.logo))
+    own = f"{(EPOCH + timedelta(microseconds=AT_US + marked * MINUTE_US)):%H:%M}"
+    end = f"{(EPOCH + timedelta(microseconds=bars.until_us)):%H:%M}"
+    assert (before, after) in ((["03:12"], [end]), ([], [own, end]))
 
 
 def test_more_than_a_day_has_dates_and_less_than_minutes_has_seconds() -> None:

@@ -25,7 +25,7 @@ from lilfox_tui.app.panes.logs.record_page import MOST_OF_REQUEST, Neighbours, d
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, Place, cut_into, log_row, wrapped_rows
 from lilfox_tui.app.panes.logs.view import error_rows, trouble_rows, when
 from lilfox_tui.app.rendering.columns import cells
-from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
@@ -170,6 +170,23 @@ def test_a_folded_row_with_a_request_fits_whatever_the_message_is(message: str, 
     if times > 1 and width >= 60:
         assert cell_width(clean(text_of(row))) <= width
         assert tail
+
+
+@given(st.integers(1, 120), st.integers(60, 200), st.booleans())
+def test_a_folded_row_is_cut_only_where_no_cell_is_free(long: int, width: int, has_request: bool) -> None:
+    """Its message has the cells of the columns beside it that are empty, and those of when the last one was."""
+    values = (ValueColumn("response_time", 6), ValueColumn("request_id", 8))
+    style = replace(STYLE, width=width, logger_width=0, values=values)
+    fields = {"request_id": "01234567"} if has_request else {}
+    row = text_of(log_row(shown(1, "x" * long, fields=fields), style, times=2, until_us=AT_US + 5_000_000))
+    assert "(×2 in 5 s" in row
+    assert cells((Piece(row.rstrip()),)) <= width
+    if "…" in row:
+        assert "until" not in row
+        assert "    " not in row.partition("…")[2].rstrip(), "no column is empty behind it"
+        assert cells((Piece(row.rstrip()),)) == width
+    else:
+        assert "x" * long in row
 
 
 @given(texts, st.integers(1, 80))

@@ -53,6 +53,15 @@ def text(row: Row) -> str:
     return "".join(piece.text for piece in row)
 
 
+@pytest.mark.parametrize("width", range(40, 140))
+def test_no_reason_is_cut_beside_free_cells(width: int) -> None:
+    """A short state leaves what its column has left to the reason before it."""
+    rows = drawn(width)
+    cut = [row.partition("…")[2].strip() for row in rows if "…" in row]
+    assert not any("   " in behind for behind in cut), rows
+    assert cut or width > 100, "what has to be cut there"
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_each_fits_its_width(width: int) -> None:
     rows = drawn(width)
@@ -75,11 +84,12 @@ def test_since_when_is_never_cut(width: int) -> None:
         state = state if width >= 96 else re.sub("^(?:degraded|failing)", "for", state)
         assert any(f"  {state}  " in row or row.rstrip().endswith(state) for row in rows), state
     assert any("pending 2 min of 10 min" in row for row in rows) is (width >= 96)
-    start = next(row.index("firing 6 min") for row in rows if "firing 6 min" in row)
+    end = next(row.index("firing 6 min") for row in rows if "firing 6 min" in row) + len("firing 6 min")
     rules = [row for row in rows if row.startswith((" ✖ Joined ", " ○ OldName "))]
-    assert {row[start - 2 : start] for row in rows if row not in rules} == {"  "}, "they stand below each other"
+    assert {row[end : end + 2].strip() for row in rows} == {""}, "they end below each other"
+    assert all(row[end - 1] != " " for row in rows if row not in rules)
     if width < 100:
-        assert any(row[start - 2 : start] != "  " for row in rules), "what has no such time has its room"
+        assert any(row[end - 14 : end].strip() for row in rules), "what has no such time has its room"
 
 
 def test_one_frame_tells_one_age() -> None:
@@ -131,7 +141,7 @@ def test_one_fault_is_one_row_that_tells_both_reasons() -> None:
     [row] = [row for row in drawn(118) if " backend " in row and "HighLatency" not in row]
     assert row.startswith(" ✖ backend ")
     assert "answers 503, expected 200  31% of all requests fail" in row
-    assert row.rstrip().endswith("firing 6 min             HighErrorRate")
+    assert row.rstrip().endswith("   firing 6 min  HighErrorRate")
     [row] = [row for row in drawn(118) if " db-1 " in row]
     assert re.match(r" ◐ db-1 +91 % used  limit 85% +pending 2 min of 10 min +HighMemoryUsage", row), "told once"
 

@@ -59,8 +59,6 @@ _CHANGE, _MUCH, _MANY_TIMES = 6, 10, 1000
 _MEASURED = 100
 """Sets by whose texts the widths of columns are chosen."""
 _MOST_WARNINGS = 6
-_LEAST_PLACE = 16
-"""Cells of a store's place, however little room what else is told leaves."""
 
 
 class BackupStyle(Struct, frozen=True):
@@ -409,7 +407,7 @@ def plan_detail(view: PlanView, restores: Sequence[Restored], style: BackupStyle
     rows: list[Row] = [(*head, Piece(first, ROLES[view.level]))]
     rows += [(Piece("   "), Piece(rest, ROLES[view.level]))] if rest else []
     rows += [(Piece("   "), Piece(recovery))] if why and recovery else []
-    return [*rows, _facts(view, restores, style)]
+    return [*rows, *_facts(view, restores, style)]
 
 
 def _outage_rows(view: PlanView, outage: Unavailable, name: Row, style: BackupStyle) -> list[Row]:
@@ -454,7 +452,9 @@ def newest_good(view: PlanView) -> BackupSet | None:
     return next((found for found in sets if found.good and (view.config is None or found.plan == view.name)), None)
 
 
-def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> Row:
+def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> list[Row]:
+    """The other facts of a plan beside each other, its store first; those that have no room in a line begin the
+    next."""
     separator = f" {style.glyphs.separator} "
     parts: list[str] = []
     if view.config is not None and view.config.schedule:
@@ -490,11 +490,12 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
         parts.append(_("never drilled (press D)") if drillable else _("never drilled"))
     if free := free_text(view, style.now, style.zone):
         parts.insert(0, free)
-    room = style.width - 3 - cell_width(separator.join(["", *parts]))
-    if room < _LEAST_PLACE:  # it is wrapped in any case
-        room = max(_LEAST_PLACE, style.width // 3)
-    where = fit_middle(view.where or view.store, room)
-    return (Piece("   "), Piece(separator.join([where, *parts]), "muted"))
+    room = style.width - 4
+    lines = [fit_middle(view.where or view.store, room)]
+    for part in parts:
+        longer = separator.join((lines[-1], part))
+        lines = [*lines[:-1], longer] if cell_width(longer) <= room else [*lines, part]
+    return [(Piece("   "), Piece(line, "muted")) for line in lines]
 
 
 def last_test(view: PlanView) -> Proof | None:

@@ -41,9 +41,8 @@ _LABEL = 12
 _MOST_TABLES = 200
 _BAR, _INDENTED = 10, 6
 """Cells of the bar of a share, and before the name of a table."""
-_WIDE = 78
-"""Cells from which a digest is shown whole."""
 _DIGEST = 16
+"""Cells of a line of a digest at least."""
 _TWO_NUMBERS = 100_000
 """From this ``server_version_num`` a version of PostgreSQL has two numbers."""
 _SIGNATURES = {"none": "muted", "good": "good", "other": "degraded", "forged": "failing"}
@@ -219,8 +218,10 @@ def _details(part: FoundPart, style: BackupStyle) -> Iterator[Row]:
     stored = [part.source, part.source_kind, part.kind, *([] if said is None else [said.packing])]
     yield (Piece("      "), Piece("  ".join(stored), "muted"))
     if part.sha256:
-        shown = part.sha256 if style.width >= _WIDE else part.sha256[:_DIGEST] + "…"
-        yield (Piece("      "), Piece(f"SHA-256 {shown}", "muted"))
+        head = "      SHA-256 "
+        room = max(_DIGEST, style.width - 1 - len(head))
+        for at in range(0, len(part.sha256), room):  # whole, for who compares it by hand
+            yield (Piece(" " * len(head) if at else head, "muted"), Piece(part.sha256[at : at + room], "muted"))
     plain = [] if said is None else [_named(key, value) for key, value in said.detail.items()]
     if shown := f" {style.glyphs.separator} ".join(filter(None, plain)):
         yield (Piece("      "), Piece(shown, "muted"))
@@ -405,7 +406,7 @@ def _retention(config: PlanConfig) -> str:
 
 
 def wrapped_facts(rows: Sequence[Row], width: int) -> list[Row]:
-    """Facts, each value wrapped in its own column; a path that has no room in it is cut in its middle."""
+    """Facts, each value wrapped in its own column."""
     found: list[Row] = []
     for label, *value in rows:
         below = Piece(" " * cells((label,)))
@@ -434,11 +435,17 @@ def _value_lines(value: Sequence[Piece], room: int) -> list[list[Piece]]:
 
 
 def _paths_fitted(text: str, room: int) -> str:
-    """``text``, its paths of more than ``room`` cells cut in their middle."""
+    """``text``, its paths of more than ``room`` cells parted behind a slash; longer than two lines they are cut in
+    their middle."""
     return " ".join(
-        fit_middle(word, room) if "/" in word and word.isascii() and len(word) > room else word
+        _path_fitted(word, room) if "/" in word and word.isascii() and len(word) > room else word
         for word in text.split(" ")
     )
+
+
+def _path_fitted(path: str, room: int) -> str:
+    end = path.rfind("/", 1, room) + 1
+    return f"{path[:end]} {path[end:]}" if end and len(path) - end <= room else fit_middle(path, room)
 
 
 def backup_question(view: PlanView, now: datetime, zone: tzinfo, *, contents: bool = True) -> list[Row]:

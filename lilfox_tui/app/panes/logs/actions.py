@@ -131,7 +131,7 @@ class LookActions(ActionGroup):
         return None if self._state.held is None else tr("the screen is paused; p resumes")
 
     def _what_f_does(self) -> Message | None:
-        return tr("stop following") if self._state.follows else None
+        return tr("stop following") if self._state.is_following else None
 
     @action(
         "follow",
@@ -143,7 +143,7 @@ class LookActions(ActionGroup):
         now=_what_f_does,
     )
     def toggle_follow(self) -> None:
-        self._feed.follow(not self._state.follows)
+        self._feed.follow(not self._state.is_following)
 
     @action("times", "t", tr("times"), tr("show times in UTC or in this machine's time zone"))
     def toggle_zone(self) -> None:

@@ -306,6 +306,8 @@ class LogFeed:
         if self._app.paused and merged.shown and state.cursor is not None:
             merged.sticks = False
             return
+        if state.cursor is None and merged.shown and merged.following and self._context.running("move") is None:
+            state.stand_on(None)  # the first that came into an empty list, which was followed
         if merged.sticks and merged.shown:
             state.cursor = merged.reader
         if not self._context.is_displayed:

@@ -210,6 +210,7 @@ class PlaceActions(ActionGroup):
         tr("go to the nearest older error, in the list or on the page of a record"),
         why_not=_why_none_comes,
         footer=3,
+        offered=lambda self: self._state.selected_record is not None,
     )
     def error_before(self) -> None:
         self._finder.select_error(-1)

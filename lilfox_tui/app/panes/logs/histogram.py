@@ -46,6 +46,8 @@ _COUNT_CELLS = 7
 """Of a count: those of 999,999, longer ones are rounded."""
 _WIDEST = 8
 """Cells of a bar, where there are few bars."""
+_END_CELLS = 12
+"""Of the last time, which stands behind the axis, with a blank before it: that of a day is the longest."""
 _ROLES = ("failing", "degraded", "muted")
 """Of the parts of a bar, from below."""
 
@@ -212,23 +214,20 @@ def _share(whole: int, part: int, records: int) -> int:
 
 
 def axis_row(bars: Bars, selected_us: int | None, zone: tzinfo, glyphs: Glyphs) -> Row:
-    """The times below the bars, with a mark under that of the selected record; a time in its way moves aside."""
-    first, last = (f"{_time(bars, at, zone)}" for at in (bars.since_us, bars.until_us))
-    width = max(bars.begin(len(bars.bars)), 2 * cell_width(first) + cell_width(last) + 5)
-    at = None if selected_us is None else bars.at(selected_us)
-    at = None if at is None else (bars.begin(at) + bars.begin(at + 1)) // 2
-    begin, end = 0, width - len(last)
-    if at is not None and at <= len(first):
-        begin = at + 2
-    elif at is not None and at >= end - 1:
-        end = at - 1 - len(last)
+    """The axis below the bars from its first time to the last, which stands behind it, with a mark under the bar of the
+    selected record. Where the first time is in its way, the time of the marked bar stands beside the mark instead."""
+    first, last = (_time(bars, at, zone) for at in (bars.since_us, bars.until_us))
+    width, begin = max(bars.begin(len(bars.bars)), 2 * len(first) + 4), 0
+    place = None if selected_us is None else bars.at(selected_us)
+    at = None if place is None else (bars.begin(place) + bars.begin(place + 1)) // 2
+    if place is not None and at is not None and at <= len(first):
+        first, begin = _time(bars, bars.since_us + place * bars.width_us, zone), at + 2
     line = list(glyphs.rule * width)
     line[begin : begin + len(first)] = first
-    line[end : end + len(last)] = last
-    for blank in (begin - 1, begin + len(first), end - 1, end + len(last)):
-        if 0 <= blank < width and blank != at:
+    for blank in (begin - 1, begin + len(first)):
+        if 0 <= blank != at:
             line[blank] = " "
-    text = "".join(line)
+    text = f"{''.join(line)} {last}"
     if at is None:
         return (Piece(" " + text, "muted"),)
     return (Piece(" " + text[:at], "muted"), Piece(glyphs.logo, "accent"), Piece(text[at + 1 :], "muted"))
@@ -312,7 +311,8 @@ class Histogram:
         zone, glyphs = self._state.zone, self._app.glyphs
         axis = axis_row(bars, None if record is None else record.entry.time_us, zone, glyphs)
         rows = bar_rows(bars, glyphs)
-        edge = max(self._columns + 1, *map(cells, (axis, *rows)))  # the same for any number of bars: nothing jumps
+        edge = self._columns + 1 + _END_CELLS  # the same for any number of bars: nothing jumps
+        edge = max(edge, *map(cells, (axis, *rows)))
         room = self._app.room.width - edge
         beside = next((each for each in counts_beside(bars, glyphs) if cells(each[0]) <= room), [()] * HIGH)
         if (bars.loaded_only or bars.missing) and cells(next(notes_of(bars, zone))) > room:
@@ -330,7 +330,7 @@ class Histogram:
         """The cells of the bars: what stands beside them takes its part of the width at most."""
         width = self._app.room.width
         sizes = (cells(each[0]) for each in counts_beside(None, self._app.glyphs))
-        return width - 2 - next((each for each in sizes if each <= width * _SHARE_OF_COUNTS), 0)
+        return width - 2 - _END_CELLS - next((each for each in sizes if each <= width * _SHARE_OF_COUNTS), 0)
 
     def bars(self, merged: MergedLogs) -> Bars | None:
         """The bars of ``merged``."""

@@ -73,6 +73,9 @@ class RecordList:
     def why_not_open(self) -> Message | None:
         return self._state.why_not_open()
 
+    def lists_any(self) -> bool:
+        return self._state.selected_record is not None
+
     def back(self) -> None:
         if self._state.page is not None:
             if self._state.close_page():
@@ -305,7 +308,8 @@ class LogsPane(Pane):
         if layout != self._layout:  # how many rows the list has is known once that is laid out
             self._layout = layout
             self.call_after_refresh(self.repaint)
-        possible = (state.busy, state.selected_record is None, page is None, state.field is None)
+        here = state.selected_record is not None
+        possible = (state.busy, here, page is None, state.field is None, state.is_following)
         if possible != self._possible:
             self._possible = possible
             self.lilfox.repaint_frame()

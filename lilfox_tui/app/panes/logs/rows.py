@@ -276,22 +276,31 @@ def _notice_row(notice: SourceNotice, style: LogStyle) -> Row:
 
 def _tail(record: LogRecord, style: LogStyle, times: int, until_us: int | None) -> tuple[Row, int]:
     """What stands at the right of the message, and the cells left for it: with those of the columns beside it that are
-    empty in this row."""
-    folded, values = _folded(record, style, times, until_us), value_cells(record, style.values)
-    room = max(4, style.message_width - sum(cell_width(piece.text) for piece in folded))
-    filled = 0 if folded else next((at for at, piece in enumerate(values) if piece.text.strip()), len(values))
+    empty in this row. Where that is too few, when the last of the folded records was is left out."""
+    values = value_cells(record, style.values)
+    filled = next((at for at, piece in enumerate(values) if piece.text.strip()), len(values))
     empty = values[: filled - filled % 2]  # a value and the blanks before it are two pieces
-    return (*folded, *values[len(empty) :]), room + sum(cell_width(piece.text) for piece in empty)
+    room = style.message_width + _cells(empty)
+    if times > 1:
+        folded, wide = _folded(record, style, times, until_us), cell_width(clean(headline(record, style.shifted)))
+        if wide <= style.message_width - _cells(folded):  # below each other, where there is room
+            return (*folded, *values), max(4, style.message_width - _cells(folded))
+        if wide > room - _cells(folded):
+            folded = _folded(record, style, times, until_us, short=True)
+        return (*folded, *values[len(empty) :]), max(4, room - _cells(folded))
+    return values[len(empty) :], max(4, room)
 
 
-def _folded(record: LogRecord, style: LogStyle, times: int, until_us: int | None) -> tuple[Piece, ...]:
-    if times < 2:
-        return ()
+def _cells(pieces: Row) -> int:
+    return sum(cell_width(piece.text) for piece in pieces)
+
+
+def _folded(record: LogRecord, style: LogStyle, times: int, until_us: int | None, *, short: bool = False) -> Row:
     since_us = record.entry.time_us
     if since_us is None or until_us is None:
         return (Piece("  " + _("(×{count})", count=times), "accent"),)
     span = human_duration(abs(until_us - since_us) / 1e6)
-    if style.width >= LEVEL_NAMED and until_us > since_us:
+    if style.width >= LEVEL_NAMED and until_us > since_us and not short:
         until = style.time(until_us).strip()
         return (Piece("  " + _("(×{count} in {time}, until {until})", count=times, time=span, until=until), "accent"),)
     return (Piece("  " + _("(×{count} in {time})", count=times, time=span), "accent"),)

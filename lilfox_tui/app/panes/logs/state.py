@@ -346,6 +346,11 @@ class LogsState:
             self.merged.sticks = is_so and self.merged.following
 
     @property
+    def is_following(self) -> bool:
+        """Whether the reader goes along with new records: at the end, and where there is nothing to be moved from."""
+        return self.merged is not None and self.merged.following and (self.at_end or not self.merged.shown)
+
+    @property
     def under_cursor(self) -> WindowItem | None:
         """The item of the list under the cursor: of a folded row, any of its records."""
         if self.merged is None or not self.merged.shown:

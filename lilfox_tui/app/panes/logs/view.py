@@ -29,6 +29,7 @@ from lilfox_tui.core.text import cell_width, fit, human_duration
 from lilfox_tui.logs.files.log_file import HasLocalFiles
 from lilfox_tui.logs.filter.model import COMMON_FIELDS, EVERYTHING, NOTHING, Filter, literal_texts
 from lilfox_tui.logs.filter.model import of_source as filter_of_source
+from lilfox_tui.logs.filter.syntax import text_like_field
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.source import LogSource
@@ -107,7 +108,7 @@ class LogHead:
         """Whether new records are followed: a word where they are not, for no shape of a state means that."""
         if (until := self._state.until) is not None:
             return Piece(_("until {time}", time=f"{until.astimezone(self._state.zone):%H:%M:%S}") + " ", "muted")
-        if merged.following and self._state.at_end:
+        if self._state.is_following:
             return Piece(_("follow") + f" {self._app.glyphs.good} ", "good")
         return Piece((_("follow paused") if merged.following else _("follow off")) + " ", "muted")
 
@@ -300,6 +301,10 @@ class LogTable:
             return _("no source can be read now")
         if state.chosen == EVERYTHING:
             return self._why_no_records()
+        if (like := text_like_field(state.filter, {*COMMON_FIELDS, *state.fields})) is not None:
+            word, name, meant = like
+            return _("nothing matches: {word} is searched as text; {filter} filters by {name}",
+                     word=word, filter=meant, name=name)  # fmt: skip
         unknown = state.unknown_field()
         if unknown is None:
             told = bool(state.filter_error and state.filter_in_force)

@@ -127,8 +127,9 @@ def problem_row(
     mark, *what = _what(problem, now, glyphs, named=not widths.source)
     muted = what[0].role == "muted"
     behind: list[Piece] = []
-    if state:
-        behind += [Piece(_GAP), Piece(fit(clean(state), widths.state), "muted" if muted else "text")]
+    if state := clean(state):  # at the right of its column: what is wrong has the cells that are free before it
+        state = fit(state, min(widths.state, cell_width(state)))
+        behind += [Piece(_GAP), Piece(state, "muted" if muted else "text")]
     if widths.source:
         behind += [Piece(_GAP), Piece(fit(clean(source), widths.source), "muted")]
     room = width - 3 - widths.name - len(_GAP) - sum(cell_width(piece.text) for piece in behind) - 1
