@@ -81,11 +81,15 @@ def fold(entries: Sequence[TimelineEntry], folder: Path) -> Incident:
     )
 
 
+_FIRED = ("firing", "resolved", "no data")
+"""States of an alert that follow each other. Without data it does not fire, and nothing proves that it is over."""
+
+
 def happened_at(entry: TimelineEntry) -> datetime:
     """Return when the event of an entry happened: an alert fires and resolves, and a host or service fails and
     recovers, before somebody writes it down. It is the time that the rest of the screen tells of the same event."""
     what = entry.what
-    if isinstance(what, Noticed) or (isinstance(what, AlertChanged) and what.state in ("firing", "resolved")):
+    if isinstance(what, Noticed) or (isinstance(what, AlertChanged) and what.state in _FIRED):
         return min(what.since, entry.at)
     return entry.at
 
@@ -100,6 +104,11 @@ def firing_since(incident: Incident, entries: Sequence[TimelineEntry]) -> dateti
 def alert_is_over(entries: Sequence[TimelineEntry]) -> bool:
     """Return whether the alert of the incident has fired and does so no more."""
     return {each.state for each in _own_alerts(entries)} == {"resolved"}
+
+
+def alert_has_no_data(entries: Sequence[TimelineEntry]) -> bool:
+    """Return whether an alert of the incident has fired and then ended for want of data."""
+    return any(each.state == "no data" for each in _own_alerts(entries))
 
 
 def _own_alerts(entries: Sequence[TimelineEntry]) -> list[AlertChanged]:
@@ -209,20 +218,25 @@ def _last_of_subjects(states: Iterable[Noticed]) -> list[Noticed]:
 
 def _over(alerts: Sequence[AlertChanged], states: Sequence[Noticed]) -> Impact | None:
     """Return when the last of the alerts resolved and all was good again; None if one still fires or something is still
-    bad, or if none was seen to end."""
+    bad, or if none was seen to end. An alert without data ended if what it is about was good after that."""
     last, now = _last_states(alerts), _last_of_subjects(states)
     if any(each.state == "firing" for each in last) or any(map(_is_bad, now)):
         return None
+    good = {_name(each): each.since for each in now}
+    for each in last:
+        subject = model.alert_subject(each.labels)
+        if each.state == "no data" and (subject not in good or good[subject] < each.since):
+            return None
     ends = [Impact(each.since, False, "", _name(each)) for each in now]
-    ends += [Impact(each.since, False, each.name) for each in last]
+    ends += [Impact(each.since, False, each.name) for each in last if each.state == "resolved"]
     return max(ends, key=lambda each: each.when, default=None)
 
 
 def _last_states(changes: Iterable[AlertChanged]) -> list[AlertChanged]:
-    """Return the last change of each alert to firing or resolved."""
+    """Return the last change of each alert between firing, resolved and without data."""
     last: dict[tuple[str, frozenset[tuple[str, str]]], AlertChanged] = {}
     for each in changes:
-        if each.state in ("firing", "resolved"):
+        if each.state in _FIRED:
             last[each.name, frozenset(each.labels.items())] = each
     return list(last.values())
 
@@ -462,7 +476,7 @@ def _alert(what: model.AlertChanged) -> str:
     }[what.state]
     text = _("alert {name} {state}", name=what.name, state=state)
     summary = what.summary
-    if summary and what.state == "resolved":  # it says in the present tense what is over
+    if summary and what.state in ("resolved", "no data"):  # it says in the present tense what is over
         summary = _("was: {what}", what=summary)
     elif summary and what.as_of is not None:
         summary = _("{what} (at {time})", what=summary, time=f"{what.as_of:%H:%M:%S}")

@@ -308,7 +308,7 @@ class IncidentFollower:
         for once, what in _changes(state.value):
             if once in self._told:
                 continue
-            over = what.state == "resolved" and (opened is None or what.since < opened)
+            over = what.state != "firing" and (opened is None or what.since < opened)
             if not over:  # what was over before it was opened is none of it
                 append_in(folder, what, by=WRITTEN_BY, once=once)
             self._told.add(once)
@@ -333,7 +333,8 @@ def _changes(alerts: Alerts) -> Iterator[tuple[str, AlertChanged]]:
     for alert in alerts.alerts:
         if alert.fired_at is None:
             continue
-        state: Literal["firing", "resolved"] = "resolved" if alert.is_resolved else "firing"
+        over: Literal["resolved", "no data"] = "resolved" if alert.no_data_since is None else "no data"
+        state = over if alert.is_resolved else "firing"
         since = alert.fired_at if alert.resolved_at is None else alert.resolved_at
         labels = {name: value for name, value in alert.labels if name != "alertname"}
         summary = dict(alert.annotations).get("summary", "")

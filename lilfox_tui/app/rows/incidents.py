@@ -39,6 +39,7 @@ from lilfox_tui.incident.model import (
 )
 from lilfox_tui.incident.reducer import (
     TimelineItem,
+    alert_has_no_data,
     alert_is_over,
     event_text,
     firing_since,
@@ -254,6 +255,8 @@ def next_steps(
             told.append(_("the alert is over, but {said}: wait, or run a runbook (4)", said=text))
         else:
             told.append(_("{said}: run a runbook (4), or add what you know (i)", said=text))
+    elif not bad and "mitigated" not in known and alert_has_no_data(entries):
+        told.append(_("the alert has no data any more: check what it is about before you close the incident (X)"))
     elif not bad and "mitigated" in known:
         told.append(_closing_step(incident, entries, now))
     if "acknowledged" not in known and "mitigated" not in known:
@@ -470,7 +473,9 @@ def _mark_of(entry: TimelineEntry, glyphs: Glyphs) -> str:
     """The shape of an entry that is neither a command nor a job."""
     what = entry.what
     if isinstance(what, AlertChanged):
-        return {"firing": glyphs.alert, "resolved": glyphs.good}.get(what.state, glyphs.degraded)
+        return {"firing": glyphs.alert, "resolved": glyphs.good, "no data": glyphs.unknown}.get(
+            what.state, glyphs.degraded
+        )
     if isinstance(what, Noticed):
         return {"good": glyphs.good, "degraded": glyphs.degraded}.get(what.level, glyphs.failing)
     if isinstance(what, Reverted):
@@ -489,7 +494,7 @@ def _role(entry: TimelineEntry) -> str:
     if isinstance(what, AlertChanged):
         if what.state == "firing":
             return firing_role(urgency_of(what.labels.get("severity", "")))
-        return {"resolved": "good"}.get(what.state, "degraded")
+        return {"resolved": "good", "no data": "unknown"}.get(what.state, "degraded")
     if isinstance(what, Noticed):
         return what.level
     if isinstance(what, Closed):

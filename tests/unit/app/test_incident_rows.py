@@ -258,13 +258,17 @@ def test_closing_is_not_proposed_while_something_of_it_is_bad() -> None:
     seen = long_incident()
     fired = seen.entries[1]
     assert isinstance(fired.what, AlertChanged)
-    over = replace(fired, number=99, at=NOW, what=replace(fired.what, state="resolved", since=NOW))
+    resolved = replace(fired.what, state="resolved", since=NOW)
+    over = replace(fired, number=99, at=NOW, what=resolved)
     entries = (*seen.entries[:3], over)
 
     def steps(entries: Sequence[TimelineEntry], beside: Situation | None = None) -> list[str]:
         return next_steps(fold(entries, Path("/state/INC-7")), entries, NOW, beside)
 
     assert steps(entries) == ["the alert is over and no change is in force: close the incident (X)"]
+    gone = replace(over, what=replace(resolved, state="no data"))
+    told = "the alert has no data any more: check what it is about before you close the incident (X)"
+    assert steps((*entries[:3], gone))[0] == told, "nothing proves that it is over"
     waits = "the alert is over, but web is not good yet: wait, or run a runbook (4)"
     assert steps(entries, Situation(bad={"web", "db-1"}))[0] == waits, "of what it is not about nothing is said"
     bad = Noticed(subject="service/web", kind="level", level="degraded", text="5xx 43%", since=NOW)

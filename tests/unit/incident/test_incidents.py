@@ -36,7 +36,17 @@ from lilfox_tui.incident.model import (
     What,
     find,
 )
-from lilfox_tui.incident.reducer import begun_steps, event_text, impact, names_about, still_bad, still_in_force
+from lilfox_tui.incident.reducer import (
+    alert_has_no_data,
+    alert_is_over,
+    begun_steps,
+    event_text,
+    firing_since,
+    impact,
+    names_about,
+    still_bad,
+    still_in_force,
+)
 from tests.unit.incident.made import AT, all_events
 
 
@@ -319,6 +329,28 @@ def test_moments_follow_from_the_alert_that_the_incident_was_opened_for(incident
     book.append_in(folder, AlertChanged(name="Slow", labels=labels, state="firing", since=at(5)))
     book.append_in(folder, Marked(moment="mitigated", when=at(1)))
     assert moments()["resolved"] == (closed.at, ""), "it fires again"
+
+
+def test_an_alert_without_data_is_no_proof_that_it_is_mitigated(incidents: Path) -> None:
+    """Its series vanish as well where what it is about has died."""
+    made = book.open_incident("x", cause="Slow: backend")
+    folder, at = find(made.id), made.opened
+    labels = {"job": "backend"}
+    book.append_in(folder, AlertChanged(name="Slow", labels=labels, state="firing", since=at))
+    book.append_in(folder, AlertChanged(name="Slow", labels=labels, state="no data", since=at + timedelta(minutes=2)))
+
+    def mitigated() -> datetime | None:
+        entries = book.entries(made.id)
+        assert firing_since(book.read_incident(folder), entries) is None
+        assert (alert_is_over(entries), alert_has_no_data(entries)) == (False, True)
+        found = impact(book.read_incident(folder), entries).get("mitigated")
+        return None if found is None else found.when
+
+    assert mitigated() is None
+    book.append_in(folder, noticed("service/backend", "failing", at + timedelta(minutes=3)))
+    assert mitigated() is None
+    book.append_in(folder, noticed("service/backend", "good", at + timedelta(minutes=5)))
+    assert mitigated() == at + timedelta(minutes=5)
 
 
 def noticed(

@@ -17,6 +17,7 @@ from lilfox_tui.incident.incidents import close, current, entries, list_incident
 from lilfox_tui.incident.model import AlertChanged, IncidentOpened, Noticed, NotRecorded, find
 from lilfox_tui.incident.reducer import event_text, impact
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.incident_events import _changes
 from lilfox_tui.monitor.model import Overview, StatusChange
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.raised_levels import raised
@@ -309,6 +310,17 @@ def test_closed_while_it_fires_it_stays_closed_until_it_fires_anew() -> None:
     again = current()
     assert again is not None
     assert again.id != first.id
+
+
+@pytest.mark.parametrize(("no_data_since", "told"), [(None, "resolved"), (FIRED, "no data")])
+def test_an_alert_that_ended_for_want_of_data_is_not_told_as_resolved(
+    no_data_since: datetime | None, told: str
+) -> None:
+    ended = replace(
+        ALERT, state=AlertState.RESOLVED, resolved_at=FIRED + timedelta(minutes=1), no_data_since=no_data_since
+    )
+    [(_once, changed)] = _changes(Alerts(FIRED, (), (ended,)))
+    assert (changed.state, changed.since) == (told, FIRED + timedelta(minutes=1))
 
 
 @pytest.mark.parametrize("alert", [
