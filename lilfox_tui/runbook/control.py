@@ -149,7 +149,7 @@ def open_incident_for(runbook: Runbook, *, cause: str = "", severity: str = "") 
     """Open an incident for a run and return its id; ``cause`` is the name of the alert that the run responds to, if
     any, ``severity`` applies if the runbook has none. Blocks. Raises NotRecorded."""
     level = cast("SeverityLevel", runbook.severity or severity or "SEV-3")
-    return open_incident(cause or runbook.title, level, cause=cause or runbook.title).id
+    return open_incident(cause or runbook.title, level, cause=cause).id
 
 
 def word_to_type(reducer: RunReducer, *turns: Turn) -> str:

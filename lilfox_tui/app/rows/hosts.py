@@ -39,7 +39,7 @@ from lilfox_tui.core.text import (
 )
 from lilfox_tui.metrics.model import HostSummary, Level, MemoryParts, late_after_s
 from lilfox_tui.monitor.levels import split_reasons
-from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, StatusChange, View
+from lilfox_tui.monitor.model import BackendView, HostView, PlanView, ServiceView, StatusChange, View
 from lilfox_tui.monitor.raised_levels import is_of_client
 
 ROLES = {Level.GOOD: "good", Level.DEGRADED: "degraded", Level.FAILING: "failing", Level.UNKNOWN: "unknown"}
@@ -264,6 +264,11 @@ def reason_pieces(view: View) -> Row:
     for reason, role in reasons_told(view):
         pieces += [*((Piece(clauses(("", "")), "muted"),) if pieces else ()), Piece(clean(reason), role)]
     return tuple(pieces)
+
+
+def plan_reasons(plan: PlanView) -> Row:
+    """Return why a backup plan is not good, on one line."""
+    return (Piece(clauses(map(str, plan.reasons)), ROLES[plan.level]),)
 
 
 def held_for(view: View, now: datetime) -> str:

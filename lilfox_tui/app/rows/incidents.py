@@ -15,7 +15,7 @@ from lilfox_tui.app.evidence import firing_alerts
 from lilfox_tui.app.rendering.columns import cells, slice_row, wrap_spans, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured, shell_pieces
-from lilfox_tui.app.rows.hosts import ROLES, firing_role, reason_pieces
+from lilfox_tui.app.rows.hosts import ROLES, firing_role, plan_reasons, reason_pieces
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_duration
@@ -54,7 +54,7 @@ from lilfox_tui.incident.reducer import (
     still_in_force,
 )
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.model import Overview, PlanView
 
 _AT_ONCE = timedelta(seconds=1)
 """What was recorded within so long after it happened has one time."""
@@ -108,17 +108,23 @@ class Situation(Struct, frozen=True):
 
 def wrong_rows(overview: Overview, glyphs: Glyphs, about: str = "", most: int = 4) -> list[Row]:
     """What fails or is degraded now with the reasons and the firing alerts about it, first the subject ``about``, then
-    the worst; then the other firing alerts. Those that are silenced count as well: they are wrong all the same."""
-    alerts = list(firing_alerts(overview))
+    the worst; then the other firing alerts. Those that are silenced count as well: they are wrong all the same. Backup
+    plans are counted in the header, too."""
+    alerts, backups = list(firing_alerts(overview)), overview.backups
     rows: list[Row] = []
-    bad = [each for each in overview.views if each.level in (Level.FAILING, Level.DEGRADED)]
+    plans = [] if backups is None else [each for each in backups.plans.values() if each.config is not None]
+    watched = (*overview.views, *plans)
+    bad = [each for each in watched if each.level in (Level.FAILING, Level.DEGRADED)]
     for view in sorted(bad, key=lambda each: (each.name != about, each.level is not Level.FAILING)):
         of_view = [each for each in alerts if alert_subject(dict(each.labels)) == view.name]
         alerts = [each for each in alerts if each not in of_view]
         names = listed(dict.fromkeys(each.name for each in of_view))
         mark = Piece(f"{glyphs.level(view.level)} ", ROLES[view.level])
         named = (Piece(f"{names}  ", "muted"),) if names else ()
-        rows.append((mark, Piece(f"{clean(view.name)}  ", "strong"), *named, *reason_pieces(view)))
+        why = plan_reasons(view) if isinstance(view, PlanView) else reason_pieces(view)
+        rows.append((mark, Piece(f"{clean(view.name)}  ", "strong"), *named, *why))
+    halves = () if backups is None else backups.interrupted_restores
+    rows += [(Piece(f"{glyphs.failing} ", "failing"), Piece(str(each.message), "failing")) for each in halves]
     for each in alerts:
         role = firing_role(each.urgency)
         rows.append((Piece(f"{glyphs.alert} ", role), Piece(f"{each.name}  ", "strong"), Piece(each.summary, role)))
@@ -126,7 +132,7 @@ def wrong_rows(overview: Overview, glyphs: Glyphs, about: str = "", most: int = 
         left = len(rows) - most + 1
         more = ngettext("{count} more: press 1", "{count} more: press 1", left)
         rows = [*rows[: most - 1], (Piece(more, "muted"),)]
-    if not rows and isinstance(overview.alerts, Ready) and all(each.level is Level.GOOD for each in overview.views):
+    if not rows and isinstance(overview.alerts, Ready) and all(each.level is Level.GOOD for each in watched):
         rows.append((Piece(_("nothing fails, and no alert fires"), "good"),))
     return rows or [(Piece(_("no failure and no firing alert is known"), "muted"),)]
 

@@ -92,7 +92,10 @@ def job_title(job: Job, now: datetime, glyphs: Glyphs) -> Row:
     running = job.state == "running"
     mark = glyphs.job if running else glyphs.level(STATES[job.state])
     age = human_duration(max(0, round(((job.ended or now) - job.started).total_seconds())))
-    said = _("running for {time}", time=age) if running else f"{state_text(job.state)}: {job.message}"
+    said = f"{state_text(job.state)}: {job.message}"
+    if running:
+        waits = job.kind == "runbook"  # most of the time, for the operator
+        said = _("in progress for {time}", time=age) if waits else _("running for {time}", time=age)
     by = _("by {user}", user=job.user) if job.user else ""
     return (
         Piece(f" {mark} ", STATE_ROLES[job.state]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ from lilfox_tui.app.rows.incidents import (
     wrapped_facts,
     wrong_rows,
 )
+from lilfox_tui.app.rows.jobs import job_title
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.incident.model import (
     AlertChanged,
@@ -45,8 +47,11 @@ from lilfox_tui.incident.model import (
 )
 from lilfox_tui.incident.reducer import TimelineItem, fold, timeline_items
 from lilfox_tui.metrics.model import Level
-from tests.app.overviews import NOW, mixed
-from tests.app.runs_made import SCRIPT, long_incident
+from tests.app import backups_made
+from tests.app.backups_made import broken
+from tests.app.overviews import NOW, fleet, mixed
+from tests.app.runs_made import SCRIPT, job, long_incident
+from tests.app.test_backup_warnings import interrupted_restores
 
 
 def items() -> tuple[TimelineItem, ...]:
@@ -353,6 +358,16 @@ def test_a_silence_tells_its_end_with_the_date_unless_that_is_today() -> None:
     assert "until it resolves, by ann@web-1" in silence_line(replace(later, until_resolved=True), NOW)
 
 
+def test_what_is_wrong_now_is_what_the_header_counts() -> None:
+    """A backup plan is counted there, and so is a restore that was interrupted."""
+    for overview in (fleet(3), replace(fleet(3), backups=broken()), replace(mixed(), backups=interrupted_restores())):
+        rows = wrong_rows(overview, UNICODE, most=99)
+        signs = Counter(row[0].text.strip() for row in rows)
+        assert signs[UNICODE.failing] == overview.count(Level.FAILING)
+        assert signs[UNICODE.degraded] == overview.count(Level.DEGRADED)
+    assert "nothing fails" not in said(wrong_rows(replace(fleet(3), backups=broken()), UNICODE)[0])
+
+
 def test_what_is_wrong_now_comes_first_with_its_reasons_and_alerts() -> None:
     rows = [said(row) for row in wrong_rows(mixed(), UNICODE)]
     failing = [each.name for each in mixed().views if each.level is Level.FAILING]
@@ -408,3 +423,8 @@ def test_a_command_has_the_duration_that_its_output_has() -> None:
     assert isinstance(ended.what, StepEnded)
     told = TimelineItem((began, replace(ended, what=replace(ended.what, took_s=0.025)), changed))
     assert said(item_row(told, 118, 3, UNICODE)).endswith("done, 25 ms, changed")
+
+
+def test_a_run_that_may_wait_is_not_told_to_be_running() -> None:
+    for found, told in ((job(), "in progress for 3 min"), (backups_made.job(), "running for 1 min")):
+        assert told in said(job_title(found, NOW, UNICODE))

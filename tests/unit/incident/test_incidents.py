@@ -47,7 +47,9 @@ from lilfox_tui.incident.reducer import (
     still_bad,
     still_in_force,
 )
+from lilfox_tui.runbook.control import open_incident_for
 from tests.unit.incident.made import AT, all_events
+from tests.unit.runbook.made import runbook
 
 
 def mode(path: Path) -> int:
@@ -329,6 +331,18 @@ def test_moments_follow_from_the_alert_that_the_incident_was_opened_for(incident
     book.append_in(folder, AlertChanged(name="Slow", labels=labels, state="firing", since=at(5)))
     book.append_in(folder, Marked(moment="mitigated", when=at(1)))
     assert moments()["resolved"] == (closed.at, ""), "it fires again"
+
+
+def test_an_incident_that_a_run_opens_for_no_single_alert_was_detected_with_the_first(incidents: Path) -> None:
+    """The runbook's title is no alert, of which nothing is known."""
+    name = open_incident_for(runbook())
+    folder = find(name)
+    opened = book.read_incident(folder).opened
+    fired = opened - timedelta(minutes=3)
+    book.append_in(folder, AlertChanged(name="Slow", labels={"job": "backend"}, state="firing", since=fired))
+    assert impact(book.read_incident(folder), book.entries(name))["detected"].when == fired
+    with_cause = open_incident_for(runbook(), cause="Slow: backend")
+    assert book.read_incident(find(with_cause)).title == "Slow: backend"
 
 
 def test_an_alert_without_data_is_no_proof_that_it_is_mitigated(incidents: Path) -> None:

@@ -14,7 +14,7 @@ from lilfox_tui.app.panes.metrics.state import Fault, Subject, cause_of
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row
-from lilfox_tui.app.rows.hosts import ROLES, held_for, reason_pieces, reasons_told, well
+from lilfox_tui.app.rows.hosts import ROLES, held_for, plan_reasons, reason_pieces, reasons_told, well
 from lilfox_tui.app.rows.job_words import is_stale
 from lilfox_tui.app.rows.reasons import HostGroup, why_no_numbers
 from lilfox_tui.core.aio import Unavailable
@@ -159,7 +159,7 @@ def _what(problem: Problem, now: datetime, glyphs: Glyphs, *, named: bool) -> Ro
         case HostView() | ServiceView() | BackendView():
             why = reason_pieces(problem)
         case PlanView():
-            why = (Piece(clauses(map(str, problem.reasons)), ROLES[problem.level]),)
+            why = plan_reasons(problem)
         case HostGroup():
             why = (Piece(_("cannot be reached: {why}", why=problem.why), ROLES[problem.level]),)
         case AuditView():
