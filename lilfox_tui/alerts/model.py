@@ -104,6 +104,8 @@ class Alert(Struct, frozen=True, gc=False):
     Alertmanager its address alone."""
     acknowledged: Acknowledgement | None = None
     silenced_by: tuple[str, ...] = ()
+    as_of: datetime | None = None
+    """When its value and its texts were so, where that is earlier than the time of which it is told."""
     no_data_since: datetime | None = None
     """Of a resolved one that ended for want of data: when the last sample was. Whether its condition holds is not
     known."""

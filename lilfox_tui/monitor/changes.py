@@ -71,6 +71,8 @@ class ChangeLog:
             for subject, each in self._known.items()
         }
         """The last shown level of each subject."""
+        self._first: dict[str, StatusChange] = {}
+        """How each subject was when it was first seen: no change, but what was so from then on."""
 
     def observe(self, overview: Overview, *, unsettled: Collection[str] = ()) -> list[StatusChange]:
         """Record what changed since the last overview, and return what of it is shown.
@@ -111,12 +113,22 @@ class ChangeLog:
             if subject in links:
                 known.level = known.since = None
             elif subject not in unsettled and not self._known[subject].lost and _is_fresh(host):
+                self._note_first(subject, host, overview.at)
                 yield from _level_changes(subject, host, known, overview.at)
         for kind, views in (("service", overview.services), ("backend", overview.backends)):
             for name, view in views.items():
                 subject = f"{kind}/{name}"
+                self._note_first(subject, view, overview.at)
                 yield from _level_changes(subject, view, _known_of(self._levels, subject), overview.at)
         yield from (each for each in measured if each.kind != "level" or each.subject.startswith("plan/"))
+
+    def _note_first(self, subject: str, view: View, at: datetime) -> None:
+        if subject not in self._first and view.level is not Level.UNKNOWN:
+            self._first[subject] = _turned(subject, view, min(view.since, at))
+
+    def levels(self) -> list[StatusChange]:
+        """Return the changes of :meth:`all`, preceded by how each subject was when it was first seen."""
+        return [*self._first.values(), *self._shown]
 
     def all(self) -> list[StatusChange]:
         """Return the changes since the end of the previous visit, oldest first; at most the newest thousand."""
@@ -195,14 +207,19 @@ def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: d
         again = tr("good again after {lasted}", lasted=lasted) if lasted else tr("good again")
         yield StatusChange(when, subject, again, Level.GOOD, "level")
         return
-    why: Message | str = view.reasons[0] if view.reasons else ""
-    if view.level is Level.FAILING:
-        yield StatusChange(when, subject, tr("failing: {why}", why=why), Level.FAILING, "level")
-    elif before == Level.FAILING:
-        told = tr("no longer failing, degraded: {why}", why=why)
+    if before == Level.FAILING:
+        told = tr("no longer failing, degraded: {why}", why=view.reasons[0] if view.reasons else "")
         yield StatusChange(when, subject, told, Level.DEGRADED, "level")
     else:
-        yield StatusChange(when, subject, tr("degraded: {why}", why=why), Level.DEGRADED, "level")
+        yield _turned(subject, view, when)
+
+
+def _turned(subject: str, view: View | PlanView, when: datetime) -> StatusChange:
+    why: Message | str = view.reasons[0] if view.reasons else ""
+    if view.level is Level.GOOD:
+        return StatusChange(when, subject, tr("good"), Level.GOOD, "level")
+    what = tr("failing: {why}", why=why) if view.level is Level.FAILING else tr("degraded: {why}", why=why)
+    return StatusChange(when, subject, what, view.level, "level")
 
 
 def _link_changes(subject: str, view: HostView, known: KnownState, at: datetime) -> Iterator[StatusChange]:

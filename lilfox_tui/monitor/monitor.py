@@ -233,7 +233,7 @@ class Monitor:
         )  # fmt: skip
         present = self.overview.value and self.overview.value.measured
         measured = as_changes_tell(then, self.changes.measured(), present or then)
-        return as_changes_tell(raised(measured), self.changes.all())  # what clients reported is only a change
+        return as_changes_tell(raised(measured), self.changes.levels())  # what clients reported is only a change
 
     async def run(self) -> None:
         """Watch until cancelled, then close all hosts. A problem with one host delays no other."""

@@ -114,7 +114,9 @@ def is_of_client(reason: Message) -> bool:
 
 def _with_alert(view: _View, alert: Alert) -> _View:
     level = Level.FAILING if alert.urgency > _WARNING else Level.DEGRADED
-    said = clean(_said(alert).removeprefix(f"{view.name}: "))
+    said: Message | str = clean(_said(alert).removeprefix(f"{view.name}: "))
+    if alert.as_of is not None:
+        said = tr("{what} (at {time})", what=said, time=f"{alert.as_of:%H:%M:%S}")
     reason = Message(_FIRES.text, {"name": alert.name, "said": said})
     return _with_reasons(view, level, alert.fired_at or alert.active_at, (reason,))
 

@@ -45,6 +45,10 @@ ALERTS_KEPT = 50_000
 """In all states together: some 20 MB."""
 
 
+_VALUES_HOLD = timedelta(seconds=3)
+"""So long values count as those of the time shown."""
+
+
 class PastAlerts:
     """The newest KEPT distinct states of the alerts; fewer if they hold many alerts."""
 
@@ -68,9 +72,17 @@ class PastAlerts:
         del self._times[:first], self._states[:first]
 
     def at(self, at: datetime) -> Alerts | None:
-        """Return the state at that time (aware UTC); None before the first."""
+        """Return the state at that time (aware UTC), with the values of its first moment; None before the first."""
         place = bisect_right(self._times, at)
         return self._states[place - 1] if place else None
+
+
+def with_time_of_values(then: Alerts, at: datetime) -> Alerts:
+    """Return the state of the alerts at ``at`` (aware UTC) whose values may be of a moment before, with that time."""
+    if at - then.at < _VALUES_HOLD:
+        return then
+    alerts = (each if each.is_resolved else replace(each, as_of=then.at) for each in then.alerts)
+    return replace(then, alerts=tuple(alerts))
 
 
 def signature(alerts: Alerts) -> object:
@@ -135,7 +147,7 @@ class AlertWatch:
         if not self._named:
             return None
         then = self._past.at(at)
-        return Pending() if then is None else Ready(then, then.at)
+        return Pending() if then is None else Ready(with_time_of_values(then, at), then.at)
 
     async def run(self) -> None:
         """Evaluate rules, or show the alerts of another LilFox, a Prometheus or an Alertmanager, until cancelled.

@@ -121,6 +121,17 @@ def test_levels_that_alerts_and_clients_give_are_changes_as_they_are_shown() -> 
     assert [str(each) for each in then[1].reasons] == ["alert Slow is firing"]
 
 
+def test_what_was_bad_at_the_first_look_was_so_then() -> None:
+    """It is no change: nobody saw it begin."""
+    log, minute = ChangeLog(), timedelta(minutes=1)
+    log.observe(raised_seen(AT, Level.DEGRADED, "its client reports errors"))
+    log.observe(seen(at=AT + 2 * minute))
+    assert texts(log.all()) == ["service/backend good again after 2 min"]
+    for after, level in ((-1, Level.GOOD), (1, Level.DEGRADED), (3, Level.GOOD)):
+        then = as_changes_tell(seen(at=AT + after * minute), log.levels()).services["backend"]
+        assert then.level is level
+
+
 def test_a_level_that_an_alert_gave_is_not_over_when_lilfox_begins(tmp_path: Path) -> None:
     """Whether it still fires is not known yet."""
     log = ChangeLog(tmp_path / "seen.json")

@@ -189,8 +189,16 @@ def alert_beside(item: AlertItem, view: OneView, now: datetime, glyphs: Glyphs, 
 
 def _words(item: AlertItem, alert: Alert, what: Sequence[str], mark: Piece, *, named: bool) -> Row:
     told = "  ".join(filter(None, (item.name if named else "", *what[:1], marks(alert), *what[1:])))
+    told = with_time(told, alert) if any(what) else told
     colour = "muted" if alert.acknowledged is not None else role(alert)
     return Piece(mark.text, colour), Piece(told, colour)
+
+
+def with_time(told: str, alert: Alert) -> str:
+    """What an alert says, with the time at which it said so if that is not the time shown."""
+    if alert.as_of is None:
+        return told
+    return _("{what} (at {time})", what=told, time=f"{alert.as_of:%H:%M:%S}")
 
 
 def state_since(alert: Alert) -> datetime:
@@ -539,7 +547,7 @@ def _rule(rule: RuleView | None, page: AlertPage) -> list[Row]:
     ]
     if trouble := rule_trouble(rule, page.now):
         facts.append((_("state"), trouble))
-    if rule.evaluated_at is not None:
+    if rule.evaluated_at is not None and (page.item.alert is None or page.item.alert.as_of is None):
         took = "" if rule.took_s is None else human_duration(rule.took_s)
         facts.append((_("evaluated"), _("{time}, took {took}", time=clock(rule.evaluated_at, page.now), took=took)))
     return [(Piece(" " + fit(name, _NAME), "muted"), Piece(value)) for name, value in facts]

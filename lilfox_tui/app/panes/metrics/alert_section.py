@@ -215,7 +215,7 @@ class AlertSection:
         item = self._state.selected_item()
         if item is None:
             return []
-        from lilfox_tui.app.panes.metrics.alert_page import rule_trouble, shape, state_text
+        from lilfox_tui.app.panes.metrics.alert_page import rule_trouble, shape, state_text, with_time
         from lilfox_tui.app.panes.metrics.alert_series import was_text, where
 
         mark = shape(item, self._app.glyphs)
@@ -228,6 +228,7 @@ class AlertSection:
             ]
         annotations = dict(alert.annotations)
         text = "  ".join(each for each in (annotations.get("summary"), annotations.get("description")) if each)
+        text = with_time(text, alert) if text else text
         if alert.is_resolved:
             text = was_text(alert, item.expression, overview.at)
         first, rest = break_line(text or where(alert.labels), max(20, self._app.room.width - 34))

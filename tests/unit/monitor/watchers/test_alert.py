@@ -7,11 +7,19 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState, RuleHealth, RuleView
+from lilfox_tui.app.panes.metrics.alert_page import with_time
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, Threshold
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.monitor.watchers.alert import ALERTS_KEPT, KEPT, AlertWatch, PastAlerts, with_rules_of_prometheus
+from lilfox_tui.monitor.watchers.alert import (
+    ALERTS_KEPT,
+    KEPT,
+    AlertWatch,
+    PastAlerts,
+    with_rules_of_prometheus,
+    with_time_of_values,
+)
 from tests.unit.alerts.made import alert, at
 
 
@@ -39,6 +47,16 @@ def test_values_alone_are_no_new_state() -> None:
     found = past.at(at(20))
     assert found is not None
     assert found.alerts[0].silenced_by == ("x",)
+
+
+def test_values_that_are_older_than_the_time_shown_have_their_own_time() -> None:
+    """Only the first moment of a state is kept: "CPU usage is 98%" is not of the moment at which it is 100 %."""
+    then = state(10, alert(value=98.0), replace(alert("Over"), state=AlertState.RESOLVED, resolved_at=at(9)))
+    assert with_time_of_values(then, at(12)) is then
+    firing, over = with_time_of_values(then, at(25)).alerts
+    assert (firing.as_of, over.as_of) == (at(10), None)
+    assert with_time("CPU usage is 98%", firing) == f"CPU usage is 98% (at {at(10):%H:%M:%S})"
+    assert with_time("CPU usage is 98%", over) == "CPU usage is 98%"
 
 
 def test_it_is_bounded_and_a_clock_that_is_set_back_forgets_what_is_later() -> None:
