@@ -410,9 +410,11 @@ def _dot_of(value: float, ceiling: float, height: int) -> int:
 
 
 def _level_of(value: float, ceiling: float, height: int, *, dotted: bool) -> int:
-    """The row, from the bottom, in which ``dotted`` curves have a value, or others."""
-    level = _dot_of(value, ceiling, height) // DOTS_HIGH if dotted else int(value / ceiling * height)
-    return min(height - 1, level)
+    """The row, from the bottom, in which ``dotted`` curves have a value; of others that which reaches up to it, as for
+    the labels of the scale."""
+    if dotted:
+        return min(height - 1, _dot_of(value, ceiling, height) // DOTS_HIGH)
+    return min(height - 1, max(0, math.ceil(value / ceiling * height - _ALMOST_NONE) - 1))
 
 
 def _places(values: Values, ceiling: float, columns: int, height: int, glyphs: Glyphs) -> tuple[int | None, ...]:

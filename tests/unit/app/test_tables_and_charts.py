@@ -18,6 +18,8 @@ from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
     Axes,
     Curve,
+    _level_of,
+    _ticks,
     chart,
     first_known,
     in_columns,
@@ -229,7 +231,7 @@ def test_a_chart_is_never_wider_than_asked(
 def test_what_is_above_a_limit_has_its_colour_and_the_limits_are_lines() -> None:
     rows = make([10.0] * 11 + [85.0] * 11 + [99.0] * 11, height=10, warn=80.0, fail=95.0)
     assert roles(rows[10], "█") == {"chart", "degraded", "failing"}
-    assert roles(rows[3], "█▅") == {"failing", "degraded"}
+    assert roles(rows[2], "█▄") == {"failing", "degraded"}
     lines = [row for row in rows[1:-1] if "╌" in texts([row])[0]]
     assert [roles(row, "╌") for row in lines] == [{"failing"}, {"degraded"}]
     assert [roles(row, "5%"[at:]) - {"muted"} for at, row in enumerate(lines)] == [{"failing"}, {"degraded"}]
@@ -282,6 +284,14 @@ def test_a_line_is_coloured_where_it_exceeds_a_limit_and_stays_whole() -> None:
     assert len(riser) == 9, "from 10 to 90 of 100, in ten rows"
     two = make([10.0] * 66, [90.0] * 66, height=10, warn=50.0)
     assert {"series1", "series2"} <= {piece.role for row in two[1:-1] for piece in row}, "of several each has its own"
+
+
+@pytest.mark.parametrize("dotted", [True, False])
+@pytest.mark.parametrize("height", range(3, 31))
+def test_a_limit_is_in_the_row_of_that_value_of_the_scale(height: int, dotted: bool) -> None:
+    for row, value in _ticks(0.0, 100.0, height, binary=False, dotted=dotted).items():
+        if value != 50.0 or height % 2 == 0:  # where it is only the middle of an odd number of rows
+            assert _level_of(value, 100.0, height, dotted=dotted) == row, value
 
 
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
