@@ -212,7 +212,7 @@ def test_what_a_resolved_alert_was_is_said_once() -> None:
     set_language("en")
     over = replace(some().alerts[1], state=AlertState.RESOLVED, resolved_at=NOW - timedelta(minutes=2))
     lines = told_of(page(AlertItem.of_alert(over, RULES[0]), None))
-    assert lines[1] == "   was above 5% for 9 min, until 03:10:44"
+    assert lines[1] == "   was above 5% for 9 min, until 03:10:44 (measured over 5 min)"
     [said] = [place for place, line in enumerate(lines) if "31%" in line]
     [title] = [place for place, line in enumerate(lines) if "Annotations while it fired" in line]
     assert said > title, "its own text is in the present tense, and its numbers are neither now nor the worst ones"

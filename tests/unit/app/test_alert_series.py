@@ -69,12 +69,14 @@ def test_a_resolved_alert_is_told_as_past_and_one_without_data_is_not_told_to_be
     set_language("en")
     ended = NOW - timedelta(minutes=2)
     over = replace(some().alerts[1], state=AlertState.RESOLVED, resolved_at=ended)
-    told = "was above 5% for 9 min, until 03:10:44"
+    told = "was above 5% for 9 min, until 03:10:44 (measured over 5 min)"
     assert was_text(over, RULES[0].expression, NOW) == told
     assert value_and_summary(over, RULES[0].expression, NOW) == ("", told), "not what it says of itself"
     down = replace(alert(DOWN, AlertState.FIRING, 0, 3, {"job": "backend"}), resolved_at=ended)
     assert was_text(down, DOWN.expression, NOW) == "was true for 2 min, until 03:10:44"
     assert was_text(down, "free_bytes < 1000", NOW) == "was below 1.0 kB for 2 min, until 03:10:44"
+    shares = "rate(bad[15s]) / rate(all[15s]) > 0.05"
+    assert was_text(over, shares, NOW) == "was above 5% for 9 min, until 03:10:44 (measured over 15 s)"
     assert was_text(down, "", NOW) == "was firing for 1 min, until 03:10:44", "the rule is not known"
     gone = replace(over, no_data_since=NOW - timedelta(minutes=3))
     assert was_text(gone, RULES[0].expression, NOW) == "no data since 03:09:44; was above 5% for 8 min"

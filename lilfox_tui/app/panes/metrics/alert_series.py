@@ -214,7 +214,10 @@ def was_text(alert: Alert, expression: str, now: datetime) -> str:
         what = _("was true for {age}", **values) if expression else _("was firing for {age}", **values)
     if gone is not None:
         return clauses((_("no data since {time}", time=clock(gone, now)), what))  # the end of a row may be cut
-    return _("{what}, until {time}", what=what, time=clock(resolved, now))
+    what = _("{what}, until {time}", what=what, time=clock(resolved, now))
+    if not sides.window_s:
+        return what
+    return _("{what} (measured over {time})", what=what, time=human_duration(sides.window_s))  # a threshold has its own
 
 
 def extreme(page: SeriesPage, fired: float | None) -> tuple[float, datetime] | None:

@@ -266,21 +266,32 @@ class FilledRange(NamedTuple):
 
 
 async def filled_range(engine: QueryEngine, text: str, start: datetime, end: datetime) -> FilledRange | None:
-    """Return when the ranges of a query are full, or the earliest time at which they can be, if samples begin so late
-    that those of its values from ``start`` to ``end`` (aware) are not; None if they are, or that is not known. Costs
-    some small queries."""
+    """Return when the ranges of a query are full, to a second or a fine step, if samples begin so late that those of
+    its values from ``start`` to ``end`` (aware) are not; None if they are, or that is not known. Costs some small
+    queries."""
     found: list[FilledRange] = []
     with suppress(LilFoxError):
         for matchers, range_ms in list(dict.fromkeys(_counted(cached_parse(text).tree, _SUMMING)))[:_SELECTORS]:
             length = timedelta(milliseconds=range_ms)
             begin = start - length
             step_s = max(1.0, (end - begin).total_seconds() / _STEPS)
-            lines = await engine.range(f"count({selector_text(matchers)})", begin, end, step_s)
-            first = min((float(line.times[0]) / 1000 for line in lines if len(line.times)), default=0.0)
-            full = datetime.fromtimestamp(first - step_s, UTC) + length
-            if first > begin.timestamp() + step_s and full > start:
-                found.append(FilledRange(full, length))
+            samples = f"count({selector_text(matchers)})"
+            first = await _first(engine, samples, begin, end, step_s)
+            if first is None or first <= begin + timedelta(seconds=step_s):
+                continue
+            if step_s > 1.0:  # not by the step, which differs from one length of time to another
+                before = first - timedelta(seconds=step_s)
+                first = await _first(engine, samples, before, first, max(1.0, step_s / _STEPS)) or first
+            if first + length > start:
+                found.append(FilledRange(first + length, length))
     return max(found, default=None)
+
+
+async def _first(engine: QueryEngine, text: str, start: datetime, end: datetime, step_s: float) -> datetime | None:
+    """The time of the first value of a query, to ``step_s``."""
+    lines = await engine.range(text, start, end, step_s)
+    first = min((float(line.times[0]) / 1000 for line in lines if len(line.times)), default=None)
+    return None if first is None else datetime.fromtimestamp(first, UTC)
 
 
 def _counted(node: Node, functions: frozenset[str]) -> Iterator[tuple[tuple[Matcher, ...], int]]:
