@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import AlertState, Event, Trouble
+from lilfox_tui.alerts.model import Alerts, AlertState, Event, Trouble
 from lilfox_tui.app.evidence import LoggedError
 from lilfox_tui.app.panes.metrics.alert_page import AlertItem, AlertPage, alert_page
 from lilfox_tui.app.panes.metrics.alert_section import step_rows
@@ -206,6 +206,11 @@ async def test_what_is_not_known_is_said_and_never_counted_as_none() -> None:
         assert re.search(r"─ Problems ─+ alerts not evaluated yet ─", screen_text(pilot))
         assert "firing" not in screen_text(pilot)
         assert "no alerts" not in screen_text(pilot)
+    unread = Alerts(NOW, (), (), troubles=(Trouble("rules", tr("no file matches rules/*.yml"), blind=True),))
+    app = still_app(replace(mixed(), alerts=Ready(unread, NOW)))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        assert re.search(r"─ Problems ─+ no known alerts  0 rules ─", screen_text(pilot))
 
 
 def test_what_a_resolved_alert_was_is_said_once() -> None:

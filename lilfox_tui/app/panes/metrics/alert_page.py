@@ -325,7 +325,10 @@ def summary_pieces(alerts: Alerts) -> list[Piece]:
     if silenced := sum(bool(alert.silenced_by) for alert in alerts.alerts):
         pieces.append(Piece(_("{count} silenced", count=silenced), "muted"))
     if not pieces:
-        pieces.append(Piece(_("no alerts"), "muted" if alerts.troubles or alerts.blind else "good"))
+        if alerts.blind:  # some may be missing
+            pieces.append(Piece(_("no known alerts"), "degraded"))
+        else:
+            pieces.append(Piece(_("no alerts"), "muted" if alerts.troubles else "good"))
     if alerts.told_by:
         pieces.append(Piece(_("reported by {where}", where=alerts.told_by), "muted"))
     elif not alerts.evaluated_here:
