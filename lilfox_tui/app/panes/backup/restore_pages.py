@@ -359,7 +359,9 @@ def source_rows(
         told.append(
             ngettext("rows of {count} table were not counted", "rows of {count} tables were not counted", uncounted)
         )
-    if contents.folders:
+    if contents.folders and contents.beside:
+        told.append(ngettext("{count} folder", "{count} folders", contents.folders))
+    elif contents.folders:
         told.append(ngettext("in {count} folder", "in {count} folders", contents.folders))
     rows = wrapped([(Piece(f"   {source}  ", "title"), Piece(clauses(told)))], width)
     tables = sorted(contents.tables.items(), key=lambda each: -(each[1] or 0))

@@ -30,6 +30,10 @@ Toggle = Literal["whole", "source", "other-server", "end-sessions", "run-code"]
 """What is on or off."""
 _PLACES = {"postgresql": "database", "files": "files", "config": "app"}
 """Kind of a source → the word of a command that says where it goes to without a plan."""
+_FILE_KINDS = frozenset({"files", "file"})
+"""Kinds of the parts that hold files: an archive, and one file alone."""
+_OF_FILES = frozenset({"files", "folders", "bytes"})
+"""What is counted of them."""
 
 
 class SourceContents(Struct, frozen=True):
@@ -45,6 +49,8 @@ class SourceContents(Struct, frozen=True):
     """Of the files, unpacked."""
     folder_bytes: Mapping[str, int] = {}
     """Its largest folders."""
+    beside: int = 0
+    """Of the files, those that are stored alone and lie in none of the folders."""
 
     @property
     def is_known(self) -> bool:
@@ -58,17 +64,26 @@ def contents_of(parts: Iterable[FoundPart]) -> SourceContents:
     tables: dict[str, int | None] = {}
     folder_bytes: dict[str, int] = {}
     found: dict[str, int] = {}
-    for said in [part.said for part in parts if part.said is not None]:
+    unknown: set[str] = set()
+    beside = 0
+    for part in parts:
+        if (said := part.said) is None:
+            unknown |= _OF_FILES if part.kind in _FILE_KINDS else set()
+            continue
         tables |= said.tables
         detail = said.detail
-        for name in ("size_bytes", "files", "folders", "bytes"):
+        if part.kind == "file":
+            beside += 1
+            detail |= {"files": 1, "folders": 0, "bytes": said.raw_bytes}
+        for name in ("size_bytes", *_OF_FILES):
             if is_count(value := detail.get(name)):
                 found[name] = found.get(name, 0) + value
+            elif part.kind in _FILE_KINDS:
+                unknown.add(name)  # the sum of the other parts would be too small
         if isinstance(sizes := detail.get("folder_bytes"), Mapping):
             folder_bytes |= {str(name): size for name, size in sizes.items() if is_count(size)}
-    return SourceContents(
-        tables, found.get("size_bytes"), found.get("files"), found.get("folders"), found.get("bytes"), folder_bytes
-    )
+    files, folders, size = (None if name in unknown else found.get(name) for name in ("files", "folders", "bytes"))
+    return SourceContents(tables, found.get("size_bytes"), files, folders, size, folder_bytes, beside)
 
 
 def contents_text(contents: SourceContents) -> str:
