@@ -202,20 +202,25 @@ class RestoreChoice(Struct):
         return next(each for each in self.sources if each.name == name)
 
     def toggle(self, what: Toggle, source: str = "") -> None:
-        """Toggles an option, or whether a ``source`` is restored; the whole set can only be turned on."""
+        """Toggles an option, or whether a ``source`` is restored; the whole set can only be turned on. Where one table
+        or file was chosen, a source is turned on instead."""
         if what == "whole":
             self.keep_only("", "")
             for each in self.sources:
                 each.wanted = True
         elif what == "source":
+            self.source(source).wanted = not self.takes(source)
             self.keep_only("", "")
-            self.source(source).wanted = not self.source(source).wanted
         elif what == "other-server":
             self._change(other_server=not self.spec.other_server)
         elif what == "end-sessions":
             self._change(end_sessions=not self.spec.end_sessions)
         else:
             self._change(run_code=not self.spec.run_code)
+
+    def takes(self, source: str) -> bool:
+        """Whether a source is restored as a whole."""
+        return not self.spec.only and self.source(source).wanted
 
     def allows(self, what: str) -> bool:
         """Whether an option is on that allows what a check would block."""
@@ -327,7 +332,8 @@ class RestoreState:
         if self.step != CHECKS or (self.looked is not None and self.looked.ready):
             return None
         if self.looked is not None and self.is_blocked:
-            if any(check.allowed_by for check in self.looked.checks if check.state == "bad"):
+            asked = any(check.allowed_by for check in self.looked.checks if check.state == "bad")
+            if asked and not self.choice.allows(self._option):
                 return tr("blocked by the failed checks; R rechecks, space allows the selected option")
             return tr("blocked by the failed checks; R rechecks")
         return tr("still checking; the next page opens when all checks have passed")
@@ -398,10 +404,10 @@ class RestoreState:
             held = before[self.at] in options
             self.at, self.moved = (options.index(before[self.at]), self.moved) if held else (NOTHING, False)
 
-    def would_end_sessions(self) -> bool:
-        """Whether the highlighted option is the one that lets sessions be ended, and it is not on yet."""
-        option = self._options[self.at] if 0 <= self.at < len(self._options) else ""
-        return option == "end-sessions" and not self.choice.allows(option)
+    @property
+    def _option(self) -> str:
+        """The highlighted option of the checks page; empty for none."""
+        return self._options[self.at] if 0 <= self.at < len(self._options) else ""
 
     def take_choice(self) -> bool:
         """Return whether ``space`` chooses the highlighted line; on the checks page, the first press only highlights
