@@ -37,6 +37,7 @@ class StandIn:
         self.refusal: LilFoxError | None = None
         self.elsewhere: list[str] = []
         """Other databases on the server."""
+        self.elsewhere_error: LilFoxError | None = None
         self.answering = asyncio.Event()
         self.answering.set()
         self.going_on = asyncio.Event()
@@ -67,6 +68,8 @@ class StandIn:
 
     async def other_places(self, _request: BackupRequest, _source: str) -> list[str]:
         """As ``backup/effects.py``."""
+        if self.elsewhere_error is not None:
+            raise self.elsewhere_error
         return self.elsewhere
 
     @property

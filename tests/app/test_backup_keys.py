@@ -121,6 +121,8 @@ async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn)
         assert "Together they hold 6.3G. 2 sets are kept" in text
         await pilot.press(*"no", "enter")
         await until(lambda: "nothing was done: type lilfox in full, or press esc to cancel" in screen_text(pilot))
+        await pilot.press("backspace")
+        await until(lambda: "nothing was done" not in screen_text(pilot), what="that was of another word")
         await pilot.press("escape")
         await until(lambda: len(app.screen_stack) == 1)
         assert stand_in.started == []

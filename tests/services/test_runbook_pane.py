@@ -128,6 +128,8 @@ async def test_what_destroys_wants_its_host_typed(home: Path) -> None:
         await shown.until("type here and press enter")
         await shown.keys(*"there", "enter")
         await shown.until("nothing was done: type here in full, or press esc to cancel")
+        await shown.keys("backspace")
+        await shown.until(lambda text: "nothing was done" not in text)
         assert (home / "precious").exists()
         await shown.keys("escape")
         await shown.until_waits("confirm", 5)

@@ -168,10 +168,17 @@ class MessageBody:
         self._dialog.call_after_refresh(lambda: self._paint(rows))
 
     def add_rows(self, rows: Sequence[Row]) -> None:
-        """Appends rows below the text, replaces those of the previous call, and scrolls to them."""
+        """Appends rows below the text, replaces those of the previous call, and scrolls to them; ``drop_rows`` takes
+        them away again."""
         self._added = [*rows, BLANK]
         self.show()
         self._dialog.call_after_refresh(lambda: self.scroll(self._lines, 10**6))  # only now it has its new height
+
+    def drop_rows(self) -> None:
+        """Takes away what ``add_rows`` appended."""
+        if self._added:
+            self._added = []
+            self.show()
 
     def scrolls(self, event: events.Key) -> bool:
         """Scrolls the text if the key is a scroll key; returns whether it is one."""
@@ -283,6 +290,11 @@ class ConfirmDialog(Dialog[bool]):
             self.close(True)
         else:
             self._body.add_rows([not_the_word(self._word)])
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """What was told of the last word does not hold for this one."""
+        event.stop()
+        self._body.drop_rows()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
         self._body.scroll(event.lines, event.delta)

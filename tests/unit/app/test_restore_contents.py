@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from lilfox_tui.app.panes.backup.restore_pages import source_rows
 from lilfox_tui.app.panes.backup.restore_state import SourceContents, contents_of, contents_text
+from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.core.text import human_bytes
 from tests.app.backups_made import MIB, found_part, made_set
 
@@ -37,6 +40,29 @@ def test_files_are_counted_with_their_bytes_and_the_largest_folders() -> None:
         f"     avatars/  {human_bytes(3 * MIB)}",
         f"     docs/     {human_bytes(MIB)}",
     ]
+
+
+def settings(**archive: object) -> list[FoundPart]:
+    """The parts of a source of the configuration: one file beside a folder of two."""
+    env = found_part("env_1", "settings", "file", 19)
+    return [env, found_part("config_1.tar.zst", "settings", "files", 400, **archive)]
+
+
+def test_a_file_beside_the_folder_is_counted_and_not_in_it() -> None:
+    parts = settings(files=2, folders=1, bytes=73)
+    found = contents_of(parts)
+    assert contents_text(found) == "3 files, 130B"
+    assert texts("settings", found, 9) == ["   settings  3 files, 130B; 1 folder"]
+    alone = contents_of(parts[:1])
+    assert contents_text(alone) == "1 file, 57B"
+    assert texts("settings", alone, 9) == ["   settings  1 file, 57B"]
+
+
+def test_no_count_is_told_of_a_source_of_which_a_part_is_not_counted() -> None:
+    assert contents_text(contents_of(settings())) == ""
+    assert contents_text(contents_of(settings(files=2))) == "3 files"
+    env, archive = settings(files=2, folders=1, bytes=73)
+    assert contents_text(contents_of([replace(env, said=None), archive])) == ""
 
 
 def test_what_is_not_recorded_is_told_as_such() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lilfox_tui.app.panes.backup.restore_checks import outlook_rows, what_is_restored
-from lilfox_tui.app.panes.backup.restore_pages import PageStyle, confirm_rows, page_keys, page_rows
+from lilfox_tui.app.panes.backup.restore_pages import PageStyle, confirm_rows, page_rows
 from lilfox_tui.app.panes.backup.restore_state import (
     CHECKS,
     CONFIRM,
@@ -97,8 +97,6 @@ def test_what_the_checks_say_opens_the_next_page(
     assert (why in str(state.why_no_next())) if why else state.why_no_next() is None
     assert state.is_ready is (why == "")
     assert state.is_blocked is why.startswith("blocked")
-    keys = page_keys(CHECKS, 80, asks=False, blocked=state.is_blocked)
-    assert ("show what blocks" in "".join(piece.text for piece in keys[0])) is state.is_blocked
 
 
 def test_it_begins_once_with_the_right_word_about_what_was_looked_at() -> None:

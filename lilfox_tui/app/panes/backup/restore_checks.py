@@ -227,6 +227,19 @@ def option_texts() -> dict[str, str]:
     }
 
 
+def space_does(state: RestoreState, act: str, source: str) -> str:
+    """What ``space`` does now on a line of the first page or of that of the checks; empty for nothing."""
+    choice = state.choice
+    if act in ("whole", "source", "only"):
+        if act == "whole":
+            return "" if choice.whole else _("choose")
+        only = bool(choice.spec.only) and choice.only_of == source
+        return _("deselect") if (only if act == "only" else choice.takes(source)) else _("choose")
+    if act == "end-sessions":
+        return _("leave the sessions alone") if choice.allows(act) else _("terminate the sessions")
+    return _("disallow") if choice.allows(act) else _("allow")
+
+
 # ---- the sessions that block it ----------------------------------------------------------------------------------
 
 

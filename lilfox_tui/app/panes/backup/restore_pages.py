@@ -158,11 +158,12 @@ class WizardPage:
         """Rows past the lower edge."""
         return max(0, len(self.rows) - self.top - self.room)
 
-    def bring_up_failed(self) -> None:
-        """Scrolls to the first failed check if it is out of sight."""
-        bad = [place for place, row in enumerate(self.rows) if any(piece.role == "failing" for piece in row)]
-        if bad and not self.top <= bad[0] < self.top + self.room:
-            self.top = bad[0]
+    @property
+    def hidden_failed(self) -> int | None:
+        """The row of the first failed check if it is out of sight. It begins with a mark, unlike the verdict."""
+        marked = (at for at, row in enumerate(self.rows) if len(row) > 1 and row[0].role == "failing")
+        at = next(marked, None)
+        return None if at is None or self.top <= at < self.top + self.room else at
 
     def item_at(self, x: int, y: int) -> int | None:
         """The selectable line at those cells."""
@@ -258,28 +259,28 @@ def page_items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
 
 
 def page_keys(
-    step: int, width: int, *, asks: bool, undoes: bool = False, tables: bool = False, allows: bool = True,
-    blocked: bool = False, sessions: bool = False,
+    step: int, width: int, *, asks: bool, undoes: bool = False, tables: bool = False, enter: str = "", space: str = "",
+    more: bool = False,
 ) -> list[Row]:  # fmt: skip
     """The keys of a page and what they do. ``asks``: a line of text is being typed; ``undoes``: the restore can be
-    undone; ``tables``: the tables of the set are known; ``allows``: there is something to allow; ``blocked``: a check
-    has failed; ``sessions``: what is highlighted ends sessions."""
+    undone; ``tables``: the tables of the set are known; ``enter``, ``space``: what they do on the first page and that
+    of the checks, empty for nothing; ``more``: rows are hidden below."""
+    enters, spaces = ((("enter", enter),) if enter else ()), ((("space", space),) if space else ())
     keys: dict[int, tuple[tuple[str, str], ...]] = {
-        WHAT: (
-            ("enter", _("next page")),
-            *((("/", _("one table")),) if tables else ()),
-            ("space", _("choose")),
-            ("esc", _("cancel")),
-        ),
+        WHAT: (*enters, *((("/", _("one table")),) if tables else ()), *spaces, ("esc", _("cancel"))),
         WHERE: (("space", _("other location")), ("enter", _("next page")), ("esc", _("back"))),
         CHECKS: (
-            ("enter", _("show what blocks") if blocked else _("next page")),
-            *((("space", _("terminate the sessions") if sessions else _("allow")),) if allows else ()),
+            *enters,
+            *spaces,
             ("R", _("recheck")),
             ("o", _("all checks")),
             ("esc", _("back")),
         ),
-        CONFIRM: (("enter", _("restore (type the name first)")), ("pgdn", _("more")), ("esc", _("back"))),
+        CONFIRM: (
+            ("enter", _("restore (type the name first)")),
+            *((("pgdn", _("more")),) if more else ()),
+            ("esc", _("back")),
+        ),
         RUN: (("esc", _("close: the job keeps running")),),
         RESULT: (("enter", _("close")), *((("u", _("undo")),) if undoes else ())),
     }
@@ -301,7 +302,7 @@ def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
         widest((each.kind for each in choice.sources), _KIND),
     )
     for each in choice.sources:
-        on = not choice.spec.only and each.wanted
+        on = choice.takes(each.name)
         label = (
             Piece(fit(each.name, name), "strong"),
             Piece(f"  {fit(each.kind, kind)}  {human_bytes(each.size_bytes)}"),
@@ -359,7 +360,9 @@ def source_rows(
         told.append(
             ngettext("rows of {count} table were not counted", "rows of {count} tables were not counted", uncounted)
         )
-    if contents.folders:
+    if contents.folders and contents.beside:
+        told.append(ngettext("{count} folder", "{count} folders", contents.folders))
+    elif contents.folders:
         told.append(ngettext("in {count} folder", "in {count} folders", contents.folders))
     rows = wrapped([(Piece(f"   {source}  ", "title"), Piece(clauses(told)))], width)
     tables = sorted(contents.tables.items(), key=lambda each: -(each[1] or 0))

@@ -30,6 +30,10 @@ Toggle = Literal["whole", "source", "other-server", "end-sessions", "run-code"]
 """What is on or off."""
 _PLACES = {"postgresql": "database", "files": "files", "config": "app"}
 """Kind of a source → the word of a command that says where it goes to without a plan."""
+_FILE_KINDS = frozenset({"files", "file"})
+"""Kinds of the parts that hold files: an archive, and one file alone."""
+_OF_FILES = frozenset({"files", "folders", "bytes"})
+"""What is counted of them."""
 
 
 class SourceContents(Struct, frozen=True):
@@ -45,6 +49,8 @@ class SourceContents(Struct, frozen=True):
     """Of the files, unpacked."""
     folder_bytes: Mapping[str, int] = {}
     """Its largest folders."""
+    beside: int = 0
+    """Of the files, those that are stored alone and lie in none of the folders."""
 
     @property
     def is_known(self) -> bool:
@@ -58,17 +64,26 @@ def contents_of(parts: Iterable[FoundPart]) -> SourceContents:
     tables: dict[str, int | None] = {}
     folder_bytes: dict[str, int] = {}
     found: dict[str, int] = {}
-    for said in [part.said for part in parts if part.said is not None]:
+    unknown: set[str] = set()
+    beside = 0
+    for part in parts:
+        if (said := part.said) is None:
+            unknown |= _OF_FILES if part.kind in _FILE_KINDS else set()
+            continue
         tables |= said.tables
         detail = said.detail
-        for name in ("size_bytes", "files", "folders", "bytes"):
+        if part.kind == "file":
+            beside += 1
+            detail |= {"files": 1, "folders": 0, "bytes": said.raw_bytes}
+        for name in ("size_bytes", *_OF_FILES):
             if is_count(value := detail.get(name)):
                 found[name] = found.get(name, 0) + value
+            elif part.kind in _FILE_KINDS:
+                unknown.add(name)  # the sum of the other parts would be too small
         if isinstance(sizes := detail.get("folder_bytes"), Mapping):
             folder_bytes |= {str(name): size for name, size in sizes.items() if is_count(size)}
-    return SourceContents(
-        tables, found.get("size_bytes"), found.get("files"), found.get("folders"), found.get("bytes"), folder_bytes
-    )
+    files, folders, size = (None if name in unknown else found.get(name) for name in ("files", "folders", "bytes"))
+    return SourceContents(tables, found.get("size_bytes"), files, folders, size, folder_bytes, beside)
 
 
 def contents_text(contents: SourceContents) -> str:
@@ -187,20 +202,25 @@ class RestoreChoice(Struct):
         return next(each for each in self.sources if each.name == name)
 
     def toggle(self, what: Toggle, source: str = "") -> None:
-        """Toggles an option, or whether a ``source`` is restored; the whole set can only be turned on."""
+        """Toggles an option, or whether a ``source`` is restored; the whole set can only be turned on. Where one table
+        or file was chosen, a source is turned on instead."""
         if what == "whole":
             self.keep_only("", "")
             for each in self.sources:
                 each.wanted = True
         elif what == "source":
+            self.source(source).wanted = not self.takes(source)
             self.keep_only("", "")
-            self.source(source).wanted = not self.source(source).wanted
         elif what == "other-server":
             self._change(other_server=not self.spec.other_server)
         elif what == "end-sessions":
             self._change(end_sessions=not self.spec.end_sessions)
         else:
             self._change(run_code=not self.spec.run_code)
+
+    def takes(self, source: str) -> bool:
+        """Whether a source is restored as a whole."""
+        return not self.spec.only and self.source(source).wanted
 
     def allows(self, what: str) -> bool:
         """Whether an option is on that allows what a check would block."""
@@ -312,7 +332,8 @@ class RestoreState:
         if self.step != CHECKS or (self.looked is not None and self.looked.ready):
             return None
         if self.looked is not None and self.is_blocked:
-            if any(check.allowed_by for check in self.looked.checks if check.state == "bad"):
+            asked = any(check.allowed_by for check in self.looked.checks if check.state == "bad")
+            if asked and not self.choice.allows(self._option):
                 return tr("blocked by the failed checks; R rechecks, space allows the selected option")
             return tr("blocked by the failed checks; R rechecks")
         return tr("still checking; the next page opens when all checks have passed")
@@ -383,10 +404,10 @@ class RestoreState:
             held = before[self.at] in options
             self.at, self.moved = (options.index(before[self.at]), self.moved) if held else (NOTHING, False)
 
-    def would_end_sessions(self) -> bool:
-        """Whether the highlighted option is the one that lets sessions be ended, and it is not on yet."""
-        option = self._options[self.at] if 0 <= self.at < len(self._options) else ""
-        return option == "end-sessions" and not self.choice.allows(option)
+    @property
+    def _option(self) -> str:
+        """The highlighted option of the checks page; empty for none."""
+        return self._options[self.at] if 0 <= self.at < len(self._options) else ""
 
     def take_choice(self) -> bool:
         """Return whether ``space`` chooses the highlighted line; on the checks page, the first press only highlights

@@ -4,7 +4,7 @@ nothing is written before Run."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from lilfox_tui.app.dialogs.messages import PADDING, Dialog, word_prompt
 from lilfox_tui.app.dialogs.prompt import Chooser
+from lilfox_tui.app.panes.backup.restore_checks import space_does
 from lilfox_tui.app.panes.backup.restore_pages import (
     ORIGINAL,
     TYPED,
@@ -43,7 +44,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
     SourceChoice,
 )
 from lilfox_tui.app.rendering.columns import wrapped
-from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.jobs import JobLog
 from lilfox_tui.app.widgets import Lines, TextField
 from lilfox_tui.backup.plan import request_of
@@ -70,6 +71,29 @@ def _items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
     return items
 
 
+def _asks_only(state: RestoreState, items: Sequence[WizardItem]) -> bool:
+    """Whether ``enter`` asks for the one table, file or folder of the highlighted line: to go on with everything from
+    there would be a surprise."""
+    item = items[min(state.at, len(items) - 1)] if items and state.at >= 0 else None
+    return item is not None and item.act == "only" and state.choice.only_of != item.source
+
+
+def _keys(
+    state: RestoreState, items: Sequence[WizardItem], width: int, hiding: WizardPage | None, *, asks: bool
+) -> list[Row]:
+    """The keys of the open page, with those for what it is ``hiding``; None while it is not drawn."""
+    item = items[min(max(0, state.at), len(items) - 1)] if items else None
+    space = "" if item is None else space_does(state, item.act, item.source)
+    enter = _("choose") if _asks_only(state, items) else _("next page")
+    if state.is_blocked:
+        enter = _("show what blocks") if hiding is not None and hiding.hidden_failed is not None else ""
+    more = hiding is not None and hiding.below > 0
+    return page_keys(
+        state.step, width, asks=asks, undoes=state.undoable, tables=bool(state.choice.tables), enter=enter,
+        space=space, more=more,
+    )  # fmt: skip
+
+
 class WizardLine:
     """The line of a page to type in: a path, a name, or the word that confirms. ``take`` gets what is entered; None
     while nothing is asked."""
@@ -81,7 +105,9 @@ class WizardLine:
     def ask(self, prompt: str, text: str, take: Callable[[str], None]) -> None:
         """Opens the line with ``text`` in it; ``prompt`` stands there while it is empty."""
         line = self._wizard.query_one("#wizard-input", TextField)
-        line.value, line.placeholder, line.display = text, prompt, True
+        with line.prevent(Input.Changed):  # nobody typed that
+            line.value = text
+        line.placeholder, line.display = prompt, True
         self.take = take
         self._wizard.set_focus(line)
         self._wizard.repaint()
@@ -146,23 +172,15 @@ class RestoreWizard(Dialog[bool]):
             self._tell(why)
             if state.step == CHECKS:
                 state.goes_on = True
-                self._page.bring_up_failed()
+                if (failed := self._page.hidden_failed) is not None:
+                    self._page.top, state.moved = failed, False  # the highlight no longer holds the page
                 self.repaint()
-        elif (
-            state.step == WHAT
-            and (item := self._highlighted()) is not None
-            and item.act == "only"
-            and state.choice.only_of != item.source
-        ):  # to go on with everything from the line of one table, file or folder would be a surprise
+        elif _asks_only(state, _items(state, self._glyphs)):
             self._choose()
         elif state.step < CONFIRM:
             self._open(state.step + 1)
         elif state.step == RESULT:
             self.close(False)
-
-    def _highlighted(self) -> WizardItem | None:
-        items = _items(self.state, self._glyphs)
-        return items[min(self.state.at, len(items) - 1)] if items and self.state.at >= 0 else None
 
     def _back(self) -> None:
         if self._line.take is not None and self.state.step != CONFIRM:
@@ -253,26 +271,34 @@ class RestoreWizard(Dialog[bool]):
         self._paint_due = False
         if not self.is_mounted or not self.is_attached:
             return
-        state, page, width = self.state, self._page, self.app.size.width
+        state = self.state
         if state.take_end():
-            page.top = 0
+            self._page.top = 0
         items = _items(state, self._glyphs)
         state.highlight_what_allows([item.act for item in items])
-        keys, note, tables = self.query_one("#wizard-keys", Lines), Piece(*self._note), bool(state.choice.tables)
-        said = wrapped([(Piece(" "), note)], width)[:MOST_SAID]
-        if not note.text:
-            said = page_keys(
-                state.step, width, asks=self._line.take is not None, undoes=state.undoable, tables=tables,
-                allows=bool(items), blocked=state.is_blocked, sessions=state.would_end_sessions(),
-            )  # fmt: skip
-        keys.styles.height = len(said)
-        keys.show(said)
-        asks = self.query_one("#wizard-input", Input).display
-        page.take_room(width, self.app.size.height - len(said) - asks, slow_link=self._slow)
-        style = PageStyle(page.width, page.room - _SPARE_ROWS, self._glyphs, self._zone)
-        rows = wrapped([BLANK, *page_rows(state, style)], page.width - 1)
-        below = rows_below(state, style, len(rows))
-        self.query_one("#wizard-body", Lines).show(page.draw(rows, items, below, state, self._glyphs, follow=follow))
+        page, width, asks = self._page, self.app.size.width, self.query_one("#wizard-input", Input).display
+
+        def drawn(below: int) -> Sequence[Row]:
+            page.take_room(width, self.app.size.height - below - asks, slow_link=self._slow)
+            style = PageStyle(page.width, page.room - _SPARE_ROWS, self._glyphs, self._zone)
+            rows = wrapped([BLANK, *page_rows(state, style)], page.width - 1)
+            more = rows_below(state, style, len(rows))
+            return page.draw(rows, items, more, state, self._glyphs, follow=follow)
+
+        def said(hiding: WizardPage | None) -> list[Row]:
+            if self._note[0]:
+                return wrapped([(Piece(" "), Piece(*self._note))], width)[:MOST_SAID]
+            return _keys(state, items, width, hiding, asks=self._line.take is not None)
+
+        told = said(None)
+        shown = drawn(len(told))
+        before, told = len(told), said(page)
+        if len(told) != before:
+            shown = drawn(len(told))
+        keys = self.query_one("#wizard-keys", Lines)
+        keys.styles.height = len(told)
+        keys.show(told)
+        self.query_one("#wizard-body", Lines).show(shown)
 
     def _tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
         text = f"{what} {self._glyphs.dash} {what.hint}" if isinstance(what, LilFoxError) and what.hint else str(what)
@@ -280,6 +306,13 @@ class RestoreWizard(Dialog[bool]):
         self.repaint()
 
     # ---- one line to type in ----------------------------------------------------------------------------------------
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """What was told of the last word does not hold for this one."""
+        event.stop()
+        if self._note[0] and self._line.take is not None:
+            self._note = ("", "muted")
+            self.repaint()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()

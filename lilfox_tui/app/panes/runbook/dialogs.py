@@ -433,6 +433,13 @@ class RunDialog(Dialog[bool]):
             self._wrong = (not_the_word(self._word),)
             self._arrange()
 
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """What was told of the last word does not hold for this one."""
+        event.stop()
+        if self._wrong:
+            self._wrong = ()
+            self._arrange()
+
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
         event.lines.scroll_rows(event.delta)
         self._title_row(self.query_one("#dialog-text", Lines))
