@@ -8,6 +8,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lilfox_tui.app import dialogs
 from lilfox_tui.app.actions import Action, ActionGroup, action
 from lilfox_tui.app.console import Console
@@ -15,6 +17,7 @@ from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, RUNBOOK, TABS, Navi
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, change_rows
 from lilfox_tui.app.rows.job_words import is_ours, user
+from lilfox_tui.app.shared_actions import SELECTION_KEPT
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import LANGUAGES, Message, _, clauses, language, set_language, tr
 from lilfox_tui.core.text import fit
@@ -202,7 +205,7 @@ class PaletteActions(_Everywhere):
     @action("palette", "colon ctrl+p", tr("command"), tr("all actions by name"), footer=5)
     def palette_of_actions(self) -> None:
         there = (*self._navigation.actions, *self._navigation.of_incident())
-        actions = sorted((each for each in there if each.id != "palette"), key=_likely)
+        actions = sorted(_one_a_verb([each for each in there if each.id != "palette"]), key=_likely)
         elsewhere: dict[str, tuple[int, Action]] = {}
 
         def others() -> list[dialogs.Choice]:
@@ -265,13 +268,25 @@ class PaletteActions(_Everywhere):
         self._app.push_screen(dialogs.Reader([title, more], page=page.lines, load=load, full=True))
 
 
-def _likely(each: Action) -> tuple[bool, bool, bool, int, int]:
-    """The order of the palette: what can be done with the selected row, what leads elsewhere or goes to the incident,
-    the rest, and moves; what has a key and stands in the footer first."""
-    of_row = each.id in OF_SELECTION and each.id not in _FOR_ALL and each.fits()
+def _one_a_verb(actions: Sequence[Action]) -> list[Action]:
+    """The actions without those that now do what another one is for: that one has their key."""
+    named = {each.title.text: each for each in actions}
+    others = [(each, each.now()) for each in actions if each.id != "open"]  # enter is what does it, and stands first
+    keys = {named[now.text].id: each for each, now in others if now is not None and now.text in named}
+    same = {each.id for id_, each in keys.items() if each.id != id_}
+    found = [each for each in actions if each.id not in same]
+    return [replace(each, keys=each.keys or keys[each.id].keys) if each.id in keys else each for each in found]
+
+
+def _likely(each: Action) -> tuple[bool, bool, bool, bool, int, int]:
+    """The order of the palette: what can be done with the selected row, what is done with the incident, what leads
+    elsewhere, the rest, and moves; what has a key and stands in the footer first."""
+    of_incident = each.task is not None and each.task.text == "Incident" and each.help.text != SELECTION_KEPT.text
+    of_row = each.id in OF_SELECTION and each.id not in _FOR_ALL and not of_incident and each.fits()
     at = OF_SELECTION.index(each.id) if of_row else 0
-    leads = each.id in _LEADS or each.id in _FOR_ALL
-    return each.id in _MOVES, not of_row, not leads, not each.keys, each.footer or _RARE + at
+    leads = of_incident or each.id in _LEADS or each.id in _FOR_ALL
+    order = each.footer or _RARE + at
+    return each.id in _MOVES, not of_row, not of_incident, not leads, not each.keys, order
 
 
 def _in_groups(actions: Sequence[Action]) -> list[dialogs.Choice]:
@@ -286,11 +301,13 @@ def _in_groups(actions: Sequence[Action]) -> list[dialogs.Choice]:
 
 
 def _group_of(action: Action) -> str:
-    moves, not_of_row, does_not_lead, *_more = _likely(action)
+    moves, not_of_row, not_of_incident, does_not_lead, *_more = _likely(action)
     if moves:
         return _("Move")
     if not not_of_row:
         return _("The selected row")
+    if not not_of_incident:
+        return _("Incident")
     return _("This pane and the console") if does_not_lead else _("Go to")
 
 

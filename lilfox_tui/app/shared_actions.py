@@ -239,6 +239,9 @@ class ErrorActions(ActionGroup):
 _TITLE_SHOWN = 40
 
 
+SELECTION_KEPT = tr("save the selection as evidence; opens an incident if none is open")
+
+
 class EvidenceActions(ActionGroup):
     """The action that adds what ``selection`` returns to the open incident as evidence; opens an incident if there is
     none."""
@@ -257,7 +260,7 @@ class EvidenceActions(ActionGroup):
         "evidence",
         "e",
         tr("evidence"),
-        tr("save the selection as evidence; opens an incident if none is open"),
+        SELECTION_KEPT,
         why_not=_why_not,
     )
     def keep(self) -> None:

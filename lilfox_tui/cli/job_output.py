@@ -273,12 +273,12 @@ class JobPrinter:
             if complete or isinstance(event, Ended):
                 del self._progress[part]
                 if not self._quiet:
-                    self._say(event.at, " ", progress_text(progress))
+                    self._say(event.at, " ", progress_text(progress.current(ended=True)))
 
     def _moved(self, progress: Progress) -> None:
         self._progress[progress.part] = progress
         if self._passing:
-            show_passing(progress_text(progress))
+            show_passing(progress_text(progress.current(ended=False)))
 
     def _say(self, at: datetime, mark: str, text: str) -> None:
         self._clear()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _
@@ -47,6 +48,12 @@ class Progress(Struct, frozen=True):
     total_bytes: int | None = None
     rate: float | None = None
     remaining_s: float | None = None
+
+    def current(self, *, ended: bool) -> Progress:
+        """The progress as it is now: without rate and remaining time if the part is complete, or the job has
+        ``ended``."""
+        moves = not ended and self.done_bytes != self.total_bytes
+        return self if moves else replace(self, rate=None, remaining_s=None)
 
 
 class Began(Struct, frozen=True, tag="began", tag_field="event"):
@@ -132,7 +139,7 @@ class Job(Struct, frozen=True, kw_only=True):
     hint: str = ""
     exit_code: int | None = None
     progress: tuple[Progress, ...] = ()
-    """The newest of each part, in the order in which they began."""
+    """The newest of each part, in the order in which they began; only what still moves has a rate."""
     result: dict[str, Any] = {}
     checked: bool = False
     """Of an unknown one: somebody looked what it left (``lilfox jobs checked ID``)."""

@@ -272,7 +272,7 @@ class JobReducer:
             message="" if ended is None else ended.message,
             hint="" if ended is None else ended.hint,
             exit_code=None if ended is None else ended.exit_code,
-            progress=tuple(self._progress.values()),
+            progress=tuple(each.current(ended=ended is not None) for each in self._progress.values()),
             result={} if ended is None else ended.result,
             checked=checked,
         )

@@ -98,7 +98,7 @@ async def test_a_plan_without_sets_shows_its_next_run() -> None:
         text = screen_text(pilot)
         assert "Next run" in text
         assert "3.0G free" in text
-        assert "not known: no run has finished yet" in text
+        assert "not known: no run has succeeded yet" in text
 
 
 async def test_the_lists_fill_a_low_screen_where_the_sets_are_selected() -> None:

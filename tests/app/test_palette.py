@@ -75,7 +75,7 @@ async def test_the_palette_begins_with_the_selected_row_and_ends_with_what_canno
         await pilot.pause()
         assert isinstance(app.screen, Chooser)
         assert [each.id for each in app.screen._choices if each.title] == [
-            "The selected row", "Go to", "This pane and the console", "Move", "Not possible now",
+            "The selected row", "Incident", "Go to", "This pane and the console", "Move", "Not possible now",
         ]  # fmt: skip
         found = [each for each in app.screen._choices if not each.title]
         keys = ["" if each.keys is None else each.keys.text for each in found]
@@ -96,6 +96,63 @@ async def test_the_palette_begins_with_the_selected_row_and_ends_with_what_canno
         bottom = next(y for y, line in enumerate(lines) if y > top and "╰" in line)
         inner = [line[11:108].strip(" │") for line in lines[top + 1 : bottom]]
         assert all(inner), "no row is blank"
+
+
+def filed(app: LilFoxApp) -> dict[str, list[str]]:
+    """The actions of the palette that are possible, by the title above them."""
+    assert isinstance(app.screen, Chooser)
+    found: dict[str, list[str]] = {}
+    for each in app.screen._choices:
+        if each.title:
+            found[each.id] = below = []
+        elif each.possible:
+            below.append(each.id)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("pane", "of_incident"),
+    [
+        ("1", {"note", "decide", "moment", "take-over", "hand-over", "close-incident", "export", "incident"}),
+        ("3", {"note", "acknowledge", "evidence", "close-incident", "incident"}),
+        ("4", {"note", "acknowledge", "logs", "evidence", "close-incident", "incident"}),
+    ],
+)
+async def test_what_is_done_with_the_incident_stands_below_its_title(pane: str, of_incident: set[str]) -> None:
+    app = still_app(mixed())
+    app.monitor.incidents.feed.publish(open_incident())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press(pane)
+        await pilot.pause()
+        await pilot.press("colon")
+        await pilot.pause()
+        found = filed(app)
+        assert of_incident <= set(found["Incident"])
+        assert not of_incident & {each for name in found if name != "Incident" for each in found[name]}
+        assert not set(found["Incident"]) - set(TABS[3].own) - {"incident"}
+        if pane == "1":
+            assert {"logs", "evidence"} <= set(found["The selected row"]), "they are about the row there"
+
+
+async def test_the_palette_has_one_entry_for_what_two_keys_do() -> None:
+    app = still_app(mixed())
+    app.monitor.incidents.feed.publish(open_incident())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        app.pane.show_incident()
+        await pilot.pause()
+        await pilot.press("colon")
+        await pilot.pause()
+        assert isinstance(app.screen, Chooser)
+        keyed = {each.id: bool(each.keys and each.keys.text) for each in app.screen._choices}
+        ranks = [keyed[each] for each in filed(app)["Incident"]]
+        assert ranks == sorted(ranks, reverse=True), "what has a key comes first"
+        rows = [each for each in app.screen._choices if each.row[0].text.startswith("close the incident")]
+        assert [(each.id, each.keys.text if each.keys else "") for each in rows] == [("close-incident", "X")]
+        await pilot.press("escape", "escape", "colon")
+        await pilot.pause()
+        assert {"close-incident", "end-run"} <= {each.id for each in app.screen._choices}, "on the page of a run"
 
 
 async def test_what_a_row_cannot_show_is_told_below_the_list() -> None:

@@ -44,8 +44,9 @@ class JobLog:
 
     @property
     def progress(self) -> Sequence[Progress]:
-        """The newest progress of each part, in the order in which the parts began."""
-        return tuple(self._progress.values())
+        """The newest progress of each part, in the order in which the parts began; only what still moves has a
+        rate."""
+        return tuple(each.current(ended=self.ended is not None) for each in self._progress.values())
 
     @property
     def took_s(self) -> float | None:

@@ -29,7 +29,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, human_bytes
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import PlanView
-from tests.app.backups_made import MIB, NOW, PLAN, healthy, made_set, plan
+from tests.app.backups_made import MIB, NOW, PLAN, healthy, job, made_set, plan
 
 
 def asked(view: PlanView) -> list[str]:
@@ -61,7 +61,21 @@ def test_the_time_is_that_of_the_last_runs() -> None:
     told = one(plan("lilfox", tuple(sets)), "takes")
     assert "about 3 min" in told
     assert told.endswith("as the last 3 runs: 1 min to 9 min")
-    assert one(plan("lilfox", ()), "takes") == "takes       not known: no run has finished yet"
+
+
+def test_a_time_that_is_not_known_says_why() -> None:
+    def told(view: PlanView, label: str = "takes") -> str:
+        return one(view, label).split(": ", 1)[1]
+
+    none = plan("lilfox", ())
+    failed = replace(none, last=replace(job(), state="failed", ended=NOW))
+    assert told(none) == "no run has succeeded yet"
+    assert told(failed) == "no run has succeeded yet", "one has finished all the same"
+    gone = replace(none, last=replace(job(), state="ok", ended=NOW))
+    unreadable = plan("lilfox", (replace(made_set(timedelta(days=1), "intact"), manifest=None),))
+    assert told(gone) == told(unreadable) == "no set tells it"
+    unread = replace(none, sets=None)
+    assert told(unread) == told(unread, "removes") == "the sets have not been read"
 
 
 def test_the_free_room_of_the_store_is_told_and_red_where_it_is_too_small() -> None:

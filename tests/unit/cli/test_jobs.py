@@ -200,10 +200,10 @@ def test_the_last_progress_of_a_part_comes_before_what_is_told_of_it() -> None:
     at, lines = AT, list[str]()
     printer = JobPrinter(lines.append)
     for event in (
-        ProgressMade(at, Progress("a", 10, 20)),
+        ProgressMade(at, Progress("a", 10, 20, 5.0, 2.0)),
         MessageLogged(at, "reading"),
-        ProgressMade(at, Progress("a", 20, 20)),
-        ProgressMade(at, Progress("b", 5)),
+        ProgressMade(at, Progress("a", 20, 20, 0.0, 0.0)),
+        ProgressMade(at, Progress("b", 5, None, 5.0)),
         MessageLogged(at, "a is intact", "good"),
         Ended(at, "ok", "all is intact"),
     ):

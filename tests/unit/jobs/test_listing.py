@@ -40,12 +40,12 @@ from tests.waiting import until
 
 
 def test_a_job_is_what_its_events_say(jobs: Path) -> None:
-    moved = [ProgressMade(AT, Progress(part, done, 10)) for part, done in (("a", 1), ("b", 2), ("a", 3))]
+    moved = [ProgressMade(AT, Progress(part, done, 10, 5.0, 1.0)) for part, done in (("a", 1), ("b", 2), ("a", 3))]
     folder = make(jobs, 1, [began(), *moved, OK])
     job = find_job("0001")
     assert (job.id, job.title, job.state, job.started, job.ended) == (folder.name, "job 1", "ok", AT, OK.at)
     assert (job.message, job.exit_code, job.user, job.host, job.folder) == ("good", 0, "root", "db-1", str(folder))
-    assert [(each.part, each.done_bytes) for each in job.progress] == [("a", 3), ("b", 2)]
+    assert job.progress == (Progress("a", 3, 10), Progress("b", 2, 10)), "nothing moves any more"
 
 
 def test_one_whose_process_is_gone_without_a_result_is_unknown(jobs: Path) -> None:

@@ -494,12 +494,20 @@ def _duration_row(view: PlanView) -> Row:
     known = (took for took in map(took_s, view.sets or ()) if took is not None)
     took = sorted(islice(known, _RUNS_TOLD))
     if not took:
-        return fact_row(_("takes"), _("not known: no run has finished yet"), "muted")
+        return fact_row(_("takes"), _("not known: {reason}", reason=_why_no_duration(view)), "muted")
     about = _("about {time} to write it", time=human_duration(took[len(took) // 2]))
     told = ngettext("as the last run", "as the last {count} runs", len(took))
     if took[0] != took[-1]:
         told = _("{runs}: {least} to {most}", runs=told, least=human_duration(took[0]), most=human_duration(took[-1]))
     return (*fact_row(_("takes"), about), Piece(f"  {told}", "muted"))
+
+
+def _why_no_duration(view: PlanView) -> str:
+    """Why no set tells how long a run takes. A run that failed has finished, too: it made no set."""
+    if view.sets is None:
+        return _("the sets have not been read")
+    worked = view.last is not None and view.last.state in ("ok", "partly")
+    return _("no set tells it") if view.sets or worked else _("no run has succeeded yet")
 
 
 def drill_time_row(view: PlanView) -> Row:
@@ -514,9 +522,11 @@ def drill_time_row(view: PlanView) -> Row:
 def _retention_rows(view: PlanView, now: datetime, zone: tzinfo) -> list[Row]:
     """Which sets retention removes once there is a new good one; computed with such a set."""
     config = view.config
-    own = [found for found in view.sets or () if found.plan == view.name]
     if config is None or config.keep is None:
         return [fact_row(_("removes"), _("nothing: the plan has no retention policy"), "text")]
+    if view.sets is None:
+        return [fact_row(_("removes"), _("not known: {reason}", reason=_("the sets have not been read")), "muted")]
+    own = [found for found in view.sets if found.plan == view.name]
     good = next((found for found in own if found.good), None)
     if good is None:
         return [fact_row(_("removes"), _("nothing: there is no good set yet"), "text")]

@@ -254,7 +254,18 @@ class SourceActions(ActionGroup):
             shown = name in chosen
             glyph, role = (self._app.glyphs.good, "good") if shown else (self._app.glyphs.unknown, "muted")
             text = _("column {name}", name=title_of(name) if name in AUTOMATIC else name)
-            yield Choice(f"column {name}", (Piece(glyph + " ", role), Piece(text)), f"{text} {name}")
+            why = self._why_not_drawn(name) if shown else ""
+            row = (Piece(glyph + " ", role), Piece(text), *((Piece(f"  {why}", "muted"),) if why else ()))
+            yield Choice(f"column {name}", row, f"{text} {name}")
+
+    def _why_not_drawn(self, name: str) -> str:
+        """Why the list has no such column although it is chosen; empty if it has."""
+        state = self._state
+        if state.list is None or any(each.name == name for each in state.list.style.values):
+            return ""
+        if state.wrapped:
+            return _("not shown beside wrapped messages")
+        return _("no room on this screen") if name in state.valued else _("no values here")
 
     def _mark_of(self, source: LogSource) -> Piece:
         """The mark of a source: hidden, readable or failed."""

@@ -191,6 +191,8 @@ class LogsState:
         """Of the times that are shown, and of those that are typed."""
         self.wrapped, self.folded = False, True
         self.columns = ChosenColumns(chosen_file())
+        self.valued: tuple[str, ...] = ()
+        """Those of the chosen columns that had values about where the list was drawn last."""
         self.fields: set[str] = set()
         """Names of fields that records had so far."""
         self.shifted = 0

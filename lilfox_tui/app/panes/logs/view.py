@@ -329,6 +329,8 @@ class LogTable:
         widest = WIDEST_SOURCE if width >= 120 else 12 if width >= 100 else 10
         source_width = min(widest, max(map(cell_width, names))) if len(names) > 1 and width >= 60 else 0
         self._look_for_widths(merged)
+        columns = () if state.wrapped else self._columns(merged)
+        state.valued = tuple(name for name in columns if name in self._value_widths)
         return LogStyle(
             width=width,
             glyphs=self._app.glyphs,
@@ -341,7 +343,7 @@ class LogTable:
             marks=frozenset(state.marks),
             matches=None if state.only_matching or not state.filter_text else state.filter.matches,
             hits=literal_texts(state.filter),
-            values=() if state.wrapped else fitted(self._columns(merged), self._value_widths, width),
+            values=fitted(columns, self._value_widths, width),
         )
 
     def _columns(self, merged: MergedLogs) -> tuple[str, ...]:

@@ -425,15 +425,7 @@ class RunActions(ActionGroup):
         return self._permission.why_not_here() is None
 
     def _why_not_again(self) -> Message | None:
-        state = self._state
-        if (why := self._permission.why_not_here()) is not None:
-            return why
-        if state.run is not None:
-            return tr("a run of this runbook is in progress")
-        item = state.item
-        if item is None or item.runbook is None or (item.last is None and state.seen is None):
-            return tr("this runbook has not been run yet; enter starts a run")
-        return self._permission.why_not_start()
+        return self._permission.why_not_again()
 
     @action("run-again", "", tr("start again"), tr("start another run from the first step"),
             why_not=_why_not_again, fits=_shows_runs)  # fmt: skip

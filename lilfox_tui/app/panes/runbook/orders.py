@@ -239,9 +239,44 @@ class Permission:
         """Why there is no run on the screen that can be controlled."""
         if (why := self.why_not_here()) is not None:
             return why
-        if self._state.run is None:
-            return tr("no run of this runbook is in progress; enter starts one")
-        return self.why_not_order()
+        return self._no_run() if self._state.run is None else self.why_not_order()
+
+    def _no_run(self) -> Message:
+        """What is said where no run is in progress, and which key starts one there."""
+        state, item = self._state, self._state.item
+        if item is None:
+            return tr("no runbook is selected")
+        if state.seen is not None and state.seen.ended is None:
+            return tr("the run is still starting")
+        if state.killed is not None:
+            resumes = tr("this run was interrupted; enter resumes it")
+            return resumes if self._enter_starts() else tr("this run was interrupted")
+        if state.finished:
+            again = tr("this run has ended; to start another run, press a")
+            return tr("this run has ended") if item.runbook is None or self.why_not_start() is not None else again
+        none = tr("no run of this runbook is in progress")
+        return tr("no run of this runbook is in progress; enter starts one") if self._enter_starts() else none
+
+    def _enter_starts(self) -> bool:
+        """Whether enter starts a run, or resumes one that was interrupted: it neither opens something nor is
+        refused."""
+        return not self.enter_opens() and self.why_not_start() is None
+
+    def why_not_again(self) -> Message | None:
+        """Why the selected runbook cannot be run another time."""
+        state, item = self._state, self._state.item
+        if (why := self.why_not_here()) is not None:
+            return why
+        if state.run is not None:
+            return tr("a run of this runbook is in progress")
+        if item is None or state.killed is not None or (state.seen is not None and state.seen.ended is None):
+            return self._no_run()
+        if item.runbook is None:  # its file is not read here
+            return self.why_not_start() or self._no_run()
+        if item.last is None and state.seen is None:
+            never = tr("this runbook has not been run yet; enter starts a run")
+            return never if self._enter_starts() else tr("this runbook has not been run yet")
+        return self.why_not_start()
 
     def enter_opens(self) -> bool:
         """Whether enter opens the selected row or the next column, instead of running something."""
