@@ -73,7 +73,7 @@ async def test_an_outage_says_what_since_when_and_when_it_is_tried_again() -> No
             await until(lambda: cache(monitor).level is Level.GOOD, what="it is good again")
             assert cache(monitor).outage is None
             changes = [str(each.what) for each in monitor.changes.all() if each.subject == "backend/cache"]
-            assert any(text.startswith("good again after") for text in changes)
+            assert any(text.startswith("good again") for text in changes)
 
 
 async def test_a_backend_that_is_still_being_started_is_not_checked_and_no_outage() -> None:
