@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from lilfox_tui.app.dialogs.prompt import Chooser
+from lilfox_tui.app.panes.logs.columns import ChosenColumns, chosen_file
 from lilfox_tui.logs.merge import MergedLogs
-from tests.app.log_files import line, logs_app, messages, pane_of, selected, settled
+from tests.app.log_files import (
+    line,
+    logs_app,
+    messages,
+    pane_of,
+    selected,
+    settled,
+)
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
 from tests.waiting import until
@@ -140,3 +149,82 @@ async def test_why_nothing_is_listed_is_wrapped_in_the_cells_of_the_list(width: 
         await until(lambda: "nothing matches" in screen_text(pilot))
         await until(lambda: "filters by source" in " ".join(screen_text(pilot).split()))
         assert "…" not in screen_text(pilot).partition("nothing matches")[2]
+
+
+async def test_a_column_is_chosen_and_kept(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(120, 30)) as pilot:
+        pane = await settled(app, pilot)
+        assert " took " in screen_text(pilot)
+        await pilot.press("o", *"column took", "enter")
+        await pilot.pause()
+        assert " took " not in screen_text(pilot)
+        await pilot.press("o", *"column module", "enter")
+        await pilot.pause()
+        assert " module" in screen_text(pilot)
+        assert pane.state.chosen_columns == ("status", "request", "module")
+        assert ChosenColumns(chosen_file()).of(pane.state.formats) == ("status", "request", "module")
+
+
+async def test_a_column_that_is_empty_here_takes_no_room_unless_it_was_chosen(tmp_path: Path) -> None:
+    log, requests = tmp_path / "api.log", range(300, 0, -1)
+    took = ({"response_time": 0.25} if ago > 150 else {} for ago in requests)
+    lines = [line(NOW - timedelta(seconds=ago), "INFO", "http", f"request {ago}", **more)
+             for ago, more in zip(requests, took, strict=True)]  # fmt: skip
+    log.write_text("\n".join(lines) + "\n")
+    app = still_app(mixed(), files=[str(log)])
+    async with app.run_test(size=(120, 30)) as pilot:
+        pane = await settled(app, pilot)
+        assert " took" not in screen_text(pilot)
+        await pilot.press("g")
+        await until(lambda: selected(pane) == "request 300")
+        await pilot.pause()
+        assert "250 ms" in screen_text(pilot)
+        await pilot.press("G")
+        await until(lambda: selected(pane) == "request 1")
+        await until(lambda: " took" not in screen_text(pilot))
+        await pilot.press("o", *"column module", "enter")
+        await pilot.pause()
+        await settled(app, pilot)
+        await pilot.press("g")
+        await until(lambda: selected(pane) == "request 300")
+        await pilot.press("G")
+        await until(lambda: selected(pane) == "request 1")
+        await pilot.pause()
+        assert " took" in screen_text(pilot)
+
+
+async def test_the_chooser_tells_which_chosen_columns_have_no_values(tmp_path: Path) -> None:
+    def told() -> dict[str, bool]:
+        assert isinstance(app.screen, Chooser)
+        rows = {each.id: "".join(piece.text for piece in each.row) for each in app.screen._choices}
+        return {name[7:]: "no values here" in row for name, row in rows.items() if name.startswith("column ")}
+
+    log, requests = tmp_path / "api.log", range(300, 0, -1)
+    more = ({"response_time": 0.25} if ago > 150 else {} for ago in requests)
+    lines = [line(NOW - timedelta(seconds=ago), "INFO", "http", f"request {ago}", **each)
+             for ago, each in zip(requests, more, strict=True)]  # fmt: skip
+    log.write_text("\n".join(lines) + "\n")
+    app = still_app(mixed(), files=[str(log)])
+    async with app.run_test(size=(120, 30)) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("o")
+        await pilot.pause()
+        assert {name for name, empty in told().items() if empty} == {"status", "response_time", "request"}
+        assert not told()["module"], "it is not shown, but has values"
+        await pilot.press("escape", "g")
+        await until(lambda: selected(pane) == "request 300")
+        await until(lambda: " took" in screen_text(pilot))
+        await pilot.press("o")
+        await pilot.pause()
+        assert {name for name, empty in told().items() if empty} == {"status", "request"}
+        await pilot.press("escape", "w", "o")
+        await pilot.pause()
+        assert not any(told().values())
+        assert "column took  not shown beside wrapped messages" in screen_text(pilot)
+        await pilot.press("escape", "w")
+        await pilot.resize_terminal(90, 30)
+        await pilot.press("o")
+        await pilot.pause()
+        assert {name for name, empty in told().items() if empty} == {"status", "request"}
+        assert "column took  no room on this screen" in screen_text(pilot)

@@ -211,49 +211,6 @@ async def test_the_page_of_the_incident_offers_only_what_can_be_done_there(tmp_p
         assert "/ filter" in footer_of(pilot)
 
 
-@pytest.mark.parametrize(
-    ("state", "in_list", "in_steps"),
-    [
-        ("new", "no run of this runbook is in progress", "no run of this runbook is in progress; enter starts one"),
-        ("worked", "this run has ended; to start another run, press a", None),
-        ("ended", "this run has ended; to start another run, press a", None),
-        ("killed", "this run was interrupted", "this run was interrupted; enter resumes it"),
-        ("empty", "no runbook is selected", None),
-    ],
-)
-async def test_what_cannot_be_done_without_a_run_says_what_enter_does_there(
-    state: str, in_list: str, in_steps: str | None, tmp_path: Path
-) -> None:
-    app = made(state, tmp_path)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("4")
-        await pilot.pause()
-        for enter, told in (("", in_list), ("enter", in_steps or in_list)):
-            await pilot.press(*filter(None, [enter]))
-            await pilot.pause()
-            why = {each.id: str(each.why_not()) for each in app.pane.actions()}
-            assert {why[each] for each in ("terminal", "by-hand", "retry", "stop", "skip", "undo", "end-run")} == {told}
-            if state == "killed":
-                assert why["run-again"] == told, "enter asks which of both"
-
-
-async def test_a_runbook_that_was_not_run_says_where_enter_starts_it(tmp_path: Path) -> None:
-    app = made("new", tmp_path)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("4")
-        told = []
-        for key in ("enter", "escape", *["down"] * 2, "enter"):
-            why = {each.id: str(each.why_not()) for each in app.pane.actions()}
-            told.append((why["run-again"], why["stop"]))
-            await pilot.press(key)
-            await pilot.pause()
-        none = "this runbook has not been run yet"
-        assert told[0][0] == told[2][0] == none
-        assert told[1][0] == f"{none}; enter starts a run"
-        why = {each.id: str(each.why_not()) for each in app.pane.actions()}
-        assert "enter" not in why["stop"] + why["run-again"], "a file that cannot be run"
-
-
 def footer_of(pilot: Pilot[None]) -> str:
     return screen_text(pilot).rstrip("\n").split("\n")[-1]
 

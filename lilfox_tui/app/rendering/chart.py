@@ -142,8 +142,7 @@ def _ticks(
     floor: float, ceiling: float, height: int, *, binary: bool, dotted: bool, least: float = 0.0
 ) -> dict[int, float]:
     """The values that are labelled between the ends of the scale, by row from the bottom: round ones some rows apart
-    that divide it evenly, best by whole rows, or that in the middle; or multiples of ``least`` wherever the scale ends.
-    The row is the one that reaches up to the value, as the top row does: then all labels are as far apart."""
+    that divide it evenly, best by whole rows, or that in the middle; or multiples of ``least`` wherever it ends."""
     span = ceiling - floor
     if not _NEXT_TO_NOTHING < span < _BEYOND_ALL:
         return {}
@@ -158,7 +157,7 @@ def _ticks(
         step = next((each for each in steps if abs(each / row - round(each / row)) < _ALMOST_NONE), exact[0])
         for number in range(math.ceil(floor / step), math.floor(ceiling / step) + 1):
             value = number * step - floor
-            level = _level_of(value, span, height, dotted=True) if dotted else math.ceil(value / row - _ALMOST_NONE) - 1
+            level = _level_of(value, span, height, dotted=dotted)
             if 1 <= level <= height - 3:
                 found[level] = number * step
     return found or ({height // 2: (ceiling + floor) / 2} if height % 2 and height > 1 and not least else {})
@@ -410,8 +409,7 @@ def _dot_of(value: float, ceiling: float, height: int) -> int:
 
 
 def _level_of(value: float, ceiling: float, height: int, *, dotted: bool) -> int:
-    """The row, from the bottom, in which ``dotted`` curves have a value; of others that which reaches up to it, as for
-    the labels of the scale."""
+    """The row, from the bottom, in which ``dotted`` curves have a value; of others that which reaches up to it."""
     if dotted:
         return min(height - 1, _dot_of(value, ceiling, height) // DOTS_HIGH)
     return min(height - 1, max(0, math.ceil(value / ceiling * height - _ALMOST_NONE) - 1))

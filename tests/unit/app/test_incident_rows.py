@@ -31,7 +31,6 @@ from lilfox_tui.app.rows.incidents import (
     wrapped_facts,
     wrong_rows,
 )
-from lilfox_tui.app.rows.jobs import job_title
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.incident.model import (
     AlertChanged,
@@ -47,10 +46,9 @@ from lilfox_tui.incident.model import (
 )
 from lilfox_tui.incident.reducer import TimelineItem, fold, timeline_items
 from lilfox_tui.metrics.model import Level
-from tests.app import backups_made
 from tests.app.backups_made import broken
 from tests.app.overviews import NOW, fleet, mixed
-from tests.app.runs_made import SCRIPT, job, long_incident
+from tests.app.runs_made import SCRIPT, long_incident
 from tests.app.test_backup_warnings import interrupted_restores
 
 
@@ -423,8 +421,3 @@ def test_a_command_has_the_duration_that_its_output_has() -> None:
     assert isinstance(ended.what, StepEnded)
     told = TimelineItem((began, replace(ended, what=replace(ended.what, took_s=0.025)), changed))
     assert said(item_row(told, 118, 3, UNICODE)).endswith("done, 25 ms, changed")
-
-
-def test_a_run_that_may_wait_is_not_told_to_be_running() -> None:
-    for found, told in ((job(), "in progress for 3 min"), (backups_made.job(), "running for 1 min")):
-        assert told in said(job_title(found, NOW, UNICODE))

@@ -18,14 +18,12 @@ from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page,
 from lilfox_tui.app.rendering.columns import share_text
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
 from lilfox_tui.app.rows.hosts import TableStyle, figure_rows, host_heading, host_row, reason_pieces
-from lilfox_tui.app.rows.jobs import JobLog, progress_row
 from lilfox_tui.app.rows.processes import others_rows
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
-from lilfox_tui.jobs.model import Ended, Progress, ProgressMade
 from lilfox_tui.metrics.model import (
     FilesystemUsage,
     InterfaceActivity,
@@ -556,32 +554,6 @@ def test_figures_below_a_host_are_whole_and_no_columns_of_its_table(width: int, 
 
 
 # What a bar of a job says.
-
-
-@pytest.mark.parametrize(("done", "total", "said"), [(50, 100, "50B of 100B"), (6656, 73, "6.5K"), (57, None, "57B")])
-def test_a_total_that_was_passed_is_not_told(done: int, total: int | None, said: str) -> None:
-    row = progress_row(Progress("config", done, total), 120, UNICODE)
-    assert row[-1].text.strip() == said
-
-
-@pytest.mark.parametrize(
-    ("progress", "ended", "said"),
-    [
-        (Progress("one", 50, 100, 25.0, 2.0), False, "25B/s 2 s left"),
-        (Progress("one", 100, 100, 0.0, 0.0), False, ""),
-        (Progress("one", 120, 100, 25.0), False, "25B/s"),
-        (Progress("one", 120, None, 25.0), False, "25B/s"),
-        (Progress("one", 100, 100, 25.0), True, ""),
-        (Progress("one", 50, 100, 25.0, 2.0), True, ""),
-        (Progress("one", 120, None, 25.0), True, ""),
-    ],
-)
-def test_only_what_still_moves_has_a_rate(progress: Progress, ended: bool, said: str) -> None:
-    log = JobLog("1")
-    log.take([ProgressMade(NOW, progress), *([Ended(NOW, "ok", "")] if ended else [])])
-    row = text_of(progress_row(log.progress[0], 120, UNICODE))
-    numbers = row.split(" of 100B" if " of 100B" in row else f"{progress.done_bytes}B", 1)[1]
-    assert " ".join(numbers.split()) == said
 
 
 def test_a_service_that_nobody_named_says_that_it_was_found() -> None:

@@ -173,9 +173,8 @@ class LogsState:
         self.finding: MergedLogs | None = None
         """Where a match is looked for, past what is loaded."""
         self.level = Severity.UNKNOWN
-        self.filter_text = ""
+        self.filter_text, self.filter_error = "", ""
         self.filter: Filter = EVERYTHING
-        self.filter_error = ""
         self.filter_in_force = ""
         """The text of the last filter that was valid."""
         self.only_matching = True
@@ -183,8 +182,7 @@ class LogsState:
         """Where the reader stands; None for the newest row that is loaded."""
         self._at_end = True
         self._stood_on: WindowItem | None = None
-        self.marks: dict[Mark, int] = {}
-        """With their times."""
+        self.marks: dict[Mark, int] = {}  # with their times
         self.page: OpenRecord | None = None
         """None where the list is shown."""
         self.zone: tzinfo = UTC
