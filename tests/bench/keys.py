@@ -54,8 +54,14 @@ def measure(_peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
     console, others = cpus_apart(os.sched_getaffinity(0))
     where = "" if console & others else " on another CPU"
     logs = {"busy": {"kind": "file", "path": str(log)}}
+    (home / "data").mkdir()
+    sources = {"data": {"kind": "files", "path": str(home / "data")}}
+    backup = {
+        "stores": {"disk": {"path": str(home / "sets")}},
+        "plans": {"data": {"sources": sources, "store": "disk"}},
+    }
     with on_cpus(others), sshd_lab() as lab:
-        config = config_of(lab, home, count=count, refresh="2s", logs=logs)
+        config = config_of(lab, home, count=count, refresh="2s", logs=logs, backup=backup)
         with _growing(log), _console(config, home, console) as program:
             connected(program, lab)
             program.collect(_SETTLE_S)
