@@ -17,7 +17,7 @@ from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, RUNBOOK, TABS, Navi
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, change_rows
 from lilfox_tui.app.rows.job_words import is_ours, user
-from lilfox_tui.app.shared_actions import SELECTION_KEPT
+from lilfox_tui.app.shared_actions import INCIDENT, SELECTION_KEPT
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import LANGUAGES, Message, _, clauses, language, set_language, tr
 from lilfox_tui.core.text import fit
@@ -163,7 +163,7 @@ class PaneActions(_Everywhere):
 class CurrentIncidentActions(_Everywhere):
     """The action that opens an incident, or shows the open one."""
 
-    TASK = tr("Incident")
+    TASK = INCIDENT
 
     def _why_not(self) -> Message | None:
         app = self._app
@@ -281,7 +281,7 @@ def _one_a_verb(actions: Sequence[Action]) -> list[Action]:
 def _likely(each: Action) -> tuple[bool, bool, bool, bool, int, int]:
     """The order of the palette: what can be done with the selected row, what is done with the incident, what leads
     elsewhere, the rest, and moves; what has a key and stands in the footer first."""
-    of_incident = each.task is not None and each.task.text == "Incident" and each.help.text != SELECTION_KEPT.text
+    of_incident = each.task == INCIDENT and each.help != SELECTION_KEPT
     of_row = each.id in OF_SELECTION and each.id not in _FOR_ALL and not of_incident and each.fits()
     at = OF_SELECTION.index(each.id) if of_row else 0
     leads = of_incident or each.id in _LEADS or each.id in _FOR_ALL
@@ -307,7 +307,7 @@ def _group_of(action: Action) -> str:
     if not not_of_row:
         return _("The selected row")
     if not not_of_incident:
-        return _("Incident")
+        return str(INCIDENT)
     return _("This pane and the console") if does_not_lead else _("Go to")
 
 

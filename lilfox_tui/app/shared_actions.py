@@ -239,6 +239,8 @@ class ErrorActions(ActionGroup):
 _TITLE_SHOWN = 40
 
 
+INCIDENT = tr("Incident")
+"""The task, and the group of the palette, of what is done with the incident."""
 SELECTION_KEPT = tr("save the selection as evidence; opens an incident if none is open")
 
 
@@ -246,7 +248,7 @@ class EvidenceActions(ActionGroup):
     """The action that adds what ``selection`` returns to the open incident as evidence; opens an incident if there is
     none."""
 
-    TASK = tr("Incident")
+    TASK = INCIDENT
 
     def __init__(self, context: PaneContext[Any], selection: Callable[[], Selection | None]) -> None:
         self._context, self._selection, self._app = context, selection, context.app

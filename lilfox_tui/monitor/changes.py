@@ -71,8 +71,8 @@ class ChangeLog:
             for subject, each in self._known.items()
         }
         """The last shown level of each subject."""
-        self._first: dict[str, StatusChange] = {}
-        """How each subject was when it was first seen: no change, but what was so from then on."""
+        self._first: dict[str, StatusChange | None] = {}
+        """How each subject was when it was first seen, None for good: no change, but what was so from then on."""
 
     def observe(self, overview: Overview, *, unsettled: Collection[str] = ()) -> list[StatusChange]:
         """Record what changed since the last overview, and return what of it is shown.
@@ -124,11 +124,12 @@ class ChangeLog:
 
     def _note_first(self, subject: str, view: View, at: datetime) -> None:
         if subject not in self._first and view.level is not Level.UNKNOWN:
-            self._first[subject] = _turned(subject, view, min(view.since, at))
+            is_good = view.level is Level.GOOD
+            self._first[subject] = None if is_good else _turned(subject, view, min(view.since, at))
 
     def levels(self) -> list[StatusChange]:
         """Return the changes of :meth:`all`, preceded by how each subject was when it was first seen."""
-        return [*self._first.values(), *self._shown]
+        return [*filter(None, self._first.values()), *self._shown]
 
     def all(self) -> list[StatusChange]:
         """Return the changes since the end of the previous visit, oldest first; at most the newest thousand."""
@@ -216,8 +217,6 @@ def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: d
 
 def _turned(subject: str, view: View | PlanView, when: datetime) -> StatusChange:
     why: Message | str = view.reasons[0] if view.reasons else ""
-    if view.level is Level.GOOD:
-        return StatusChange(when, subject, tr("good"), Level.GOOD, "level")
     what = tr("failing: {why}", why=why) if view.level is Level.FAILING else tr("degraded: {why}", why=why)
     return StatusChange(when, subject, what, view.level, "level")
 

@@ -25,12 +25,7 @@ from lilfox_tui.core.text import cell_width, human_age, human_duration, in_place
 from lilfox_tui.core.units import ValueUnit, axis_label, exact_text, value_text
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.metrics.traffic import bound_of_guess
-from lilfox_tui.monitor.alert_explain import (
-    Compared,
-    ComparisonSide,
-    Explanation,
-    compared,
-)
+from lilfox_tui.monitor.alert_explain import Compared, ComparisonSide, Explanation, compared
 from lilfox_tui.promql.completion import AGGREGATIONS, WORDS
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.lexer import tokens

@@ -84,12 +84,8 @@ def backend_row(
     for each in view.reports[:1]:
         report = _reported(each, now)
         if each.at is not None and cell_width(report) > style.width - row_width(tuple(pieces)):
-            holds, who = each.still_holds(now), each.who  # the errors stand below, and on its page
-            report = (
-                _("{client} logs errors about it", client=who)
-                if holds
-                else _("{client} logged errors about it", client=who)
-            )
+            words = _("{client} logs errors about it", client=each.who)  # which stand below, and on its page
+            report = words if each.still_holds(now) else _("{client} logged errors about it", client=each.who)
         pieces += [Piece(report, "degraded"), Piece("  ")]
     if style.width >= _TREND_FROM and style.sparklines:
         recent = (style.recent or {}).get(f"backend/{view.name}") or ()

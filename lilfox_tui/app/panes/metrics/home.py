@@ -145,9 +145,7 @@ class Home:
                 _("Problems"),
                 problems,
                 note=(*self._filtered(overview, _things(self._state.faults(overview))), *self._alerts.note(overview)),
-                more=[
-                    *self._below_problems(overview, none=not problems),
-                ],
+                more=self._below_problems(overview, none=not problems),
             ),
             "hosts": HomeList(
                 _("Hosts"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -33,11 +33,10 @@ from lilfox_tui.monitor.model import (
 from lilfox_tui.monitor.raised_levels import without_alerts
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.panes.metrics.alert_page import AlertItem
+    from lilfox_tui.app.panes.metrics.alert_page import AlertItem, OneView
     from lilfox_tui.app.panes.metrics.state import Problem
     from lilfox_tui.backup.sets.model import BackupSet
 
-OneView = TypeVar("OneView", View, None)
 _WIDEST, _WIDE, _NARROW = 96, 76, 60
 """Cells from which there is room for how long a pending alert waits, and for the kind of thing or the name of the alert
 in a column of its own, with fewer than the first only if no reason is cut for it; below the last one a state is only as

@@ -9,16 +9,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.rendering.chart import (
-    HEADROOM,
-    Axes,
-    Curve,
-    Values,
-    chart,
-    plot_points,
-    resampled,
-    spark,
-)
+from lilfox_tui.app.rendering.chart import HEADROOM, Axes, Curve, Values, chart, plot_points, resampled, spark
 from lilfox_tui.app.rendering.columns import percent_text, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import NARROWEST, PanelArea, ScreenPanel, bordered, cut_row, draw_panels

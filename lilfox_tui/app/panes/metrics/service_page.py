@@ -511,14 +511,15 @@ def host_beside(view: ServiceView, overview: Overview | None) -> HostView | None
 
 def units_of(name: str, recovery: Mapping[str, RecoveryConfig], overview: Overview | None) -> list[tuple[str, str]]:
     """The units that the configuration names for a service, each with what the last sample of its host says of it."""
+    hosts = {} if overview is None else overview.hosts
     found: list[tuple[str, str]] = []
-    for each in recovery.values() if overview is not None else ():
-        host = overview.hosts.get(each.host) if overview is not None and each.service == name else None
-        failed = None if host is None or host.summary is None else host.summary.failed_units
-        if host is not None and failed is not None and not isinstance(host.link, Unavailable):
-            is_failed = each.unit in failed
-            told = _("failed on {host}", host=host.name) if is_failed else _("not failed on {host}", host=host.name)
-            found.append((each.unit, told))
+    for each in recovery.values():
+        host = hosts.get(each.host or "") if each.service == name else None
+        if host is None or host.summary is None or isinstance(host.link, Unavailable):
+            continue
+        if (failed := host.summary.failed_units) is not None:
+            words = _("failed on {host}", host=host.name), _("not failed on {host}", host=host.name)
+            found.append((each.unit, words[0] if each.unit in failed else words[1]))
     return found
 
 

@@ -25,6 +25,7 @@ from lilfox_tui.app.panes.runbook.state import RunbookState
 from lilfox_tui.app.rendering.draw import Piece
 from lilfox_tui.app.rows.incidents import handover_rows
 from lilfox_tui.app.rows.job_words import user
+from lilfox_tui.app.shared_actions import INCIDENT
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, language, listed, tr
 from lilfox_tui.core.text import fit
@@ -46,7 +47,7 @@ Context = PaneContext[RunbookState]
 class IncidentActions(ActionGroup):
     """Actions on the alerts of the open incident, and those that add to it: notes, moments, calls and evidence."""
 
-    TASK = tr("Incident")
+    TASK = INCIDENT
 
     def __init__(self, context: Context, permission: Permission) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -260,7 +261,7 @@ class IncidentActions(ActionGroup):
 class CourseActions(ActionGroup):
     """Actions that take the incident over, hand it over, close it and export it."""
 
-    TASK = tr("Incident")
+    TASK = INCIDENT
 
     def __init__(self, context: Context, permission: Permission) -> None:
         self._context, self._state, self._app = context, context.state, context.app
