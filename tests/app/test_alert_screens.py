@@ -137,6 +137,16 @@ def page(item: AlertItem, told: Explanation | LilFoxError | None, *, width: int 
     return AlertPage(item, NOW, timedelta(hours=1), UNICODE, width, 5, told, events, alerts.silences)
 
 
+@pytest.mark.parametrize("as_of", [None, NOW - timedelta(seconds=12)])
+def test_the_page_of_a_moment_tells_no_evaluation_of_before(as_of: datetime | None) -> None:
+    set_language("en")
+    rule = replace(RULES[0], evaluated_at=NOW - timedelta(seconds=12), took_s=0.001)
+    found = replace(some().alerts[1], as_of=as_of)
+    rows = alert_page(page(AlertItem.of_alert(found, rule), why()))
+    text = "\n".join("".join(piece.text for piece in row) for row in rows)
+    assert ("evaluated   " in text) is (as_of is None)
+
+
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 def test_a_page_says_why(language: str) -> None:
     set_language(language)

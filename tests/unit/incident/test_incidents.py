@@ -333,6 +333,20 @@ def test_moments_follow_from_the_alert_that_the_incident_was_opened_for(incident
     assert moments()["resolved"] == (closed.at, ""), "it fires again"
 
 
+def test_one_alert_without_data_keeps_another_that_resolved_from_ending_it(incidents: Path) -> None:
+    made = book.open_incident("x", cause="Slow")
+    folder, at = find(made.id), made.opened
+    states: list[tuple[str, Literal["firing", "no data", "resolved"], int]] = [
+        ("web", "firing", 0), ("api", "firing", 0), ("api", "no data", 2), ("web", "resolved", 3),
+    ]  # fmt: skip
+    for job, state, minutes in states:
+        since = at + timedelta(minutes=minutes)
+        book.append_in(folder, AlertChanged(name="Slow", labels={"job": job}, state=state, since=since))
+    assert "mitigated" not in impact(book.read_incident(folder), book.entries(made.id))
+    book.append_in(folder, noticed("service/api", "good", at + timedelta(minutes=4)))
+    assert impact(book.read_incident(folder), book.entries(made.id))["mitigated"].when == at + timedelta(minutes=4)
+
+
 def test_an_incident_that_a_run_opens_for_no_single_alert_was_detected_with_the_first(incidents: Path) -> None:
     """The runbook's title is no alert, of which nothing is known."""
     name = open_incident_for(runbook())

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.core.aio import Unavailable
@@ -203,6 +204,13 @@ def test_a_set_that_was_removed_or_proven_since_is_what_it_was() -> None:
     assert sets_at(backups, NOW) == [("20260328", "restored")]
     assert [status for _id, status in sets_at(backups, NOW - timedelta(hours=1, minutes=30))] == ["restored", "intact"]
     assert [status for _id, status in sets_at(backups, NOW - timedelta(hours=3))] == ["intact", "intact"]
+
+
+def test_a_restore_that_was_begun_later_was_not_interrupted_then() -> None:
+    half = InterruptedRestore(restored=Restored(run="r", set="s", at=NOW, stage="swapping", swaps=()), sides=())
+    backups = Backups({}, interrupted_restores=(half,))
+    for at, count in ((NOW, 1), (NOW - timedelta(seconds=1), 0)):
+        assert len(backups_at(backups, at, UTC).interrupted_restores) == count
 
 
 def test_a_plan_was_as_well_as_its_sets_were() -> None:

@@ -80,6 +80,18 @@ async def test_a_level_of_the_past_did_not_begin_with_an_alert_of_now() -> None:
     assert (past.level, past.since) == (Level.DEGRADED, then)
 
 
+def test_the_past_has_a_level_that_only_its_clients_gave() -> None:
+    """What they logged is not kept: the change is."""
+    monitor, began = Monitor(Config(services={"web": GOOD.config})), NOW - timedelta(minutes=3)
+    ill = replace(GOOD, level=Level.DEGRADED, reasons=(tr("its client reports errors"),), since=began)
+    monitor.changes.observe(replace(overview(ill), at=began, unraised=overview(replace(GOOD, since=began))))
+    for minutes in (4, 2):
+        then = NOW - timedelta(minutes=minutes)
+        monitor.history.add("service/web", then, {UP: 1.0, LEVEL: float(Level.GOOD)})
+    for minutes, level in ((2, Level.DEGRADED), (4, Level.GOOD)):
+        assert monitor.overview_at(NOW - timedelta(minutes=minutes)).services["web"].level is level
+
+
 @pytest.mark.parametrize(
     ("own", "severity", "told"),
     [
