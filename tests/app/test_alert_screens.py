@@ -147,6 +147,17 @@ def test_the_page_of_a_moment_tells_no_evaluation_of_before(as_of: datetime | No
     assert ("evaluated   " in text) is (as_of is None)
 
 
+@pytest.mark.parametrize(("severity", "role"), [("critical", "failing"), ("warning", "degraded")])
+def test_that_it_fired_has_the_colour_of_its_severity(severity: str, role: str) -> None:
+    set_language("en")
+    labels = dict(some().alerts[1].labels) | {"severity": severity}
+    found = replace(some().alerts[1], labels=tuple(sorted(labels.items())))
+    event = Event(NOW, "fired", found.labels, value=0.3)
+    told = replace(page(AlertItem.of_alert(found, RULES[0]), why()), events=[event])
+    [fired] = [piece for row in alert_page(told) for piece in row if piece.text.startswith("fired at")]
+    assert fired.role == role
+
+
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 def test_a_page_says_why(language: str) -> None:
     set_language(language)

@@ -469,3 +469,4 @@ async def test_titles_of_charts_side_by_side_are_whole_and_stand_above_their_cha
             assert 1 <= len(starts) <= len(wanted)
             for each, start, end in zip(wanted, starts, ends, strict=False):
                 assert each.title in lines[0][start:end], (each.title, lines[0])
+            wanted = [replace(each, now="unknown", curves=each.curves[:1]) for each in wanted]

@@ -563,7 +563,8 @@ def _history(page: AlertPage) -> list[Row]:
 
 
 def _event(event: Event, item: AlertItem) -> Row:
-    colours = {"fired": "failing", "resolved": "good", "not told": "degraded"}
+    fired = "failing" if item.alert is None else firing_role(item.alert.urgency)
+    colours = {"fired": fired, "resolved": "good", "not told": "degraded"}
     told = [_KINDS[event.kind]()]
     if event.lasted_s is not None:
         told.append(_("after {time}", time=human_duration(event.lasted_s)))

@@ -163,7 +163,8 @@ def _legend_cells(wanted: WantedChart) -> int:
 
 def _title_cells(wanted: WantedChart) -> int:
     """What the title of a chart needs beside a value, or a count of the curves that are not named."""
-    return cell_width(wanted.title) + _VALUE_CELLS
+    unknown = _("unknown")  # longer than values, which do not count: the charts would move with them
+    return cell_width(wanted.title) + (2 + cell_width(unknown) if wanted.now == unknown else _VALUE_CELLS)
 
 
 def _highest_told(title: str, curves: Sequence[Curve], width: int, glyphs: Glyphs) -> list[Curve]:
