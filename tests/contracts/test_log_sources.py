@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import UTC
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 from msgspec.structs import fields
+from osmem_server import OsmemServer
 
 from lilfox_tui.config.model import HostConfig, LogConfig, Seconds
 from lilfox_tui.core import plugins
@@ -27,9 +28,11 @@ from lilfox_tui.logs.sources import command, elasticsearch, file, journald, loki
 from tests.services.elasticsearch_server import ElasticsearchServer
 from tests.services.journal_host import JournalHost
 from tests.services.loki_server import LokiServer
+from tests.services.opensearch import OpenSearch, empty_cluster, opensearch_server
 from tests.waiting import until
 
-KINDS = ("command", "elasticsearch", "file", "journald", "loki", "opensearch", "parallel_files", "stdin")
+KINDS = ("command", "elasticsearch", "file", "journald", "loki", "opensearch", "osmem", "parallel_files", "stdin")
+"""``elasticsearch`` and ``opensearch`` are our stand-ins, ``osmem`` is a server that others wrote."""
 FEW = 137
 """Records at first; three of them share each time."""
 FIRST_US = (time.time_ns() // 10**9 - 60) * 10**6
@@ -144,15 +147,42 @@ async def _opensearch(ending: AsyncExitStack, folder: Path, setting: SourceSetti
     return await _elastic(ending, setting, ElasticsearchServer("opensearch"))
 
 
+async def _osmem(ending: AsyncExitStack, setting: SourceSettings, cluster: OpenSearch) -> Writing:
+    await asyncio.to_thread(cluster.map_times, pattern="lilfox-*")
+
+    async def write(which: range) -> None:
+        sources = {number: json.loads(line_of(number)) for number in which}
+        documents = [
+            (f"lilfox-{number % 2}", {"@timestamp": source.pop("timestamp"), **source})
+            for number, source in sources.items()
+        ]
+        if documents:
+            await asyncio.to_thread(cluster.add, documents)
+
+    options = elasticsearch.Options(url=cluster.url, index="lilfox-*", every=Seconds(0.02), late=LATE)
+    return Writing(elasticsearch.open_source("it", options, setting), write)
+
+
+@pytest.fixture(scope="module")
+def osmem() -> Iterator[OsmemServer]:
+    with opensearch_server() as server:
+        yield server
+
+
 @pytest.fixture(params=KINDS)
 async def writing(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Writing]:
+    server = request.getfixturevalue("osmem") if request.param == "osmem" else None
     before = set(asyncio.all_tasks())
     children = child_processes()
     async with AsyncExitStack() as ending:
         host = LocalHost("here", HostConfig(local=True))
         ending.push_async_callback(host.close)
         setting = SourceSettings(host=host, zone=UTC, refuse=lambda argv: None)
-        made: Writing = await globals()[f"_{request.param}"](ending, tmp_path, setting)
+        if server is not None:
+            cluster = ending.enter_context(empty_cluster(server))
+            made: Writing = await _osmem(ending, setting, cluster)
+        else:
+            made = await globals()[f"_{request.param}"](ending, tmp_path, setting)
         await made.write(range(FEW))
         yield made
         await made.source.close()
@@ -165,7 +195,7 @@ def child_processes() -> set[str]:
 
 
 def test_each_kind_is_tested() -> None:
-    assert set(plugins.kinds(LOG_SOURCES)) == set(KINDS) - {"opensearch", "parallel_files"}
+    assert set(plugins.kinds(LOG_SOURCES)) == set(KINDS) - {"opensearch", "osmem", "parallel_files"}
 
 
 @pytest.mark.parametrize("kind", plugins.kinds(LOG_SOURCES))

@@ -371,7 +371,7 @@ class _Elasticsearch(TimeStore):
             body["query"]["bool"]["filter"].append(pushed)
         async with self._point_in_time() as pit:
             found: list[StampedRecord] = []
-            ask_for = min(size, _MOST)
+            ask_for = size = min(size, _MOST)
             while True:
                 hits = await self._hits(body | {"size": ask_for}, pit)
                 entries = await asyncio.to_thread(self._stamped, hits)
