@@ -15,6 +15,7 @@ from typing import Protocol
 
 from tests.bench import (
     alerts,
+    audit,
     backup,
     commands,
     first_frame,
@@ -49,6 +50,7 @@ MEASURES: dict[str, Measure] = {
     "logs": logs.measure,
     "logs-pane": logs_pane.measure,
     "alerts": alerts.measure,
+    "audit": audit.measure,
     "backup": backup.measure,
     "runbook": runbook.measure,
     "runbook-step": runbook_step.measure,

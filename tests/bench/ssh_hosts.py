@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,11 @@ def _only_if_reached(row: Row, inside: dict[str, Any]) -> Row:
     return Row(f"{row.what}: only {inside['reached']} of {inside['hosts']} hosts answered", failed=True)
 
 
-def config_of(lab: SshdLab, home: Path, *, count: int, refresh: str, **more: object) -> Path:
-    """A config (JSON is YAML) with ``count`` servers that run, and ``more``."""
-    servers = [lab.sshd() for _ in range(count)]
+def config_of(
+    lab: SshdLab, home: Path, *, count: int, refresh: str, options: Sequence[str] = (), **more: object
+) -> Path:
+    """A config (JSON is YAML) with ``count`` servers that run with these ``options`` of sshd_config, and ``more``."""
+    servers = [lab.sshd(*options) for _ in range(count)]
     hosts = {
         f"ssh-{number}": {
             "address": server.address,
