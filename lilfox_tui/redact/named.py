@@ -102,6 +102,10 @@ _NO_SECRET = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _UNQUOTED = re.compile(r"[^\s,;&\"'()<>`‹›、，。；]++")
+_REST_OF_A_PHRASE = re.compile(
+    r"(?:(?!</)(?:[,;&()<>]{1,8}+|[\"'`])(?![\w.-]{1,60}[\"']?[ \t]?[=:])[^\s,;&\"'()<>`‹›、，。；]++)*+"
+)
+"""A password may have any sign. One that could end it does not where more follows at once, other than the next name."""
 _LOOKED_AT = 200
 _LONGEST_SIGN = 6
 """Punctuation in quotes that is longer is a secret: ``unexpected token '}'`` has none."""
@@ -179,6 +183,8 @@ def _value(text: str, name: re.Match[str]) -> tuple[int, int] | None:
     if text.startswith(("{", "["), begins) or _is_no_word_of(name, text, begins):
         return None
     end = _end_of_word(text, begins)
+    if name["phrase"] is not None and end > begins:
+        end = _run(_REST_OF_A_PHRASE, text, end)
     return (begins, end) if _LETTER.search(text, begins, min(end, begins + _LOOKED_AT)) else None
 
 

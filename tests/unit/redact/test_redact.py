@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gettext
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,12 @@ ROOT = Path(__file__).parents[3]
         ("lilfoxpassword=S3CRET", "lilfoxpassword=***"),
         ("mysqldump --password=S3CRET", "mysqldump --password=***"),
         ("?token=S3CRET&page=2", "?token=***&page=2"),
+        ("--password=x,S3CRET --user=joe", "--password=*** --user=joe"),
+        ("PASSWORD=x<S3CRET>y psql", "PASSWORD=*** psql"),
+        ("password=x'S3CRET, user=joe", "password=***, user=joe"),
+        ("password=S3CRET,user=joe", "password=***,user=joe"),
+        ("['--password=S3CRET','-x']", "['--password=***','-x']"),
+        ("<p>password=S3CRET</p>", "<p>password=***</p>"),
         ("AKIA" + "S3CRETS3CRETS3CR", MASK),
         ("eyJhbGciOi.eyJzdWIi.S3CRET-x", MASK),
         ("-----BEGIN RSA PRIVATE KEY-----\nS3CRET\n-----END RSA PRIVATE KEY-----!", "***!"),
@@ -89,6 +97,25 @@ def test_what_we_say_ourselves_is_no_secret(language: str) -> None:
         shown = [_(text) for text in _texts()]
     assert len(shown) > 1000
     assert [text for text in shown if redact(text) != text] == []
+
+
+@pytest.mark.fault("S21")
+@given(st.text("abXY019,;&()<>!@#%^*+-./~[]{}|?_", min_size=4))
+def test_no_sign_in_a_password_ends_it(rest: str) -> None:
+    """A name that follows at once is its own: see above."""
+    password = f"S3{rest}"
+    if not re.search(r"[,;&()<>]{9}|</", password):
+        assert redact(f"mysql --password={password} -h db") in (
+            f"mysql --password={MASK} -h db",
+            *(f"mysql --password={MASK}{end} -h db" for end in _ends(password)),
+        )
+
+
+def _ends(password: str) -> Iterator[str]:
+    """The signs at the end of a password, which may close what it is in."""
+    signs = re.search(r"[,;&()<>]*\Z", password)
+    assert signs is not None
+    yield signs[0]
 
 
 @given(st.text() | st.text("\x1b[]01;m\\ token=x"))

@@ -12,7 +12,7 @@ from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.secret_values import is_secret_variable, secrets_in
 from lilfox_tui.audit.targets.hosts import NO_PROGRAM, OWN_WORDS, Printed
 from lilfox_tui.core.i18n import Message, listed, tr
-from lilfox_tui.redact import redact
+from lilfox_tui.redact import MASK, redact
 
 _PROCESSES = r"""
 sed -n 's,^[^ ]* /proc proc \([^ ]*\) .*,mount \1,p' /proc/mounts
@@ -77,8 +77,14 @@ def parse_processes(printed: Printed) -> list[RevealingProcess]:
         if any(each in arguments for each in OWN_WORDS):
             continue
         if names := [each.name for each in secrets_in(arguments)]:
-            found.append(RevealingProcess(unit, redact(arguments), tuple(dict.fromkeys(names))))
+            found.append(RevealingProcess(unit, _up_to_a_secret(arguments), tuple(dict.fromkeys(names))))
     return found
+
+
+def _up_to_a_secret(arguments: str) -> str:
+    """The arguments up to their first secret, masked: ps does not show where an argument with blanks ends."""
+    shown, mask, rest = redact(arguments).partition(MASK)
+    return f"{shown}{mask} …" if rest else f"{shown}{mask}"
 
 
 def parse_environments(printed: Printed) -> list[UnitEnvironment]:
