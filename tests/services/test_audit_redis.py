@@ -6,9 +6,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,6 +109,25 @@ async def test_nothing_is_found_on_a_cache_and_a_queue_that_are_set_up_well() ->
         assert [(each.check.id, str(each.finding.evidence)) for each in report.found] == []
     assert unknown(report) == {}
     assert {each.check.id for each in report.passed} == {each.id for each in chosen(["redis"])} - {"redis-hit-rate"}
+
+
+async def test_the_rights_that_an_audit_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs/audit.md").read_text()
+    command = re.findall(r"^redis-cli (ACL SETUSER lilfox .*(?:\n    .*)*)", text, re.MULTILINE)[0]
+    with cache() as server:
+        server.cli("eval", "for i = 1, 300 do redis.call('set', 'page:' .. i, 'x') end", "0")
+        server.cli(*shlex.split(command.replace("\\\n", " ")))
+        monkeypatch.setenv("LILFOX_TEST_REDIS", "PASSWORD")
+        report = await audited(server, "redis", user="lilfox")
+        assert (report.found, unknown(report)) == ((), {})
+        monkeypatch.setenv("LILFOX_TEST_REDIS", "application")
+        server.cli("ACL", "SETUSER", "app", "+info")
+        report = await audited(server, "redis", user="app")
+        assert report.found == ()
+        assert {each.check.id for each in report.passed} == {
+            "redis-no-maxmemory", "redis-fragmentation", "redis-hit-rate", "redis-evictions", "redis-big-keys"
+        }  # fmt: skip
+        assert all("refused" in reason for reason in unknown(report).values())
 
 
 @pytest.mark.provokes("redis-no-maxmemory")
