@@ -119,7 +119,7 @@ async def test_nothing_is_found_where_passwords_are_stored_well() -> None:
         await is_mended(server, CHECK)
 
 
-UNKNOWN = "{}: values of a form that LilFox does not know; see how the application makes them"
+UNKNOWN = "{}: values in a format that LilFox does not know; check how the application hashes passwords"
 
 
 @pytest.mark.parametrize(

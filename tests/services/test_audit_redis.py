@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.checks.redis import load, memory
@@ -266,11 +267,21 @@ async def test_users_who_may_do_too_much() -> None:
 async def test_a_default_user_beside_others_is_for_people_until_a_library_is_connected() -> None:
     with cache() as server:
         assert found_by(await audited(server, COMMANDS)) == {}
-        from redis import Redis
-
         with Redis(port=server.port, password=PASSWORD) as application:
             application.ping()
             assert list(found_by(await audited(server, COMMANDS))) == ["default"]
+
+
+async def test_a_user_that_lilfox_shares_with_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    with RedisServer() as server:
+        server.cli("ACL", "SETUSER", "shop", "on", ">shared", "~*", "&*", "+@all")
+        server.cli("ACL", "SETUSER", "default", "-@dangerous", "+acl|setuser")
+        monkeypatch.setenv("LILFOX_TEST_REDIS", "shared")
+        assert found_by(await audited(server, COMMANDS, user="shop")) == {}
+        with Redis(port=server.port, username="shop", password="shared") as application:
+            application.ping()
+            found = found_by(await audited(server, COMMANDS, user="shop"))
+            assert list(found) == ["shop"]
 
 
 async def test_commands_that_are_renamed_are_closed() -> None:

@@ -76,12 +76,9 @@ class RedisInfo(Struct, frozen=True):
 
     redis_version: str
     role: str
-    config_file: str
-    tcp_port: int
     uptime_in_seconds: int
     used_memory: int
     used_memory_peak: int
-    total_system_memory: int
     maxmemory: int
     maxmemory_policy: str
     mem_fragmentation_ratio: float
@@ -94,6 +91,9 @@ class RedisInfo(Struct, frozen=True):
     keys: int
     expires: int
     calls: Mapping[str, int]
+    config_file: str = ""
+    tcp_port: int = 6379
+    total_system_memory: int = 0
 
 
 def parse_info(reply: Mapping[str, Any]) -> RedisInfo:
@@ -109,7 +109,8 @@ def parse_info(reply: Mapping[str, Any]) -> RedisInfo:
             if name.startswith("cmdstat_") and isinstance(each, Mapping)
         },
     }
-    texts = {name: str(reply[name]) for name in ("redis_version", "role", "config_file", "maxmemory_policy")}
+    texts = {name: str(reply[name]) for name in ("redis_version", "role", "maxmemory_policy")}
+    texts["config_file"] = str(reply.get("config_file", ""))
     return convert({**reply, **texts, **counted}, RedisInfo)
 
 

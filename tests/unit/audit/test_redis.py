@@ -115,9 +115,10 @@ def test_figures_and_what_they_mean(check: str, info: dict[str, Any], told: list
     assert outcomes(check, info=info) == told
 
 
-def test_misses_of_workers_are_no_fault() -> None:
+def test_misses_of_workers_and_locks_are_no_fault() -> None:
     info = {"keyspace_hits": 5, "keyspace_misses": 9_000_000}
     assert outcomes("redis-hit-rate", info=info, use=RedisUse("", ("celery",))) == []
+    assert outcomes("redis-hit-rate", info={**info, "maxmemory_policy": "noeviction"}) == []
 
 
 THP = [
@@ -126,12 +127,13 @@ THP = [
     ({}, Printed("[always] madvise never\n"), ["huge pages"]),
     ({}, Printed("always [madvise] never\n"), ["good"]),
     ({"disable-thp": "no"}, Printed("always madvise [never]\n"), ["good"]),
+    (NotKnown(CHECKS["redis-huge-pages"].title), Printed("always madvise [never]\n"), ["good"]),
     ({}, Printed("", 1), ["? the command failed with status 1"]),
 ]
 
 
 @pytest.mark.parametrize(("own", "printed", "told"), THP)
-def test_huge_pages_of_the_kernel_and_of_redis(own: Mapping[str, str], printed: Any, told: list[str]) -> None:
+def test_huge_pages_of_the_kernel_and_of_redis(own: Any, printed: Any, told: list[str]) -> None:
     found = outcomes("redis-huge-pages", disable_thp=own, huge_pages=printed)
     assert [each[:2] for each in found] == [each[:2] for each in told]
 

@@ -236,7 +236,7 @@ def _raise_unknown(hashes: Sequence[StoredHashes], server: AuditedServer) -> Non
     if unclear := [each for each in hashes if each.unclear]:
         names = dict.fromkeys(each.name for each in unclear)
         raise NotKnown(
-            tr("{columns}: values of a form that LilFox does not know; see how the application makes them",
+            tr("{columns}: values in a format that LilFox does not know; check how the application hashes passwords",
                columns=listed(names))
         )  # fmt: skip
 
@@ -246,8 +246,8 @@ def _fix(weak: Sequence[StoredHashes], server: AuditedServer) -> Fix:
     if not again:
         return Fix(
             tr(
-                "Hash each password anew when its user logs in, with argon2id, bcrypt of cost 12 or PBKDF2-SHA256 of "
-                "600000 rounds, and ask those for a new password who do not log in for a month."
+                "Rehash each password when its user logs in, with argon2id, bcrypt with cost 12 or PBKDF2-SHA256 with "
+                "600000 rounds. Reset the passwords of users who do not log in for a month."
             )
         )
     table, column = again[0].table, again[0].column
@@ -256,9 +256,9 @@ def _fix(weak: Sequence[StoredHashes], server: AuditedServer) -> Fix:
         statements.append(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE text")
     statements += [_hash_again(each) for each in again]
     text = tr(
-        "Let the application verify with bcrypt first: of the password where it was plain text, else of the old hash "
-        "of it. Then hash what is stored, which takes about 0.3 s a row, and ask users of old salted hashes for a new "
-        "password. What is in braces or salted is hashed anew when its user logs in."
+        "First let the application verify bcrypt: of the password itself where it was plain text, otherwise of its old "
+        "hash in hex. Then hash the stored values with the commands, which takes about 0.3 s a row. Salted hashes are "
+        "rehashed when their users log in; reset the passwords of users who do not."
     )
     return Fix(text, commands=tuple(psql(each, database=server.database) for each in statements))
 
@@ -276,8 +276,8 @@ CHECKS = (
     AuditCheck(
         "password-hashes",
         AuditSeverity.HIGH,
-        tr("passwords of users are stored with weak hashes, or with none"),
-        tr("Whoever gets a copy of the table, such as a backup, finds out most passwords within hours."),
+        tr("user passwords are stored in plain text or with weak hashes"),
+        tr("Anyone who gets a copy of the table, such as a backup, recovers most passwords within hours."),
         (SERVER, HASHES),
         judge_hashes,
         "https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html",

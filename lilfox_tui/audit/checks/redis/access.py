@@ -157,8 +157,8 @@ def judge_commands(facts: Facts) -> Iterator[AuditFinding]:
         for command in _CATEGORIES
         if command.partition("|")[0] in known and switches.get(_SWITCHES.get(command, ""), "yes") == "yes"
     ]
-    applications = _of_applications(facts)
-    for user in applications:
+    people = [each.name for each in users if each.can_log_in and _is_of_people(each, facts) and each.may("config|set")]
+    for user in _of_applications(facts):
         open_commands = [command for command in there if user.may(command)]
         if not open_commands:
             continue
@@ -171,24 +171,29 @@ def judge_commands(facts: Facts) -> Iterator[AuditFinding]:
                 "user {user} may run {commands}; calls of all users since the start: {calls}",
                 user=user.name, commands=listed([*map(str.upper, names)]), calls=listed(calls),
             )  # fmt: skip
-        people = [
-            each.name for each in users if each.can_log_in and each not in applications and each.may("config|set")
-        ]
         fix = _fix(info, user, names, aclfile=bool(switches.get("aclfile")), people=people)
         yield AuditFinding(user.name, evidence, fix, AuditSeverity.MEDIUM if names == ["keys"] else None)
 
 
-def _of_applications(facts: Facts) -> list[AclUser]:
-    """The users that can log in, without LilFox's own and those of people and tools. ``default`` is an application's
-    if nobody else can be one, or if a library is connected as it."""
-    use = facts[USE]
+def _is_of_people(user: AclUser, facts: Facts) -> bool:
+    """Whether a user is LilFox's own, or one of administrators or tools by its name."""
+    return user.name != "default" and (user.name == facts[USE].user or bool(_OF_PEOPLE.search(user.name)))
+
+
+def _of_applications(facts: Facts) -> Iterator[AclUser]:
+    """The users that can log in, without those of administrators and tools. ``default``, beside other users of
+    applications, and the user that LilFox is too are an application's if a library is connected as it."""
+    own = facts[USE].user
     able = [each for each in facts[USERS] if each.can_log_in]
-    named = [each for each in able if each.name not in ("default", use.user) and not _OF_PEOPLE.search(each.name)]
-    default = [each for each in able if each.name == "default"]
-    if default and named:
-        connected = [each for each in facts[CLIENTS] if each.user == "default" and each.library]
-        default = default if any(not _OF_PEOPLE.search(each.name) for each in connected) else []
-    return [*default, *named]
+    named = [each for each in able if each.name != "default" and not _is_of_people(each, facts)]
+    yield from named
+    for each in able:
+        if each.name == "default" and not named:
+            yield each
+        elif each.name == "default" or (each.name == own and not _OF_PEOPLE.search(own)):
+            clients = [client for client in facts[CLIENTS] if client.user == each.name and client.library]
+            if any(not _OF_PEOPLE.search(client.name) for client in clients):
+                yield each
 
 
 def _fix(info: RedisInfo, user: AclUser, names: Sequence[str], *, aclfile: bool, people: Sequence[str]) -> Fix:
@@ -196,7 +201,7 @@ def _fix(info: RedisInfo, user: AclUser, names: Sequence[str], *, aclfile: bool,
     change = redis_cli(info, f"ACL SETUSER {plain(user.name, _PLACEHOLDER)} {less}")
     keep = "ACL SAVE" if aclfile else "CONFIG REWRITE" if info.config_file else ""
     if user.name != "default" or people:
-        text = tr("Take the commands away from the user, once the application no longer runs them.")
+        text = tr("Revoke the commands from the user, once the application no longer runs them.")
         person = f"--user {plain(people[0], _PLACEHOLDER)} --askpass " if user.name == "default" else ""
         return Fix(text, commands=(change, *([redis_cli(info, f"{person}{keep}")] if keep else [])))
     steps = [
@@ -207,8 +212,8 @@ def _fix(info: RedisInfo, user: AclUser, names: Sequence[str], *, aclfile: bool,
         'echo "admin: $password"',
     ]
     text = tr(
-        "Make a user for people and for LilFox, whose password is printed: name it as user: and password: of this "
-        "backend. Then take the commands away from the default user, once the application no longer runs them."
+        "Once the application no longer runs these commands, create a user for administrators and LilFox, and revoke "
+        "them from the default user. The new password is printed: set user: and password: of this backend."
     )
     return Fix(text, commands=(" && ".join(filter(None, steps)),))
 
@@ -226,10 +231,10 @@ CHECKS = (
     AuditCheck(
         "redis-dangerous-commands",
         AuditSeverity.HIGH,
-        tr("the application may run commands that stop or empty Redis"),
+        tr("the application may run commands that block or empty Redis"),
         tr(
-            "A mistake or an injection in the application empties the server (FLUSHALL), stops it for all clients "
-            "(KEYS) or changes its settings (CONFIG)."
+            "One mistake or injection in the application empties the server (FLUSHALL), blocks all its clients (KEYS) "
+            "or changes its settings (CONFIG)."
         ),
         (INFO, USE, USERS, CLIENTS, SWITCHES, COMMANDS),
         judge_commands,

@@ -37,8 +37,8 @@ def judge_eviction(facts: Facts) -> Iterator[AuditFinding]:
         count=info.evicted_keys, names=listed(use.queues),
     )  # fmt: skip
     text = tr(
-        "Evict nothing: writes are refused when memory is full, and the application sees it. If a cache is on this "
-        "server too, give it a server of its own first."
+        "Evict nothing: when memory is full, writes fail, and the application notices. If this server is a cache too, "
+        "move the cache to a server of its own first."
     )
     yield AuditFinding("maxmemory-policy", evidence, redis_settings(info, text, {"maxmemory-policy": "noeviction"}))
 
@@ -50,13 +50,13 @@ def judge_persistence(facts: Facts) -> Iterator[AuditFinding]:
         return
     saving = facts[SAVING]
     if "save" not in saving:
-        raise NotKnown(tr("the server does not tell its setting {name}", name="save"))
+        raise NotKnown(tr("CONFIG GET {name} returns nothing", name="save"))
     if saving["save"]:
         return
     evidence = tr('appendonly no, save ""; queues: {names}', names=listed(use.queues))
     text = tr(
-        "Turn the append-only file on while the server runs: a restart with the line alone would begin empty. The file "
-        "is complete when aof_rewrite_in_progress is 0."
+        "Turn on the append-only file while the server runs: a restart with only the line in the file would start "
+        "empty. The file is complete when aof_rewrite_in_progress is 0."
     )
     yield AuditFinding("appendonly", evidence, redis_settings(info, text, {"appendonly": "yes"}, "INFO persistence"))
 
@@ -65,8 +65,8 @@ CHECKS = (
     AuditCheck(
         "redis-queue-evicted",
         AuditSeverity.HIGH,
-        tr("Redis may evict the tasks of a queue"),
-        tr("When its memory is full, it removes tasks that nobody has done, and tells nobody."),
+        tr("Redis may evict tasks of a queue"),
+        tr("When memory is full, Redis deletes waiting tasks without an error."),
         (INFO, USE),
         judge_eviction,
         "https://redis.io/docs/latest/develop/reference/eviction/",
@@ -74,8 +74,8 @@ CHECKS = (
     AuditCheck(
         "redis-queue-not-persistent",
         AuditSeverity.HIGH,
-        tr("the tasks of a queue are only in memory"),
-        tr("A restart or a crash of Redis loses every task that waits."),
+        tr("a queue is not persisted to disk"),
+        tr("A restart or crash of Redis loses all waiting tasks."),
         (INFO, USE, SAVING),
         judge_persistence,
         "https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/",

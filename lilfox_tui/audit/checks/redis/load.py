@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct, convert
 
+from lilfox_tui.audit.checks.redis.memory import expires
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.fixes import redis_cli, redis_settings
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
@@ -53,14 +54,14 @@ _WITH_SUBCOMMAND = frozenset({"acl", "client", "config", "debug", "memory", "mod
 _OF_PEOPLE = frozenset({"bgsave", "bgrewriteaof", "config", "debug", "flushall", "flushdb", "info", "memory", "module",
                         "monitor", "replicaof", "save", "shutdown", "slaveof", "slowlog"})  # fmt: skip
 _BETTER = {
-    "keys": tr("Go through the keys with SCAN, or keep an index of them in a set."),
+    "keys": tr("Iterate with SCAN, or keep an index of the keys in a set."),
     "del": tr("Delete large keys with UNLINK, which frees them in the background."),
     "eval": tr("Let the script do less in one call."),
     "evalsha": tr("Let the script do less in one call."),
     "fcall": tr("Let the function do less in one call."),
     "sort": tr("Keep a sorted set, or sort in the application."),
 }
-_LESS = tr("Ask for less at once (HSCAN, SSCAN, ZSCAN, ranges), or split the key.")
+_LESS = tr("Read less at once (HSCAN, SSCAN, ZSCAN, ranges), or split the key.")
 _VARIES = re.compile(r"[0-9A-Fa-f]{8,}|[0-9]+")
 _LONG_WORD = re.compile(r"[A-Za-z0-9_+/=-]{20,}")
 _THP = HostQuestion("exec cat /sys/kernel/mm/transparent_hugepage/enabled")
@@ -149,11 +150,11 @@ def _larger(info: RedisInfo) -> Mapping[str, str]:
 
 
 def judge_hits(facts: Facts) -> Iterator[AuditFinding]:
-    """A cache that has not what it is asked for."""
+    """A cache that seldom has what it is asked for."""
     info, use = facts[INFO], facts[USE]
     lookups = info.keyspace_hits + info.keyspace_misses
-    if use.queues:
-        raise Absent  # workers look for tasks that are not there yet
+    if use.queues or (info.maxmemory_policy == "noeviction" and not expires(info)):
+        raise Absent  # workers look for tasks, and locks for other locks, that are seldom there
     if lookups < ENOUGH_LOOKUPS or 100 * info.keyspace_hits >= HIT_PERCENT * lookups:
         return
     evidence = tr(
@@ -162,10 +163,10 @@ def judge_hits(facts: Facts) -> Iterator[AuditFinding]:
         time=human_duration(info.uptime_in_seconds), evicted=human_count(info.evicted_keys),
     )  # fmt: skip
     if info.maxmemory and info.evicted_keys * HITS_PER_EVICTION > info.keyspace_misses:
-        text = tr("Keys are evicted before they are used again: give the cache more memory, then count anew.")
+        text = tr("Keys are evicted before they are used again: give the cache more memory, then reset the statistics.")
         fix = redis_settings(info, text, _larger(info), "CONFIG RESETSTAT")
     else:
-        text = tr("Let keys live longer, and cache empty results too. Then count anew.")
+        text = tr("Raise the TTLs, and cache empty results too. Then reset the statistics.")
         fix = Fix(text, commands=(redis_cli(info, "CONFIG RESETSTAT"),))
     yield AuditFinding("hit rate", evidence, fix)
 
@@ -179,7 +180,7 @@ def judge_evictions(facts: Facts) -> Iterator[AuditFinding]:
             count=human_count(info.refused_writes), used=human_bytes(info.used_memory),
             limit=human_bytes(info.maxmemory), policy=info.maxmemory_policy,
         )  # fmt: skip
-        text = tr("Raise the limit if the host has the memory, or find what grows. Then count anew.")
+        text = tr("Raise the limit if the host has the memory, or find what grows. Then reset the statistics.")
         fix = redis_settings(info, text, _larger(info), "CONFIG RESETSTAT")
         yield AuditFinding("refused writes", evidence, fix, AuditSeverity.HIGH)
     if info.evicted_keys >= ENOUGH_EVICTIONS and info.evicted_keys * HITS_PER_EVICTION > info.keyspace_hits:
@@ -189,7 +190,7 @@ def judge_evictions(facts: Facts) -> Iterator[AuditFinding]:
             time=human_duration(info.uptime_in_seconds), limit=human_bytes(info.maxmemory),
             policy=info.maxmemory_policy,
         )  # fmt: skip
-        text = tr("Give the cache more memory, or cache only what is asked for again. Then count anew.")
+        text = tr("Give the cache more memory, or cache only what is requested again. Then reset the statistics.")
         yield AuditFinding("evicted keys", evidence, redis_settings(info, text, _larger(info), "CONFIG RESETSTAT"))
 
 
@@ -205,7 +206,7 @@ def judge_large(facts: Facts) -> Iterator[AuditFinding]:
             name=name, kind=kind, size=human_bytes(max(sizes)), count=len(sizes), sampled=sample.sampled,
             keys=human_count(sample.keys),
         )  # fmt: skip
-        text = tr("Find them, split them or let them expire, and remove them with UNLINK.")
+        text = tr("Find the largest, split it or let it expire, and delete it with UNLINK.")
         db = name.split(" ")[0].removeprefix("db")
         fix = Fix(text, commands=(redis_cli(info, f"-n {db} --memkeys -i 0.01"),))
         yield AuditFinding(name, evidence, fix)
@@ -226,11 +227,11 @@ def judge_slow(facts: Facts) -> Iterator[AuditFinding]:
             "slow log: {command} {count} times within a day, {time} the slowest",
             command=shown, count=len(entries), time=_milliseconds(slowest),
         )  # fmt: skip
-        text = tr("{advice} Then empty the slow log.", advice=_BETTER.get(entries[0].name, _LESS))
+        text = tr("{advice} Then reset the slow log.", advice=_BETTER.get(entries[0].name, _LESS))
         yield AuditFinding(shown, evidence, Fix(text, commands=(redis_cli(info, "SLOWLOG RESET"),)))
     if facts[SLOW_LIMIT] > SLOW_US:
         command = "CONFIG SET slowlog-log-slower-than 10000, slowlog-max-len 128"
-        raise NotKnown(tr("the slow log is off or has too high a limit: {command}", command=command))
+        raise NotKnown(tr("the slow log is off or its threshold is too high: {command}", command=command))
 
 
 def _milliseconds(us: int) -> str:
@@ -245,7 +246,10 @@ def judge_latency(facts: Facts) -> Iterator[AuditFinding]:
             "latest_fork_usec {time}, used memory {used}",
             time=_milliseconds(info.latest_fork_usec), used=human_bytes(info.used_memory),
         )  # fmt: skip
-        text = tr("Keep less in one server, save on a replica, and turn off transparent huge pages. Then count anew.")
+        text = tr(
+            "Split the data over several servers, persist on a replica only, and turn off transparent huge pages. "
+            "Then reset the statistics."
+        )
         yield AuditFinding("fork", evidence, Fix(text, commands=(redis_cli(info, "CONFIG RESETSTAT"),)))
     forks = {"fork"} if info.latest_fork_usec >= FORK_US else set()
     for each in facts[EVENTS]:
@@ -257,28 +261,41 @@ def judge_latency(facts: Facts) -> Iterator[AuditFinding]:
         )  # fmt: skip
         commands = (redis_cli(info, "LATENCY DOCTOR"), redis_cli(info, f"LATENCY RESET {each.name}"))
         yield AuditFinding(
-            each.name, evidence, Fix(tr("Do what LATENCY DOCTOR says, then reset the event."), commands=commands)
+            each.name,
+            evidence,
+            Fix(tr("Follow the advice of LATENCY DOCTOR, then reset the event."), commands=commands),
         )
 
 
 def judge_huge_pages(facts: Facts) -> Iterator[AuditFinding]:
     """Huge pages that the kernel gives to every process, and that Redis takes."""
-    info, own = facts[INFO], facts[OWN_THP]
+    info = facts[INFO]
+    if not _always(facts):
+        return
+    own = facts[OWN_THP]
     if own.get("disable-thp") == "yes" or not facts[HOST_THP]:
         return
     evidence = tr(
         "/sys/kernel/mm/transparent_hugepage/enabled: [always], disable-thp {own}", own=own.get("disable-thp", "-")
     )
     if "disable-thp" in own:
-        text = tr("Let Redis turn them off for itself, which requires a restart.")
+        text = tr("Let Redis turn them off for its process, which requires a restart.")
         restart = ("systemctl restart redis-server",)
         yield AuditFinding("huge pages", evidence, Fix(text, info.config_file, ("disable-thp yes",), restart))
     else:
-        text = tr("Let only those processes have them that ask for them, and restart Redis.")
+        text = tr("Allow them only for processes that request them (madvise), and restart Redis.")
         place = "/sys/kernel/mm/transparent_hugepage/enabled"
         commands = (f"echo madvise >{place}", "systemctl restart redis-server")
         kept = (f"w {place} - - - - madvise",)
         yield AuditFinding("huge pages", evidence, Fix(text, "/etc/tmpfiles.d/huge-pages.conf", kept, commands))
+
+
+def _always(facts: Facts) -> bool:
+    """Whether the kernel gives them to every process, or that is not known."""
+    try:
+        return facts[HOST_THP]
+    except NotKnown:
+        return True
 
 
 def _check(name: str, title: Any, why: Any, facts: Sequence[Fact[Any]], judge: Any, page: str) -> AuditCheck:
@@ -291,16 +308,16 @@ _LATENCY_PAGE = "operate/oss_and_stack/management/optimization/latency/"
 CHECKS = (
     _check(
         "hit-rate",
-        tr("the cache misses too often"),
-        tr("What is not in the cache is asked of the database, and the cache only adds to the time."),
+        tr("the cache hit rate is low"),
+        tr("Each miss costs a lookup in the cache on top of the query to the database."),
         (INFO, USE),
         judge_hits,
         "commands/info/",
     ),
     _check(
         "evictions",
-        tr("Redis has too little memory for its work"),
-        tr("Keys that are evicted before they are used, and writes that are refused, are work for nothing."),
+        tr("Redis has too little memory for its workload"),
+        tr("Keys are evicted before they are used again, or writes are refused."),
         (INFO,),
         judge_evictions,
         "develop/reference/eviction/",
@@ -308,23 +325,23 @@ CHECKS = (
     _check(
         "big-keys",
         tr("keys are very large"),
-        tr("Redis works on one command at a time: all clients wait while a large key is read, written or deleted."),
+        tr("Redis runs one command at a time: all clients wait while a large key is read, written or deleted."),
         (INFO, SAMPLE),
         judge_large,
         "develop/tools/cli/#scan-for-big-keys-and-memory-usage",
     ),
     _check(
         "slow-commands",
-        tr("commands stop Redis for all clients"),
-        tr("Redis works on one command at a time, and all others wait."),
+        tr("slow commands block all clients of Redis"),
+        tr("Redis runs one command at a time, and all others wait."),
         (INFO, SLOW, SLOW_LIMIT, NOW),
         judge_slow,
         "commands/slowlog-get/",
     ),
     _check(
         "latency",
-        tr("Redis stops for its clients now and then"),
-        tr("A fork to save the data, or a slow disk, stops all clients for as long as it takes."),
+        tr("Redis has latency spikes"),
+        tr("A slow fork or a slow disk blocks all clients for as long as it takes."),
         (INFO, EVENTS, NOW),
         judge_latency,
         _LATENCY_PAGE,
@@ -332,7 +349,7 @@ CHECKS = (
     _check(
         "huge-pages",
         tr("Redis uses transparent huge pages"),
-        tr("After each fork Redis copies 2 MiB for every page that changes, which takes time and memory."),
+        tr("After a fork, each write copies a page of 2 MiB, which costs time and memory."),
         (INFO, OWN_THP, HOST_THP),
         judge_huge_pages,
         f"{_LATENCY_PAGE}#latency-induced-by-transparent-huge-pages",

@@ -16,6 +16,7 @@ CACHE_PERCENT = 90
 """A server with so many keys, of which so many expire, is a cache."""
 MUCH_PERCENT = 10
 """Of the host's memory."""
+LEAST_LIMIT = 64 << 20
 FRAGMENTED_FROM_BYTES = 100 << 20
 """A small instance always looks fragmented."""
 FRAGMENTED = 1.5
@@ -37,11 +38,11 @@ def judge_limit(facts: Facts) -> Iterator[AuditFinding]:
         reason=reason or tr("on the same host: {names}", names=listed(use.neighbours)),
     )  # fmt: skip
     share = info.total_system_memory // (4 if use.neighbours else 2)
-    settings = {"maxmemory": f"{max(share, 2 * info.used_memory_peak) >> 20}mb"}
+    settings = {"maxmemory": f"{max(share, 2 * info.used_memory_peak, LEAST_LIMIT) >> 20}mb"}
     if reason is None or use.queues:
-        text = tr("Set a limit that leaves memory for the rest of the host. When it is reached, writes are refused.")
+        text = tr("Set a limit that leaves memory for the rest of the host. At the limit, writes are refused.")
     else:
-        text = tr("Set a limit. When it is reached, the keys that were not used lately are evicted.")
+        text = tr("Set a limit. At the limit, keys are evicted by the policy.")
         evicts = info.maxmemory_policy != "noeviction"
         settings["maxmemory-policy"] = info.maxmemory_policy if evicts else "volatile-lru"
     much = 100 * info.used_memory_peak >= MUCH_PERCENT * info.total_system_memory
@@ -49,11 +50,16 @@ def judge_limit(facts: Facts) -> Iterator[AuditFinding]:
     yield AuditFinding("maxmemory", evidence, redis_settings(info, text, settings), severity)
 
 
+def expires(info: RedisInfo) -> bool:
+    """Whether a server holds hardly anything but keys that expire."""
+    return info.keys >= CACHE_KEYS and 100 * info.expires >= CACHE_PERCENT * info.keys
+
+
 def _cache(info: RedisInfo, use: RedisUse) -> Message | None:
     """Why the server is a cache; None if nothing says so."""
     if info.maxmemory_policy != "noeviction":
-        return tr("without maxmemory the policy has no effect")
-    if not use.queues and info.keys >= CACHE_KEYS and 100 * info.expires >= CACHE_PERCENT * info.keys:
+        return tr("the policy has no effect without maxmemory")
+    if not use.queues and expires(info):
         return tr("{count} of {keys} keys expire", count=human_count(info.expires), keys=human_count(info.keys))
     return None
 
@@ -74,8 +80,8 @@ def judge_fragmentation(facts: Facts) -> Iterator[AuditFinding]:
         redis_cli(info, "INFO memory"),
     )
     text = tr(
-        "Defragment while it runs. Builds that cannot, as those of Debian, only return free pages: if the ratio stays "
-        "high, save the data and restart the server when its clients can do without it."
+        "Turn on active defragmentation. Builds without it, such as Debian's, can only release free pages: if the "
+        "ratio stays high, save the data and restart the server in a maintenance window."
     )
     yield AuditFinding("memory", evidence, Fix(text, commands=commands))
 
@@ -84,8 +90,8 @@ CHECKS = (
     AuditCheck(
         "redis-no-maxmemory",
         AuditSeverity.HIGH,
-        tr("Redis may take all memory of its host"),
-        tr("A cache without a limit grows until the kernel kills it, or a database beside it."),
+        tr("Redis has no memory limit"),
+        tr("It grows until the kernel kills it, or another process on the same host."),
         (INFO, USE),
         judge_limit,
         "https://redis.io/docs/latest/develop/reference/eviction/",
@@ -94,8 +100,8 @@ CHECKS = (
     AuditCheck(
         "redis-fragmentation",
         AuditSeverity.MEDIUM,
-        tr("Redis' memory is fragmented"),
-        tr("The server holds memory that no data use, and that nothing else gets."),
+        tr("the memory of Redis is fragmented"),
+        tr("The process holds memory that its data do not use and that the host cannot reclaim."),
         (INFO,),
         judge_fragmentation,
         _REFERENCE,
