@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,7 +20,7 @@ from lilfox_tui.audit.targets import hosts as host_facts
 from lilfox_tui.audit.targets import services as service_facts
 from lilfox_tui.audit.targets.hosts import EXPORTED, ExportedFile
 from lilfox_tui.backends.kinds.postgresql import open_session
-from lilfox_tui.backends.redis_transport import RedisTransport
+from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.config.model import BackendConfig, Config, Seconds
 from lilfox_tui.core.errors import LilFoxError
@@ -30,6 +31,8 @@ from lilfox_tui.hosts.open import open_host
 
 PATIENCE_S = 20
 """The least time limit of a look at a backend: an audit asks for more than the monitor does."""
+QUEUES = frozenset({"arq", "celery", "rq"})
+"""Kinds of backends whose queues are in a Redis."""
 Outcome = Found | NotChecked | Passed
 Exports = Callable[[str], Mapping[str, ExportedFile]]
 Gather = Callable[[Sequence[Fact[Any]]], Awaitable[Mapping[str, Any]]]
@@ -47,15 +50,55 @@ def targets_of(config: Config, hosts: Sequence[str] = (), services: Sequence[str
             if every or name in services or service.from_ in hosts
         ],
     }
-    for name, backend in config.backends.items():
-        if every or backend.host in hosts:
-            found.setdefault(backend.kind, []).append(Target("backend", name))
+    for name, kind in _audited_kinds(config).items():
+        if every or config.backends[name].host in hosts:
+            found.setdefault(kind, []).append(Target("backend", name))
     if every:
         found["plan"] = [Target("plan", name) for name in config.backup.plans]
         found["configuration"] = [Target("configuration", config.name or "configuration")]
         if config.audit.source is not None:
             found["source"] = [Target("source", Path(config.audit.source).name)]
     return found
+
+
+def _audited_kinds(config: Config) -> dict[str, str]:
+    """The kind of target that each backend is. Queues in a Redis are one of kind ``redis``, for all that are in the
+    same server, unless a backend of that kind is that server."""
+    servers = {_place(each) for each in config.backends.values() if each.kind == "redis"}
+    found = {}
+    for name, backend in config.backends.items():
+        found[name] = backend.kind
+        if backend.kind in QUEUES and _place(backend) not in servers:
+            servers.add(_place(backend))
+            found[name] = "redis"
+    return found
+
+
+def _place(backend: Any) -> tuple[str | None, str, int]:
+    address = "127.0.0.1" if is_loopback(backend.address) else backend.address
+    return backend.host, address, backend.port
+
+
+def use_of(config: Config, name: str) -> redis.RedisUse:
+    """What the configuration says of the Redis server that the backend ``name`` is on."""
+    options = config.backends[name]
+    at_place = [
+        each for each in config.backends.values() if isinstance(each, RedisOptions) and _place(each) == _place(options)
+    ]
+    neighbours = []
+    if is_loopback(options.address):
+        neighbours = [
+            other
+            for other, each in config.backends.items()
+            if each not in at_place and each.host == options.host and is_loopback(getattr(each, "address", ""))
+        ]
+        neighbours += [
+            other
+            for other, each in config.services.items()
+            if each.from_ == options.host and is_loopback(urlsplit(each.url).hostname or "")
+        ]
+    queues = dict.fromkeys(each.kind for each in at_place if each.kind in QUEUES)
+    return redis.RedisUse(options.user, tuple(queues), tuple(dict.fromkeys(neighbours)))
 
 
 def logs_of(config: Config, host: str) -> list[str]:
@@ -171,11 +214,16 @@ class Audit:
 
         return gather
 
-    def _ask_redis(self, _name: str, options: Any) -> Gather:
+    def _ask_redis(self, name: str, options: Any) -> Gather:
         async def gather(facts: Sequence[Fact[Any]]) -> Mapping[str, Any]:
-            transport = RedisTransport(options, self._behind(options))
+            patient = msgspec.structs.replace(options, timeout=Seconds(max(options.timeout, PATIENCE_S)))
+            transport = RedisTransport(patient, self._behind(options))
             self._opened.push_async_callback(transport.close)
-            return await redis.gather(transport, facts)
+            of_host = [fact for fact in facts if isinstance(fact.question, host_facts.HostQuestion)]
+            asked = [fact for fact in facts if fact not in of_host]
+            found = await redis.gather(transport, asked, use_of(self._config, name))
+            there = is_loopback(options.address)
+            return {**found, **await self._ask_host_of(options, of_host, there=there)}
 
         return gather
 

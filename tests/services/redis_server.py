@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from pathlib import Path
 from types import TracebackType
 
 from tests.lifetime import ending_with_us
@@ -19,10 +20,11 @@ PASSWORD = "a-secret-of-the-tests"
 
 
 class RedisServer:
-    """One server with :data:`PASSWORD`. Use as a context manager; it may be stopped and started inside."""
+    """One server with :data:`PASSWORD`. Use as a context manager; it may be stopped and started inside. With ``file``
+    its options are in a configuration file."""
 
-    def __init__(self, *options: str) -> None:
-        self._options = options
+    def __init__(self, *options: str, file: bool = False) -> None:
+        self._options, self._in_file = options, file
         self._folder = tempfile.mkdtemp(prefix="lilfox-redis-")
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
@@ -40,11 +42,22 @@ class RedisServer:
     ) -> None:
         self._end()
 
+    @property
+    def file(self) -> Path:
+        """Its configuration file."""
+        return Path(self._folder, "redis.conf")
+
     def start(self) -> None:
         """Starts it and waits until it answers."""
-        argv = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        argv += ["--dir", self._folder, "--requirepass", PASSWORD, *self._options]
-        self._process = subprocess.Popen(ending_with_us(*argv), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options += ["--dir", self._folder, "--requirepass", PASSWORD, *self._options]
+        if self._in_file:
+            if not self.file.exists():
+                pairs = zip(options[::2], options[1::2], strict=True)
+                self.file.write_text("".join(f'{name.removeprefix("--")} "{value}"\n' for name, value in pairs))
+            options = [str(self.file)]
+        argv = ending_with_us("redis-server", *options)
+        self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         wait_for(self._listens, what="redis-server listens")
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.audit.catalogue import chosen, group_of, target_kind
+from lilfox_tui.audit.catalogue import chosen, kind_of
 from lilfox_tui.audit.checks.http.cookies import cookies_of
 from lilfox_tui.audit.checks.http.latency import quantile
 from lilfox_tui.audit.facts import Facts
@@ -34,7 +34,7 @@ from lilfox_tui.audit.targets.services import (
 from lilfox_tui.audit.targets.tls_hello import TLS_1_0, TLS_1_2, WEAK_SUITES, client_hello, read_server_hello
 from lilfox_tui.config.model import ServiceConfig
 
-SERVICE = [check for check in chosen([]) if target_kind(group_of(check)) == "service"]
+SERVICE = [check for check in chosen([]) if kind_of(check) == "service"]
 SHOP = ServiceAddress("https", "shop.example.com", 443)
 INSIDE = ServiceAddress("http", "10.0.0.7", 8000)
 
