@@ -12,6 +12,29 @@ from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.config.model import Config, LogConfig
 from tests.lab.machines import Machine, MachineLab
 
+WEAK_PACKAGE = """
+set -e
+for version in 1 2; do
+    mkdir -p /srv/build/DEBIAN
+    printf 'Package: weak\\nVersion: %s\\nArchitecture: all\\nMaintainer: nobody\\nDescription: weak\\n' $version \
+        >/srv/build/DEBIAN/control
+    dpkg-deb --build /srv/build /srv/weak_$version.deb
+done
+dpkg -i /srv/weak_1.deb
+cd /etc/apt; mkdir -p /srv/repo sources.list.d preferences.d apt.conf.d
+mkdir -p /var/cache/apt/archives/partial /var/lib/apt/lists/partial
+mv /srv/weak_2.deb /srv/repo; cd /srv/repo
+size=$(stat -c %s weak_2.deb); sum=$(sha256sum weak_2.deb | cut -d' ' -f1)
+{ dpkg-deb -f weak_2.deb; printf 'Filename: ./weak_2.deb\\nSize: %s\\nSHA256: %s\\n' $size $sum; } >Packages
+printf 'Origin: Debian\\nLabel: Debian-Security\\nSuite: stable-security\\nSHA256:\\n %s %s Packages\\n' \
+    $(sha256sum Packages | cut -d' ' -f1) $(stat -c %s Packages) >Release
+echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list
+apt-get -qq update
+touch /run/reboot-required; echo weak >/run/reboot-required.pkgs
+"""
+"""Commands that install a package of which a repository for security has a newer version, and make it wait for a
+restart."""
+
 
 async def audited(
     lab: MachineLab, machine: Machine, *checks: str, logs: Mapping[str, LogConfig] | None = None

@@ -9,7 +9,7 @@ import pytest
 
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.model import AuditSeverity
-from tests.lab.auditing import audited, found_by, mend, run, write
+from tests.lab.auditing import WEAK_PACKAGE, audited, found_by, mend, run, write
 from tests.lab.machines import Machine, MachineLab
 
 pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab")]
@@ -105,27 +105,7 @@ async def test_file_systems_that_are_full(lab: MachineLab, machine: Machine) -> 
 
 @pytest.mark.provokes("security-updates", "reboot-required")
 async def test_updates_and_the_restart_that_they_wait_for(lab: MachineLab, machine: Machine) -> None:
-    build = """
-    set -e
-    for version in 1 2; do
-        mkdir -p /srv/build/DEBIAN
-        printf 'Package: weak\\nVersion: %s\\nArchitecture: all\\nMaintainer: nobody\\nDescription: weak\\n' $version \
-            >/srv/build/DEBIAN/control
-        dpkg-deb --build /srv/build /srv/weak_$version.deb
-    done
-    dpkg -i /srv/weak_1.deb
-    cd /etc/apt; mkdir -p /srv/repo sources.list.d preferences.d apt.conf.d
-    mkdir -p /var/cache/apt/archives/partial /var/lib/apt/lists/partial
-    mv /srv/weak_2.deb /srv/repo; cd /srv/repo
-    size=$(stat -c %s weak_2.deb); sum=$(sha256sum weak_2.deb | cut -d' ' -f1)
-    { dpkg-deb -f weak_2.deb; printf 'Filename: ./weak_2.deb\\nSize: %s\\nSHA256: %s\\n' $size $sum; } >Packages
-    printf 'Origin: Debian\\nLabel: Debian-Security\\nSuite: stable-security\\nSHA256:\\n %s %s Packages\\n' \
-        $(sha256sum Packages | cut -d' ' -f1) $(stat -c %s Packages) >Release
-    echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list
-    apt-get -qq update
-    touch /run/reboot-required; echo weak >/run/reboot-required.pkgs
-    """
-    await run(machine, build)
+    await run(machine, WEAK_PACKAGE)
     report = await audited(lab, machine, "security-updates", "reboot-required")
     updates, reboot = found_by(report, "security-updates"), found_by(report, "reboot-required")
     assert str(updates["packages"].evidence) == "1 package: weak"

@@ -142,6 +142,12 @@ class Sshd:
         """Lets it go on."""
         self._signal(signal.SIGCONT)
 
+    def reload(self) -> None:
+        """As ``systemctl reload ssh``."""
+        before = self.log.count("Server listening")
+        self._signal(signal.SIGHUP)
+        wait_for(lambda: self.log.count("Server listening") > before, what="sshd has reloaded")
+
     def kill(self) -> None:
         """SIGKILL to the server and its sessions; what they ran lives on, as with a cut link."""
         pids = self.tree()

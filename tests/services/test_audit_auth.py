@@ -210,6 +210,14 @@ async def test_a_service_that_answers_beyond_its_limit(app: ShopApp, account: Ac
     assert (told(after), after.not_checked) == ({}, ())
 
 
+async def test_an_error_says_nothing_about_a_limit(app: ShopApp, account: Account) -> None:
+    account.options["limit"] = 60
+    for first in ([Reply(503)], [Reply(200), Reply(502)]):
+        app.first = list(first)
+        (unknown,) = (await account.audited("no-rate-limit")).not_checked
+        assert str(unknown.reason) == f"GET /api/me returns {first[-1].status}"
+
+
 @pytest.mark.provokes("login-not-throttled", "no-rate-limit")
 @pytest.mark.parametrize(("check", "subject"), [("login-not-throttled", "/login"), ("no-rate-limit", "/")])
 async def test_nginx_limits_for_an_application_that_does_not(

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import shutil
-import subprocess
-import xml.etree.ElementTree
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -393,28 +390,3 @@ async def test_a_service_that_is_gone_is_not_checked() -> None:
     assert len(report.not_checked) > 10
     reasons = {str(each.reason) for each in report.not_checked}
     assert [each.startswith("127.0.0.1:1 refuses the connection") for each in reasons] == [True]
-
-
-@pytest.mark.skipif(shutil.which("sslscan") is None, reason="sslscan is not installed")
-@pytest.mark.parametrize("careless", [True, False])
-async def test_sslscan_sees_the_same_versions_ciphers_and_days(
-    site: Site, authority: Authority, careless: bool
-) -> None:
-    if careless:
-        authority.issue(site.folder, begin=timedelta(days=-80), end=timedelta(days=10))
-        site.lines = [line for line in site.lines if not line.startswith("ssl_")]
-        site.lines += ["ssl_protocols TLSv1 TLSv1.1 TLSv1.2;", "ssl_ciphers ALL:aNULL:eNULL:@SECLEVEL=0;"]
-    with site.running():
-        report = await site.audited("tls-old-version", "tls-weak-cipher", "tls-certificate-expiry")
-        place = f"127.0.0.1:{site.nginx.port}"
-        argv = ["sslscan", "--xml=-", "--no-heartbleed", "--no-groups", f"--sni-name={NAME}", place]
-        scanned = await asyncio.to_thread(subprocess.run, argv, check=True, capture_output=True, timeout=60)
-    scan = xml.etree.ElementTree.fromstring(scanned.stdout)
-    old = {f"TLS {each.get('version')}" for each in scan.iter("protocol") if each.get("enabled") == "1"}
-    weak = {each.get("strength") for each in scan.iter("cipher")} & {"null", "anonymous", "weak"}
-    found = {subject: str(each.evidence) for (_check, subject), each in told(report).items()}
-    assert found.keys() - {"ciphers", "certificate"} == old & {"TLS 1.0", "TLS 1.1"}
-    assert ("ciphers" in found) == bool(weak) == careless
-    end = datetime.strptime(scan.findtext(".//not-valid-after", ""), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
-    assert (end - datetime.now(UTC) < timedelta(days=21)) == careless
-    assert found.get("certificate", "").startswith(f"the certificate expires on {end:%Y-%m-%d %H:%M UTC}") == careless

@@ -4,7 +4,6 @@ in an ordinary life is shortened by the checks' own limits."""
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +14,6 @@ import pytest
 
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.checks.postgresql import indexes, load
-from lilfox_tui.audit.checks.postgresql.statements import STATEMENTS as STATEMENTS_FACT
-from lilfox_tui.audit.facts import Facts
-from lilfox_tui.audit.targets.postgresql import gather
-from lilfox_tui.backends.kinds.postgresql import Options, open_session
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_audit import VERSIONS, audited, connect, found_by, is_mended, mend, severities, unknown
 
@@ -200,45 +195,3 @@ def test_performance_is_a_tag() -> None:
     ids = {each.id for each in chosen(["performance"])}
     assert {"postgresql-slow-statement", "postgresql-index-unused", "postgresql-pool-size"} < ids
     assert "postgresql-hba-trust" not in ids
-
-
-# pgbadger, which reads the server's log, as the oracle of what costs most.
-
-
-STATEMENTS = (
-    "SELECT count(*) FROM orders WHERE note LIKE '%{}%'",
-    "SELECT max(id) FROM orders WHERE customer <> {}",
-    "SELECT name FROM customers WHERE name = 'customer {}'",
-)
-_LITERAL = re.compile(r"\$\d+|\?|'[^']*'|\b\d+\b")
-
-
-def shape(statement: str) -> str:
-    """A statement without its values, in whichever way a program marks them."""
-    return _LITERAL.sub("?", statement.lower().rstrip(";"))
-
-
-async def test_pgbadger_finds_the_same_statements_in_the_log(tmp_path: Path) -> None:
-    with shop(17) as server:
-        begin = server.log.stat().st_size
-        server.csv("SELECT pg_stat_statements_reset()")
-        with connect(server, autocommit=True) as application:
-            for number in range(60):
-                for statement in STATEMENTS[: 3 if number % 10 == 0 else 2]:
-                    application.execute(statement.format(number))
-        (tmp_path / "log").write_bytes(server.log.read_bytes()[begin:])
-        words = ["-q", "-f", "stderr", "-x", "json", "-p", "%m [%p] %q%u@%d ", "-T", "x", "-o", str(tmp_path / "json")]
-        badger = await asyncio.create_subprocess_exec("pgbadger", *words, str(tmp_path / "log"), cwd=tmp_path)
-        assert await badger.wait() == 0
-        session = open_session("db", Options(port=server.port, user=SUPERUSER), None)
-        answers = await gather(session, [STATEMENTS_FACT])
-        await session.close()
-    ours = {shape(each.text): (each.calls, each.total_ms) for each in Facts(answers)[STATEMENTS_FACT]}
-    read = json.loads((tmp_path / "json").read_text())["normalyzed_info"]["postgres"]
-    theirs = {shape(text): (each["count"], each["duration"]) for text, each in read.items()}
-    names = [shape(each) for each in (text.format(1) for text in STATEMENTS)]
-    assert [name for name in ours if name in names] == names  # by total time
-    assert sorted(names, key=lambda name: -theirs[name][1]) == names
-    assert [ours[name][0] for name in names] == [theirs[name][0] for name in names] == [60, 60, 6]
-    for name in names:  # the log's durations have the planning too
-        assert ours[name][1] <= theirs[name][1] * 1.01

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from lilfox_tui.audit.catalogue import chosen
-from lilfox_tui.audit.model import Fix, Report
-from lilfox_tui.audit.run import Audit, targets_of
-from lilfox_tui.config.model import Config
-from tests.services.sshd import Sshd, SshdLab, sshd_lab
-from tests.waiting import wait_for
+from tests.services.sshd import SshdLab, sshd_lab
+from tests.services.sshd_audit import audited, host_key, put_in_front
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SshdLab]:
     with sshd_lab() as made:
         yield made
-
-
-async def audited(lab: SshdLab, server: Sshd, *checks: str) -> Report:
-    config = Config(hosts={"web-1": lab.host(server)}, ssh=lab.ssh())
-    return await Audit(config, timeout_s=60).run(chosen(checks), targets_of(config))
-
-
-def reload(server: Sshd) -> None:
-    """As ``systemctl reload ssh``."""
-    before = server.log.count("Server listening")
-    server._signal(signal.SIGHUP)
-    wait_for(lambda: server.log.count("Server listening") > before, what="sshd has reloaded")
-
-
-def put_in_front(fix: Fix) -> None:
-    """What the fix says: its lines at the top of its file."""
-    file = Path(fix.file)
-    file.write_text("\n".join((*fix.lines, file.read_text())))
 
 
 PASSWORDS = "ssh-password-auth"
@@ -61,11 +37,11 @@ WEAK = "ssh-weak-algorithms"
 async def test_a_fault_is_found_and_mended_by_its_fix(
     lab: SshdLab, options: tuple[str, ...], check: str, subject: str, severity: str
 ) -> None:
-    server = lab.sshd(*options)
+    server = lab.sshd(*options, host_key(lab, "rsa", 2048))
     found = (await audited(lab, server, check)).found
     assert [(each.check.id, each.finding.subject, each.severity.name) for each in found] == [(check, subject, severity)]
     put_in_front(found[0].finding.fix)
-    reload(server)
+    server.reload()
     after = await audited(lab, server, check)
     assert (after.found, after.not_checked) == ((), ())
     assert [each.check.id for each in after.passed] == [check]

@@ -255,8 +255,10 @@ class TryRate(DisturbingQuestion, frozen=True):
         until = clock() + _WINDOW_S
         for sent in range(limit + BEYOND_LIMIT):
             reply = await client.send("GET", path, headers)
-            if reply.status == 429 or (reply.status == 503 and "retry-after" in reply.headers):
-                return RateTrial(path, limit, sent + 1, sent)
+            if reply.status == 429 or (reply.status == 503 and (sent or "retry-after" in reply.headers)):
+                return RateTrial(path, limit, sent + 1, sent)  # 503 is what limit_req of nginx returns by itself
+            if reply.status >= 500:
+                raise NotKnown(tr("GET {path} returns {status}", path=path, status=reply.status))
             if clock() > until:
                 raise NotKnown(tr("{count} requests took longer than a minute", count=limit + BEYOND_LIMIT))
         return RateTrial(path, limit, limit + BEYOND_LIMIT, None)

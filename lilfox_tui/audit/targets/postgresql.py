@@ -58,7 +58,7 @@ def _statement(question: str | Composed | Plans) -> Statement:
         return _statement(question.ids)
     if isinstance(question, Composed):
         texts = f"'SELECT {OWN_MARK}::text FROM (' || ({question.sql}) || ') AS fact'"  # noqa: S608  # as below
-        return Statement(f"SELECT {texts}", generated=True)
+        return Statement(f"SELECT {texts} AS lilfox", generated=True)  # among what is counted, texts are $1 and $2
     return Statement(f"SELECT {OWN_MARK}::text FROM ({question}) AS fact")  # noqa: S608  # the queries are our own
 
 

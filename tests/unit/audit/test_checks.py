@@ -202,6 +202,65 @@ def test_a_host_without_apt_is_not_known_to_be_up_to_date() -> None:
     assert told == ["? no apt on this host; LilFox knows only the updates of Debian and Ubuntu"]
 
 
+DEBIAN = "running 6.1.0-9-amd64\n"
+RESTARTS = {
+    "": ["good"],
+    "required\n": ["reboot"],
+    "required\nlibc6\n" + DEBIAN: ["reboot"],
+    DEBIAN: ["good"],
+    DEBIAN + "installed 6.1.0-9-amd64\ninstalled 6.1.0-8-amd64\n": ["good"],
+    DEBIAN + "installed 6.1.0-9-amd64\ninstalled 6.1.0-10-amd64\n": ["reboot"],
+    DEBIAN + "installed 6.1.0-8-amd64\ninstalled 6.12.9+bpo-amd64\n": ["reboot"],
+    DEBIAN + "installed 6.1.0-9-amd64\ninstalled 6.1.0-10-cloud-amd64\ninstalled 6.1.0-10-amd64.old\n": ["good"],
+    "running 6.12.41+deb13-amd64\ninstalled 6.12.43+deb13-amd64\n": ["reboot"],
+    "running 5.15.0-92-generic\ninstalled 5.15.0-101-generic\n": ["reboot"],
+    "running 6.18.44-own\ninstalled 6.1.0-9-amd64\n": ["good"],
+    "installed 6.1.0-9-amd64\n": ["good"],
+    "weak\n" + DEBIAN: ["? the answer about reboot-required cannot be read"],
+    "other 6.1.0\n": ["? the answer about reboot-required cannot be read"],
+}
+
+
+@pytest.mark.parametrize(("text", "told"), RESTARTS.items())
+def test_a_restart_that_an_update_waits_for(text: str, told: list[str]) -> None:
+    assert outcomes("reboot-required", {"reboot-required": Printed(text)}) == told
+
+
+ALGORITHMS = (
+    "file /etc/ssh/sshd_config\nciphers aes128-ctr\nmacs hmac-sha1\nkexalgorithms curve25519-sha256\n"
+    "hostkeyalgorithms ssh-rsa,ssh-dss,ssh-rsa-cert-v01@openssh.com,ssh-ed25519\n"
+)
+HOST_KEYS = {
+    "": [],
+    "/etc/ssh/key\n256 SHA256:abc root@web-1 (ED25519)\n": [],
+    "/etc/ssh/key\n3072 SHA256:abc no comment (RSA)\n": ["sshd -T: hostkeyalgorithms has ssh-rsa"],
+    "/etc/ssh/key\n1024 SHA256:abc (DSA)\n": ["sshd -T: hostkeyalgorithms has ssh-dss"],
+    "/etc/ssh/key\n1024 SHA256:abc a (RSA)\n": [
+        "sshd -T: hostkeyalgorithms has ssh-rsa",
+        "ssh-keygen -l: /etc/ssh/key is an RSA key of 1024 bits",
+    ],
+    "/etc/ssh/key\n": ["the answer about sshd-keys cannot be read"],
+}
+
+
+@pytest.mark.parametrize(("text", "told"), HOST_KEYS.items())
+def test_sshd_offers_what_it_has_a_key_for(text: str, told: list[str]) -> None:
+    answers = {"sshd-settings": Printed(ALGORITHMS), "sshd-lines": Printed(""), "sshd-keys": Printed(text)}
+    found = judged(Target("host", "web-1"), [CHECKS["ssh-weak-algorithms"]], answers)
+    assert [
+        str(each.finding.evidence if isinstance(each, Found) else each.reason)
+        for each in found
+        if isinstance(each, Found | NotChecked)
+    ] == told
+
+
+def test_an_algorithm_of_certificates_needs_one() -> None:
+    key = Printed("/etc/ssh/key\n3072 SHA256:abc (RSA)\n")
+    settings = ALGORITHMS.replace("ssh-rsa,ssh-dss,", "") + "hostcertificate /etc/ssh/key-cert.pub\n"
+    answers = {"sshd-settings": Printed(settings), "sshd-lines": Printed(""), "sshd-keys": key}
+    assert outcomes("ssh-weak-algorithms", answers) == ["HostKeyAlgorithms"]
+
+
 @pytest.mark.parametrize("reply", [[], {}, ["bind", "*"], {"protected-mode": "no"}])
 def test_a_redis_that_does_not_tell_its_settings_is_not_checked(reply: Any) -> None:
     told = outcomes("redis-no-password", {"access": reply, "users": ["user default on nopass ~* &* +@all"]})

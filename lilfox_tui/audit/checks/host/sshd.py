@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
@@ -30,6 +31,17 @@ _SETTINGS = (
 printf 'file %s\n' "$file"
 sshd=$(command -v sshd) || exit 127
 exec "$sshd" -T -f "$file"
+"""
+)
+_KEYS = (
+    _LISTENER
+    + r"""
+sshd=$(command -v sshd) || exit 127
+"$sshd" -T -f "$file" | sed -n 's/^hostkey //p' | while read -r key; do
+    [ -e "$key" ] || continue
+    printf '%s\n' "$key"
+    ssh-keygen -l -f "$key.pub" 2>/dev/null || ssh-keygen -l -f "$key" || exit 1
+done
 """
 )
 _LINES = (
@@ -60,6 +72,14 @@ class Settings(Struct, frozen=True):
         return self.values[keyword]
 
 
+class HostKey(Struct, frozen=True):
+    """A key of the daemon: its file, its kind as ssh-keygen calls it (``RSA``), and its length."""
+
+    file: str
+    kind: str
+    bits: int
+
+
 class SshdLine(Struct, frozen=True):
     """A directive: where it stands, in which ``Match`` block (empty outside of any), and its words."""
 
@@ -76,6 +96,15 @@ def parse_settings(printed: Printed) -> Settings:
     first, *lines = printed.lines()
     values = dict(line.split(" ", 1) for line in lines if " " in line)
     return Settings(first.removeprefix("file "), values)
+
+
+def parse_keys(printed: Printed) -> list[HostKey]:
+    """The keys: a line with the file of each, then what ``ssh-keygen -l`` prints."""
+    if printed.status == NO_PROGRAM:
+        raise Absent
+    lines = printed.lines()
+    words = [line.split() for line in lines[1::2]]
+    return [HostKey(file, each[-1].strip("()"), int(each[0])) for file, each in zip(lines[::2], words, strict=True)]
 
 
 def parse_lines(printed: Printed) -> list[SshdLine]:
@@ -98,6 +127,7 @@ def parse_lines(printed: Printed) -> list[SshdLine]:
 
 
 SETTINGS = Fact("sshd-settings", _SETTINGS, parse_settings)
+KEYS = Fact("sshd-keys", _KEYS, parse_keys)
 LINES = Fact("sshd-lines", _LINES, parse_lines)
 _FIRST = "/etc/ssh/sshd_config.d/00-lilfox-audit.conf"
 _RELOAD = ("sshd -t", "systemctl reload ssh || systemctl reload sshd")
@@ -171,6 +201,7 @@ WEAK = {
 }
 """What OpenSSH no longer offers by itself. HMAC-SHA1 is not among it: it needs no collision resistance (RFC 6194), and
 OpenSSH offers it."""
+_SHORTEST_RSA = 2048
 _KEYWORDS = {
     "ciphers": "Ciphers",
     "macs": "MACs",
@@ -180,16 +211,39 @@ _KEYWORDS = {
 
 
 def judge_algorithms(facts: Facts) -> Iterator[AuditFinding]:
-    """Offered algorithms that are broken or too short."""
+    """Offered algorithms that are broken, and keys that are too short."""
     settings, lines = facts[SETTINGS], facts[LINES]
     for keyword, pattern in WEAK.items():
         weak = [word for word in settings.words(keyword) if pattern.match(word)]
+        if weak and keyword == "hostkeyalgorithms":
+            weak = [word for word in weak if _has_key_for(word, settings, facts[KEYS])]
         if weak:
             yield AuditFinding(
                 _KEYWORDS[keyword],
                 tr("sshd -T: {keyword} has {names}", keyword=keyword, names=listed(weak)),
                 _fix(settings, lines, f"{_KEYWORDS[keyword]} -{','.join(weak)}"),
             )
+    for key in facts[KEYS]:
+        if key.kind == "RSA" and key.bits < _SHORTEST_RSA:
+            yield _short(key)
+
+
+def _has_key_for(algorithm: str, settings: Settings, keys: list[HostKey]) -> bool:
+    """Whether the daemon has what it needs to offer an algorithm: such a key, and a certificate for it."""
+    kind = "DSA" if algorithm == "ssh-dss" else "RSA"
+    return any(key.kind == kind for key in keys) and ("-cert-" not in algorithm or "hostcertificate" in settings.values)
+
+
+def _short(key: HostKey) -> AuditFinding:
+    file = shlex.quote(key.file)
+    return AuditFinding(
+        key.file,
+        tr("ssh-keygen -l: {file} is an RSA key of {bits} bits", file=key.file, bits=key.bits),
+        Fix(
+            tr("Replace the key, then reload sshd. Clients that know the host by it must be given the new one."),
+            commands=(f"rm -f {file} {file}.pub", f"ssh-keygen -q -t rsa -b 3072 -N '' -f {file}", *_RELOAD),
+        ),
+    )
 
 
 _MANUAL = "https://man.openbsd.org/sshd_config"
@@ -217,7 +271,7 @@ CHECKS = (
         AuditSeverity.MEDIUM,
         tr("sshd offers weak algorithms"),
         tr("A client that chooses one can be decrypted or impersonated."),
-        (SETTINGS, LINES),
+        (SETTINGS, LINES, KEYS),
         judge_algorithms,
         f"{_MANUAL}#Ciphers",
     ),

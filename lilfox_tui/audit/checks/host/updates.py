@@ -22,9 +22,14 @@ exec apt list --upgradable
 # The files of the lists have the times of the archive, their folder has that of the last update.
 _REBOOT = r"""
 command -v apt >/dev/null || exit 127
-[ -e /run/reboot-required ] || exit 0
-echo yes; sort -u /run/reboot-required.pkgs 2>/dev/null; exit 0
+if [ -e /run/reboot-required ]; then echo required; sort -u /run/reboot-required.pkgs 2>/dev/null; fi
+systemd-detect-virt --container --quiet 2>/dev/null && exit 0
+printf 'running %s\n' "$(uname -r)"
+for file in /boot/vmlinuz-*; do
+    if [ -e "$file" ]; then printf 'installed %s\n' "${file#/boot/vmlinuz-}"; fi
+done
 """
+# Debian writes /run/reboot-required only with unattended-upgrades. The kernel of a container is that of its host.
 OLDEST_LISTS_S = 7 * 86400
 _NAMED = 5
 
@@ -44,10 +49,39 @@ def parse_updates(printed: Printed) -> Updates:
     return Updates(int(age), tuple(match[1] for match in named if "security" in match[2].lower()))
 
 
-def parse_reboot(printed: Printed) -> tuple[str, ...] | None:
-    """The packages that wait for a restart of the host, as far as they are told; None if none does."""
-    lines = _lines(printed)
-    return tuple(lines[1:]) if lines else None
+class Restart(Struct, frozen=True):
+    """What a restart of the host would bring: the ``packages`` that wait for it (None if nothing says that any does),
+    and the newest installed kernel of the same kind as the ``running`` one, empty if that runs."""
+
+    packages: tuple[str, ...] | None
+    running: str
+    newer: str
+
+
+def parse_reboot(printed: Printed) -> Restart:
+    """``required`` and the packages that wait, then ``running VERSION``, and ``installed VERSION`` for each kernel in
+    /boot. Raises ValueError for anything else."""
+    packages: list[str] = []
+    kernels: dict[str, list[str]] = {"running": [], "installed": []}
+    for line in _lines(printed):
+        kind, blank, kernel = line.partition(" ")
+        (kernels[kind] if blank else packages).append(kernel if blank else line)
+    if packages and packages[0] != "required":
+        raise ValueError(packages[0])
+    running = "".join(kernels["running"])
+    version, flavour = _kernel(running)
+    named = {other: name for name in kernels["installed"] if (other := _kernel(name))[1] == flavour}
+    newest = max(named, default=None)
+    newer = named[newest] if newest is not None and running and newest[0] > version else ""
+    return Restart(tuple(packages[1:]) if packages else None, running, newer)
+
+
+def _kernel(name: str) -> tuple[tuple[int, ...], str]:
+    """The numbers of a kernel's version, and its flavour: ``cloud-amd64`` of ``6.1.0-25-cloud-amd64``."""
+    words = name.split("-")
+    numbers = [word for word in words if word[:1].isdigit()]
+    flavour = "-".join(word for word in words if not word[:1].isdigit())
+    return tuple(int(each) for each in re.findall(r"\d+", "-".join(numbers))), flavour
 
 
 def _lines(printed: Printed) -> list[str]:
@@ -77,14 +111,17 @@ def judge_updates(facts: Facts) -> Iterator[AuditFinding]:
 
 def judge_reboot(facts: Facts) -> Iterator[AuditFinding]:
     """A host that still runs what an update has replaced."""
-    packages = facts[REBOOT]
-    if packages is not None:
-        names = listed(packages) or "-"
-        yield AuditFinding(
-            "reboot",
-            tr("/run/reboot-required exists; packages: {names}", names=names),
-            Fix(tr("Restart the host in a maintenance window."), commands=("systemctl reboot",)),
+    restart = facts[REBOOT]
+    if restart.packages is not None:
+        evidence = tr("/run/reboot-required exists; packages: {names}", names=listed(restart.packages) or "-")
+    elif restart.newer:
+        evidence = tr(
+            "kernel {running} is running, and {newer} is installed", running=restart.running, newer=restart.newer
         )
+    else:
+        return
+    fix = Fix(tr("Restart the host in a maintenance window."), commands=("systemctl reboot",))
+    yield AuditFinding("reboot", evidence, fix)
 
 
 CHECKS = (
