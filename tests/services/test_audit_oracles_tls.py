@@ -69,8 +69,6 @@ DIFFERENCES = {
     },
 }
 """What testssl.sh finds at a site and the audit does not, and why. What the audit finds, testssl.sh finds too."""
-QUICK = {"USLEEP_SND": "0.01", "USLEEP_REC": "0.02"}
-"""How long testssl.sh sleeps between what it sends; servers on loopback need no more."""
 
 
 class Scanned(Struct):
@@ -109,8 +107,6 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Scan
     authority = Authority(folder / "authority")
     with pytest.MonkeyPatch.context() as patch, resolving(NAME):
         patch.setenv("SSL_CERT_FILE", str(authority.file))
-        for name, seconds in QUICK.items():
-            patch.setenv(name, seconds)
         yield asyncio.run(scan_all(folder, authority))
 
 

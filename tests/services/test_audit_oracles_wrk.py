@@ -109,7 +109,9 @@ async def test_wrk_puts_routes_in_the_same_order_by_latency() -> None:
             path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
             began = asyncio.get_running_loop().time()
             if pauses.get(path):
-                await asyncio.sleep(pauses[path])
+                done = asyncio.Event()
+                asyncio.get_running_loop().call_later(pauses[path], done.set)
+                await done.wait()
             if path in pauses:
                 seconds.labels(path).observe(asyncio.get_running_loop().time() - began)
             body = generate_latest(registry) if path == "/metrics" else b"hello"
