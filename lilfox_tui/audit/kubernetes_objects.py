@@ -72,12 +72,14 @@ def text(node: Any, *path: str) -> str:
 
 class KubernetesObject(Struct, frozen=True):
     """An object of a cluster, or of the manifest ``file``. ``kubectl`` are the words that lead to its cluster.
-    ``version`` is the apiVersion that its author wrote; a server converts objects."""
+    ``version`` is the apiVersion that its author wrote; a server converts objects. ``applied``: kubectl apply has left
+    there what its author wrote."""
 
     document: Mapping[str, Any]
     file: str = ""
     kubectl: tuple[str, ...] = ("kubectl",)
     version: str = ""
+    applied: bool = False
 
     @property
     def kind(self) -> str:
@@ -412,7 +414,7 @@ OLD_VERSIONS: dict[tuple[str, str], OldVersion] = {
 QUESTION = """kubectl version -o json
 kubectl api-resources -o name
 kubectl get deployments,statefulsets,daemonsets,cronjobs,services,ingresses,networkpolicies,\
-poddisruptionbudgets,horizontalpodautoscalers,limitranges -o json
+poddisruptionbudgets,horizontalpodautoscalers,limitranges -o json --show-managed-fields
 or the manifests and Compose files of the folder audit: manifests:"""
 
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from lilfox_tui.audit.catalogue import chosen
+from lilfox_tui.audit.documents import shown
 from lilfox_tui.audit.model import AuditFinding, AuditSeverity, Report
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.config.model import AuditClusterConfig, AuditConfig, Config
@@ -230,13 +231,16 @@ async def test_workloads_that_are_mended(api: KubernetesApi, tmp_path: Path) -> 
     report = await audited()
     assert {(each.check.id, each.finding.subject, each.severity) for each in report.found} == expected
     assert "hunter2" not in str(report.found)
+    for each in report.found:  # what is shown can be pasted
+        lines = (*each.finding.fix.lines, *each.finding.fix.commands)
+        assert [shown(line) for line in lines] == list(lines)
     for each in report.found:
         await mend(each.finding, tmp_path)
     report = await audited()
     assert [(each.check.id, str(each.finding.evidence)) for each in report.found] == []
     assert report.not_checked == ()
     secret = api.objects["secrets", "password", "web-db-password"]
-    assert secret["data"] == {"DB_PASSWORD": "aHVudGVyMi1acTgx"}
+    assert secret["data"] == {"value": "aHVudGVyMi1acTgx"}
     spec = api.objects["deployments", "latest", "web"]["spec"]["template"]["spec"]
     assert spec["containers"][0]["image"] == "docker.io/shop/web@sha256:" + "1" * 64
 
@@ -336,6 +340,7 @@ async def test_a_manifest_that_is_mended(tmp_path: Path, fault: str) -> None:
     assert (found.check.id, found.finding.subject) == (check, f"web.yaml: Deployment/web{subject}")
     assert found.severity == severity
     assert "hunter2" not in f"{found.finding}"
+    assert all(shown(line) == line for line in found.finding.fix.lines)
     edit(found.finding, tmp_path)
     report = await audited_folder(tmp_path)
     assert [(each.check.id, str(each.finding.evidence)) for each in report.found] == []

@@ -84,7 +84,8 @@ async def gather_cluster(host: Host, cluster: AuditClusterConfig) -> KubernetesO
     if _NEEDED not in served:
         return NotKnown(_complaint(host.name, resources))
     places: list[tuple[str, ...]] = [("-n", each) for each in cluster.namespaces] or [("-A",)]
-    answers = [await _kubectl(host, words, "get", ",".join(served), *place, "-o", "json") for place in places]
+    get = ("get", ",".join(served), "-o", "json", "--show-managed-fields")
+    answers = [await _kubectl(host, words, *get, *place) for place in places]
     for answer in answers:
         if answer.truncated:
             return NotKnown(tr("the cluster has too many objects: name some of its namespaces"))
@@ -142,15 +143,16 @@ def _is_judged(document: Mapping[str, Any], namespaces: Sequence[str]) -> bool:
 
 
 def _of_cluster(document: dict[str, Any], words: tuple[str, ...]) -> KubernetesObject:
-    notes = mapping(document, "metadata", "annotations")
-    applied = notes.pop(LAST_APPLIED, None)  # may have what is a secret, and is not judged
-    version = ""
+    metadata, kind = mapping(document, "metadata"), text(document, "kind")
+    applied = mapping(metadata, "annotations").pop(LAST_APPLIED, None)  # may have secrets, and is judged by no check
+    writes = [text(each, "apiVersion") for each in items({"fields": metadata.pop("managedFields", None)}, "fields")]
+    version = next((each for each in writes if (each, kind) in OLD_VERSIONS), "")
     if isinstance(applied, str):
         try:
             version = text(msgspec.json.decode(applied), "apiVersion")
         except msgspec.DecodeError:
-            version = ""
-    return KubernetesObject(document, kubectl=words, version=version)
+            applied = None
+    return KubernetesObject(document, kubectl=words, version=version, applied=isinstance(applied, str))
 
 
 def _release(version: Completed) -> tuple[int, int] | None:

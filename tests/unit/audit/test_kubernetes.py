@@ -334,6 +334,11 @@ def test_a_version_is_judged_for_the_release_of_the_server() -> None:
     budget = {**DOCUMENTS[1], "metadata": {"name": "web", "namespace": "shop", "annotations": applied}}
     told = {release: found(cluster(DOCUMENTS[0], budget, DOCUMENTS[2], release=release)) for release in ("20", "21")}
     assert (told["20"], list(told["21"])) == ({}, ["api-version"])
+    written = [{"manager": "helm", "apiVersion": "policy/v1beta1"}, {"manager": "x", "apiVersion": "policy/v1"}]
+    budget["metadata"] = {"name": "web", "namespace": "shop", "managedFields": written}
+    by_helm = found(cluster(DOCUMENTS[0], budget, DOCUMENTS[2], release="24"))["api-version"].finding
+    assert by_helm.fix.commands == ()
+    assert by_helm.fix.lines[0] == "apiVersion: policy/v1"
     (unclear,) = unknown(cluster(DOCUMENTS[0], release="?"))
     assert unclear == "kubectl version does not tell the release of the server"
     assert all(old.deprecated < old.removed for old in OLD_VERSIONS.values())

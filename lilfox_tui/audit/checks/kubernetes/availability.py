@@ -83,7 +83,7 @@ def judge_budgets(facts: Facts) -> Iterator[AuditFinding]:
         what = tr("Add this object.")
         if not labels:
             what = tr("Give the pods this label (spec.template.metadata.labels), and add this object.")
-        yield AuditFinding(workload.subject, evidence, _added(workload, "pdb", lines, what))
+        yield AuditFinding(workload.subject, evidence, _added(workload, f"{workload.name}-pdb", lines, what))
     objects.check_complete()
 
 
@@ -159,7 +159,7 @@ def judge_versions(facts: Facts) -> Iterator[AuditFinding]:
         old = OLD_VERSIONS.get((each.version, each.kind))
         if old is None or (release is not None and release < (1, old.deprecated)):
             continue
-        evidence = tr("apiVersion: {version}, which Kubernetes 1.{release} removes", version=each.version,
+        evidence = tr("apiVersion: {version}, which is removed in Kubernetes 1.{release}", version=each.version,
                       release=old.removed)  # fmt: skip
         yield AuditFinding(each.subject, evidence, _version_fix(each, old))
     written = all(each.file for each in objects.objects)
@@ -178,7 +178,7 @@ def _version_fix(each: KubernetesObject, old: OldVersion) -> Fix:
         what = tr("Write this version with the fields that changed: kubectl convert (a plugin of kubectl) does both.")
     if each.file:
         return Fix(what, each.file, (f"apiVersion: {old.instead}", f"kind: {each.kind}"))
-    if old.changed:
+    if old.changed or not each.applied:
         return each.fix(what, lines=(f"apiVersion: {old.instead}", f"kind: {each.kind}"))
     shown = each.command("apply", "view-last-applied", each.resource)
     sed = shlex.join(("sed", f"s#^apiVersion: {each.version}$#apiVersion: {old.instead}#"))
@@ -190,7 +190,7 @@ CHECKS = (
         "kubernetes-one-replica",
         AuditSeverity.MEDIUM,
         tr("an application has only one pod"),
-        tr("It is away whenever its node fails or is drained, until the pod has started elsewhere."),
+        tr("It is down whenever its node fails or is drained, until the pod has started elsewhere."),
         (OBJECTS,),
         judge_replicas,
         "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#scaling-a-deployment",

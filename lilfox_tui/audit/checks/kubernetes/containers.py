@@ -97,7 +97,7 @@ def _pin(container: KubernetesContainer) -> Fix:
     runs = workload.command("get", "pods", "-l", selector, "-o", f"jsonpath={path}")
     command = workload.command("set", "image", workload.resource)
     what = tr("Pin what runs now, and deploy each later version by its tag or digest.")
-    return workload.fix(what, f'{command} "{container.name}=$({runs})"')
+    return workload.fix(what, f'{command} {shlex.quote(container.name + "=")}"$({runs})"')
 
 
 def judge_resources(facts: Facts) -> Iterator[AuditFinding]:
@@ -229,13 +229,15 @@ def judge_environment(facts: Facts) -> Iterator[AuditFinding]:
 def _secret_fix(container: KubernetesContainer, name: str) -> Fix:
     workload = container.workload
     secret = re.sub(r"[^a-z0-9-]", "-", f"{workload.name}-{name}".lower()).strip("-")
-    reference = {"name": secret, "key": name}
+    reference = {"name": secret, "key": "value"}  # a key named as the variable would be masked in the command
     variable = {"name": name, "value": None, "valueFrom": {"secretKeyRef": reference}}
     place = ("-n", workload.namespace) if workload.namespace else ()
     made = shlex.join((*workload.kubectl, *place, "create", "secret", "generic", secret,
-                       f"--from-file={name}=/dev/stdin"))  # fmt: skip
+                       "--from-file=value=/dev/stdin"))  # fmt: skip
     if workload.file:
-        what = tr("Change the secret, and give the new one to this command, which reads it until Ctrl+D.")
+        what = tr(
+            "Create the Secret with a new value, which the command reads until Ctrl+D, and refer to it in the manifest."
+        )
         return msgspec.structs.replace(container.patch({"env": [variable]}, what), commands=(made,))
     fix = container.patch({"env": [variable]}, tr("Move the value to a Secret, and change it: it may have been read."))
     path = "{.." + f'{container.place}[?(@.name=="{container.name}")].env[?(@.name=="{name}")].value' + "}"
@@ -243,7 +245,7 @@ def _secret_fix(container: KubernetesContainer, name: str) -> Fix:
     return Fix(fix.text, commands=(f"{shown} | {made}", *fix.commands))
 
 
-_SECRET_WHY = tr("Everybody who may read the workload or its manifest reads the secret, which kubectl describe shows.")
+_SECRET_WHY = tr("Everyone who can read the workload or its manifest can read the secret; kubectl describe shows it.")
 _PROBE_WHY = tr(
     "Without a readiness probe, a pod gets requests as soon as its process has started: each deployment and each "
     "restart fails some of them."
@@ -259,7 +261,9 @@ CHECKS = (
         "kubernetes-image-tag",
         AuditSeverity.HIGH,
         tr("an image has no version"),
-        tr("A restarted pod may run another program than its neighbours, and a rollback changes nothing."),
+        tr(
+            "A restarted pod may run another build than its neighbours, and a rollback does not bring the old one back."
+        ),
         judge_images,
         "concepts/containers/images/#image-names",
     ),

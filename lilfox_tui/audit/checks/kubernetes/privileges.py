@@ -80,7 +80,7 @@ def judge_root(facts: Facts) -> Iterator[AuditFinding]:
         evidence = tr("runAsUser: 0")
         if user != 0:
             evidence = tr("neither runAsNonRoot nor runAsUser is set: the image decides, and most images run as root")
-        what = tr("The image must have files that this user can read, and the program a port above 1023.")
+        what = tr("This user must be able to read the files of the image, and the program must use a port above 1023.")
         fix = container.patch({"securityContext": {"runAsNonRoot": True, "runAsUser": _USER}}, what)
         yield AuditFinding(container.subject, evidence, fix, None if user == 0 else AuditSeverity.MEDIUM)
     objects.check_complete()
@@ -136,7 +136,9 @@ def _without_host_path(
             gone = {"mountPath": text(mount, "mountPath"), "$patch": "delete"}
             patch.setdefault(container.place, []).append({"name": container.name, "volumeMounts": [gone]})
         if not workload.file:
-            return workload.patch(patch, tr("Take the volume away. The program must not manage its node."))
+            return workload.patch(
+                patch, tr("Remove the volume and its mounts. An application should not manage its node.")
+            )
         return workload.patch(patch, tr("Remove the volume and its mounts, which this patch of kustomize deletes."))
     claim = f"{workload.name}-{name}"
     lines = (
@@ -162,7 +164,7 @@ CHECKS = (
         "kubernetes-privileged",
         AuditSeverity.HIGH,
         tr("a container has the rights of its node"),
-        tr("Whoever breaks into the container has root on the node, and with it the pods of everybody else there."),
+        tr("Whoever breaks into the container has root on the node, and can read all other pods on it."),
         (OBJECTS,),
         judge_privileged,
         "https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline",
