@@ -13,7 +13,7 @@ import yaml
 from msgspec import Struct
 
 from lilfox_tui.audit.facts import Absent, Fact, NotKnown
-from lilfox_tui.audit.model import Fix
+from lilfox_tui.audit.model import AuditFinding, AuditSeverity, Fix
 from lilfox_tui.core.i18n import Message, tr
 
 POD_TEMPLATES: Mapping[str, tuple[str, ...]] = {
@@ -425,6 +425,14 @@ def _itself(answer: Any) -> KubernetesObjects:
 
 
 OBJECTS: Fact[KubernetesObjects] = Fact("kubernetes-objects", QUESTION, _itself)
+
+
+def about(
+    subject: str, evidence: Message, fix: Fix, severity: AuditSeverity | None = None, *, detail: str = ""
+) -> AuditFinding:
+    """A finding whose evidence says what it is about. ``detail`` tells it from others with the same ``subject``."""
+    told = tr("{subject}: {what}", subject=subject, what=evidence)
+    return AuditFinding(f"{subject} {detail}".rstrip(), told, fix, severity)
 
 
 def every_container(objects: KubernetesObjects) -> Iterator[KubernetesContainer]:

@@ -110,7 +110,7 @@ def test_the_manual() -> None:
         "no-disruption-budget": ("MEDIUM", place),
         "no-network-policy": ("MEDIUM", "default"),
     }
-    assert str(by_check["image-tag"].finding.evidence) == "image: lilfox-backend:latest"
+    assert str(by_check["image-tag"].finding.evidence) == f"{place} backend: image: lilfox-backend:latest"
     assert by_check["image-tag"].finding.fix.file == "k8s/deployment.yaml"
     assert by_check["image-tag"].finding.fix.lines[-1].strip() == "image: lilfox-backend:VERSION"
 
@@ -174,7 +174,8 @@ def test_a_probe_for_what_a_service_asks() -> None:
     )
     bare = "ports: [{containerPort: 8080, name: http}]\n        readinessProbe: {httpGet: {path: /ready, port: http}}"
     told = found(changed(bare, "livenessProbe: {tcpSocket: {port: 9000}}", WEB + service))
-    assert str(told["readiness-probe"].finding.evidence) == "no readinessProbe; clients use port 9000"
+    evidence = "web.yaml: Deployment/web web: no readinessProbe; clients use port 9000"
+    assert str(told["readiness-probe"].finding.evidence) == evidence
     assert "port: 9000" in "\n".join(told["readiness-probe"].finding.fix.lines)
 
 

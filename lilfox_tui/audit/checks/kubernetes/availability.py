@@ -12,6 +12,7 @@ from lilfox_tui.audit.kubernetes_objects import (
     KubernetesObject,
     KubernetesObjects,
     OldVersion,
+    about,
     items,
     mapping,
     text,
@@ -30,7 +31,7 @@ def judge_replicas(facts: Facts) -> Iterator[AuditFinding]:
         evidence = tr("replicas: {count}", count=1)
         if scaler is not None:
             evidence = tr("{name} has minReplicas: {count}", name=f"{scaler.kind}/{scaler.name}", count=1)
-        yield AuditFinding(workload.subject, evidence, _two_replicas(workload, scaler), _severity(workload))
+        yield about(workload.subject, evidence, _two_replicas(workload, scaler), _severity(workload))
     objects.check_complete()
 
 
@@ -83,7 +84,7 @@ def judge_budgets(facts: Facts) -> Iterator[AuditFinding]:
         what = tr("Add this object.")
         if not labels:
             what = tr("Give the pods this label (spec.template.metadata.labels), and add this object.")
-        yield AuditFinding(workload.subject, evidence, _added(workload, f"{workload.name}-pdb", lines, what))
+        yield about(workload.subject, evidence, _added(workload, f"{workload.name}-pdb", lines, what))
     objects.check_complete()
 
 
@@ -98,9 +99,10 @@ def _of_namespace(beside: KubernetesObject) -> tuple[str, ...]:
 def _added(beside: KubernetesObject, name: str, lines: tuple[str, ...], what: Message) -> Fix:
     """A new object: a file that is applied, or one beside the manifest."""
     if beside.file:
-        folder = beside.file.rpartition("/")[0]
-        return Fix(what, f"{folder}/{name}.yaml".lstrip("/"), lines)
+        file = f"{beside.file.rpartition('/')[0]}/{name}.yaml".lstrip("/")
+        return Fix(tr("{what} Write the lines to {file}.", what=what, file=file), file, lines)
     file = f"{beside.namespace}-{name}.yaml"
+    what = tr("{what} Write the lines to {file}.", what=what, file=file)
     return beside.fix(what, shlex.join((*beside.kubectl, "apply", "-f", file)), file=file, lines=lines)
 
 
@@ -137,7 +139,7 @@ def judge_policies(facts: Facts) -> Iterator[AuditFinding]:
             "Add this policy, which lets in only pods of the same namespace. First add what else must connect: the "
             "ingress controller, Prometheus, other applications."
         )
-        yield AuditFinding(namespace, evidence, _added(workloads[0], "network-policy", lines, what))
+        yield about(namespace, evidence, _added(workloads[0], "network-policy", lines, what))
     objects.check_complete()
 
 
@@ -161,7 +163,7 @@ def judge_versions(facts: Facts) -> Iterator[AuditFinding]:
             continue
         evidence = tr("apiVersion: {version}, which is removed in Kubernetes 1.{release}", version=each.version,
                       release=old.removed)  # fmt: skip
-        yield AuditFinding(each.subject, evidence, _version_fix(each, old))
+        yield about(each.subject, evidence, _version_fix(each, old))
     written = all(each.file for each in objects.objects)
     if release is None and not written:
         raise NotKnown(tr("kubectl version does not tell the release of the server"))

@@ -15,6 +15,7 @@ from lilfox_tui.audit.kubernetes_objects import (
     KubernetesContainer,
     KubernetesObject,
     KubernetesObjects,
+    about,
     at,
     every_container,
     items,
@@ -41,12 +42,12 @@ def judge_images(facts: Facts) -> Iterator[AuditFinding]:
     for container in containers:
         if _is_loose(container.image) and _repository(container.image) not in objects.pinned:
             evidence = tr("image: {image}", image=container.image)
-            yield AuditFinding(container.subject, evidence, _pin(container))
+            yield about(container.subject, evidence, _pin(container))
     for service in objects.compose:
         if _is_loose(service.image):
             lines = ("services:", f"  {service.service}:", f"    image: {_versioned(service.image)}")
             fix = Fix(_PIN_TEXT, service.file, lines)
-            yield AuditFinding(service.subject, tr("image: {image}", image=service.image), fix)
+            yield about(service.subject, tr("image: {image}", image=service.image), fix)
     objects.check_complete()
 
 
@@ -115,7 +116,7 @@ def judge_resources(facts: Facts) -> Iterator[AuditFinding]:
             evidence = tr("not set: {names}", names=listed(f"resources.{each}" for each in missing))
             is_mild = missing == ["requests.cpu"] or container.workload.runs_to_its_end
             severity = AuditSeverity.MEDIUM if is_mild else None
-            yield AuditFinding(container.subject, evidence, _resource_fix(container, missing, requests), severity)
+            yield about(container.subject, evidence, _resource_fix(container, missing, requests), severity)
     objects.check_complete()
 
 
@@ -181,7 +182,7 @@ def judge_probes(facts: Facts) -> Iterator[AuditFinding]:
             if port == _PORT and not container.ports:
                 evidence = tr("no readinessProbe, although maxUnavailable: 0 waits until a new pod is ready")
                 what = tr("Write the port that the application listens on instead of {port}.", port=port)
-            yield AuditFinding(container.subject, evidence, container.patch(probe, what))
+            yield about(container.subject, evidence, container.patch(probe, what))
     objects.check_complete()
 
 
@@ -222,7 +223,7 @@ def judge_environment(facts: Facts) -> Iterator[AuditFinding]:
                 name, value = text(variable, "name"), at(variable, "value")
                 if isinstance(value, str) and is_secret_variable(name, value):
                     evidence = tr("env: {name} has the value {mask}", name=name, mask=MASK)
-                    yield AuditFinding(f"{container.subject} {name}", evidence, _secret_fix(container, name))
+                    yield about(container.subject, evidence, _secret_fix(container, name), detail=name)
     objects.check_complete()
 
 

@@ -10,6 +10,7 @@ from lilfox_tui.audit.kubernetes_objects import (
     OBJECTS,
     KubernetesContainer,
     KubernetesObject,
+    about,
     at,
     every_container,
     items,
@@ -37,12 +38,12 @@ def judge_privileged(facts: Facts) -> Iterator[AuditFinding]:
         for container in workload.all_containers():
             if (fix := _privileged(container)) is not None:
                 severity = lower or (AuditSeverity.MEDIUM if container not in workload.containers() else None)
-                yield AuditFinding(container.subject, fix[0], fix[1], severity)
+                yield about(container.subject, fix[0], fix[1], severity)
         shared = [each for each in ("hostPID", "hostIPC") if workload.pod_spec.get(each) is True]
         if shared and lower is None:
             evidence = tr("the pods have {settings}", settings=listed(f"{each}: true" for each in shared))
             what = tr("Give the pods namespaces of their own.")
-            yield AuditFinding(workload.subject, evidence, workload.patch(dict.fromkeys(shared, False), what))
+            yield about(workload.subject, evidence, workload.patch(dict.fromkeys(shared, False), what))
     objects.check_complete()
 
 
@@ -82,7 +83,7 @@ def judge_root(facts: Facts) -> Iterator[AuditFinding]:
             evidence = tr("neither runAsNonRoot nor runAsUser is set: the image decides, and most images run as root")
         what = tr("This user must be able to read the files of the image, and the program must use a port above 1023.")
         fix = container.patch({"securityContext": {"runAsNonRoot": True, "runAsUser": _USER}}, what)
-        yield AuditFinding(container.subject, evidence, fix, None if user == 0 else AuditSeverity.MEDIUM)
+        yield about(container.subject, evidence, fix, None if user == 0 else AuditSeverity.MEDIUM)
     objects.check_complete()
 
 
@@ -116,8 +117,8 @@ def judge_host_paths(facts: Facts) -> Iterator[AuditFinding]:
             evidence = tr("the volume {name} is hostPath: {path}", name=name, path=path)
             is_mild = read_only and not path.endswith(".sock")
             severity = AuditSeverity.MEDIUM if is_mild else None
-            subject = f"{workload.subject} {path}"
-            yield AuditFinding(subject, evidence, _without_host_path(workload, name, path, mounts), severity)
+            fix = _without_host_path(workload, name, path, mounts)
+            yield about(workload.subject, evidence, fix, severity, detail=path)
     objects.check_complete()
 
 
@@ -156,7 +157,8 @@ def _without_host_path(
     if workload.file:
         return Fix(fix.text, workload.file, (*fix.lines, "---", *lines))
     file = f"{claim}.yaml"
-    return Fix(fix.text, file, lines, (workload.command("apply", "-f", file), *fix.commands))
+    what = tr("{what} Write the lines to {file}.", what=fix.text, file=file)
+    return Fix(what, file, lines, (workload.command("apply", "-f", file), *fix.commands))
 
 
 CHECKS = (
