@@ -20,6 +20,7 @@ from lilfox_tui.audit.model import AuditFinding, AuditSeverity, Report
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.config.model import AuditClusterConfig, AuditConfig, Config
 from tests.services.kube_api import KubernetesApi, merged
+from tests.services.sshd import sshd_lab
 
 LABELS = {"app": "web"}
 CONTAINER = {
@@ -293,6 +294,23 @@ async def test_a_cluster_that_is_not_reached_is_not_checked(api: KubernetesApi, 
     config = Config(audit=AuditConfig(clusters={"shop": AuditClusterConfig(context="nosuch")}))
     report = await Audit(config, timeout_s=60).run(chosen(["kubernetes"]), targets_of(config))
     assert {str(each.reason) for each in report.not_checked} == {'kubectl: error: context "nosuch" does not exist'}
+
+
+async def test_a_cluster_that_a_host_reaches(api: KubernetesApi) -> None:
+    api.add(container(image="shop/web"))
+    with sshd_lab() as lab:
+        server = lab.sshd()
+        (server.folder / ".kube").mkdir()  # its logins have it as their home
+        api.kubeconfig(server.folder).rename(server.folder / ".kube" / "config")
+        config = Config(
+            hosts={"bastion": lab.host(server)},
+            ssh=lab.ssh(),
+            audit=AuditConfig(clusters={"shop": AuditClusterConfig(host="bastion", context="shop")}),
+        )
+        targets = {"kubernetes": targets_of(config, ["bastion"])["kubernetes"]}
+        report = await Audit(config, timeout_s=60).run(chosen(["kubernetes"]), targets)
+    assert [each.finding.subject for each in report.found] == ["shop/Deployment/web web"]
+    assert report.not_checked == ()
 
 
 async def audited_folder(folder: Path) -> Report:
