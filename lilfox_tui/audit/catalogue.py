@@ -20,6 +20,7 @@ _TARGETS = {
     "http": "service",
     "auth": "service",
     "monitoring": "configuration",
+    "kubernetes": "kubernetes",
 }
 """The kind of target of the groups whose checks are not made on hosts."""
 
@@ -43,7 +44,7 @@ def group_of(check: AuditCheck) -> str:
 
 def target_kind(group: str) -> str:
     """The kind of target that the checks of a group are made on: ``host``, ``service``, ``plan``, ``source``,
-    ``configuration``, or the kind of a backend."""
+    ``configuration``, ``kubernetes``, or the kind of a backend."""
     return _TARGETS.get(group, "host")
 
 

@@ -15,14 +15,14 @@ import msgspec
 from lilfox_tui.audit.catalogue import kind_of
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Passed, Report, Target
-from lilfox_tui.audit.targets import configuration, plans, postgresql, redis, source
+from lilfox_tui.audit.targets import configuration, kubernetes, plans, postgresql, redis, source
 from lilfox_tui.audit.targets import hosts as host_facts
 from lilfox_tui.audit.targets import services as service_facts
 from lilfox_tui.audit.targets.hosts import EXPORTED, ExportedFile
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.config.model import BackendConfig, Config, Seconds
+from lilfox_tui.config.model import BackendConfig, Config, HostConfig, Seconds
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.addresses import is_loopback
@@ -58,6 +58,11 @@ def targets_of(config: Config, hosts: Sequence[str] = (), services: Sequence[str
         found["configuration"] = [Target("configuration", config.name or "configuration")]
         if config.audit.source is not None:
             found["source"] = [Target("source", Path(config.audit.source).name)]
+    found["kubernetes"] = [
+        Target("cluster", name) for name, cluster in config.audit.clusters.items() if every or cluster.host in hosts
+    ]
+    if every and config.audit.manifests is not None:
+        found["kubernetes"].append(Target("manifests", Path(config.audit.manifests).name))
     return found
 
 
@@ -167,6 +172,12 @@ class Audit:
             self._opened.push_async_callback(self._hosts[name].close)
         return self._hosts[name]
 
+    def _here(self) -> Host:
+        """This machine, whether or not the configuration has it."""
+        host = open_host("localhost", HostConfig(local=True), self._config.ssh, read_only=True)
+        self._opened.push_async_callback(host.close)
+        return host
+
     def _gatherer(self, kind: str, target: Target) -> Gather:
         if kind == "plan":
             return lambda facts: plans.gather(self._config, target.name, self._backups, facts)
@@ -177,6 +188,8 @@ class Audit:
             return lambda facts: self._ask_host(target.name, facts, sudo=sudo)
         if kind == "source":
             return lambda facts: source.gather(Path(self._config.audit.source or "."), facts)
+        if kind == "kubernetes":
+            return lambda facts: self._ask_kubernetes(target, facts)
         if kind == "service":
             return self._ask_service(target.name)
         options = self._config.backends[target.name]
@@ -187,6 +200,15 @@ class Audit:
         answers = await host_facts.gather(self._host(name), facts, sudo=sudo, logs=logs)
         exported = NotKnown(tr("what LilFox exports for this host is not known"))
         return {**answers, EXPORTED.name: exported if self._exports is None else self._exports(name)}
+
+    async def _ask_kubernetes(self, target: Target, facts: Sequence[Fact[Any]]) -> Mapping[str, Any]:
+        if target.kind == "manifests":
+            answer = await kubernetes.gather_manifests(Path(self._config.audit.manifests or "."))
+        else:
+            cluster = self._config.audit.clusters[target.name]
+            host = self._here() if cluster.host is None else self._host(cluster.host)
+            answer = await kubernetes.gather_cluster(host, cluster)
+        return {fact.name: answer for fact in facts}
 
     def _ask_service(self, name: str) -> Gather:
         service = self._config.services[name]

@@ -102,6 +102,8 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
         findings.add_at(("audit", "accept", str(number), "until"), _("there is no such day"))
     for name in sorted(config.audit.services.keys() - config.services.keys()):
         findings.add_at(("audit", "services", name), _("no service named {value}", value=quoted(name)))
+    for name, cluster in config.audit.clusters.items():
+        check_host_name(cluster.host, ("audit", "clusters", name, "host"), host_names, findings)
     for number, folder in enumerate(config.audit.folders):
         named = folder.partition("/")[0].removesuffix(":") or None
         check_host_name(named, ("audit", "folders", str(number)), host_names, findings)

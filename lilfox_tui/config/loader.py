@@ -94,8 +94,10 @@ def _beside(path: Path, config: Config) -> Config:
     named = config.prometheus_config
     rules = tuple(whole(each) for each in config.rules)
     runbooks = msgspec.structs.replace(config.runbooks, folders=tuple(whole(each) for each in config.runbooks.folders))
-    source = config.audit.source
-    audit = msgspec.structs.replace(config.audit, source=None if source is None else whole(source))
+    folders = {key: getattr(config.audit, key) for key in ("source", "manifests")}
+    audit = msgspec.structs.replace(
+        config.audit, **{key: whole(folder) for key, folder in folders.items() if folder is not None}
+    )
     return msgspec.structs.replace(
         config, rules=rules, runbooks=runbooks, prometheus_config=None if named is None else whole(named), audit=audit
     )

@@ -484,6 +484,15 @@ class AuditServiceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     sign_up: AuditSignUpConfig | None = None
 
 
+class AuditClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A Kubernetes cluster: where kubectl runs as the login user (this machine when not given), the context of its
+    kubeconfig (the current one), and the namespaces (all but those of the system)."""
+
+    host: str | None = None
+    context: Annotated[str, Meta(pattern=r"^[^-]")] | None = None
+    namespaces: tuple[Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")], ...] = ()
+
+
 class AuditConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings of ``lilfox audit``."""
 
@@ -499,6 +508,11 @@ class AuditConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     source: str | None = None
     """Folder of the application's source code on this machine, whose Python files are checked; a relative one is
     beside the configuration file."""
+    manifests: str | None = None
+    """Folder on this machine with manifests of Kubernetes and Compose files; a relative one is beside the
+    configuration file."""
+    clusters: dict[Name, AuditClusterConfig] = {}
+    """Name → Kubernetes cluster."""
     services: dict[Name, AuditServiceConfig] = {}
     """Name of a service → what an audit may use of it."""
     folders: tuple[Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*:)?/")], ...] = ()

@@ -275,8 +275,8 @@ async def test_a_default_user_beside_others_is_for_people_until_a_library_is_con
 
 
 RULES = ("+@all", "-@all", "+@read", "-@dangerous", "+@admin", "-@admin", "+keys", "-keys", "+config|get",
-         "+config|set", "-config", "+config", "+@write", "-flushall", "+module|load", "-@slow", "+@keyspace", "allcommands",
-         "nocommands", "+debug", "(~tmp:* +flushdb)")  # fmt: skip
+         "+config|set", "-config", "+config", "+@write", "-flushall", "+module|load", "-@slow", "+@keyspace",
+         "allcommands", "nocommands", "+debug", "(~tmp:* +flushdb)")  # fmt: skip
 TRIED = {
     "keys": ("keys", "*"), "flushall": ("flushall",), "flushdb": ("flushdb",), "debug": ("debug", "jmap"),
     "config|set": ("config", "set", "save", ""), "module|load": ("module", "load", "/x"),

@@ -83,7 +83,9 @@ class FindingActions(ActionGroup):
         config = self._app.config
         if self._app.monitor.audit.running:
             return tr("the audit is already running")
-        if not (config.hosts or config.services or config.backends or config.backup.plans or config.audit.source):
+        audit = config.audit
+        named = (config.hosts, config.services, config.backends, config.backup.plans, audit.source, audit.clusters)
+        if not any((*named, audit.manifests)):
             return tr("the configuration names nothing to check")
         return None
 
