@@ -317,14 +317,27 @@ def test_columns_that_say_nothing_are_one_line() -> None:
     ]
 
 
+@pytest.mark.parametrize(("width", "beside"), [(80, 1), (120, 2), (200, 3)])
+def test_counts_of_sessions_stand_side_by_side_where_there_is_room(width: int, beside: int) -> None:
+    set_language("en")
+    titles = ("Sessions by state", "Wait events", "Connections by client")
+    rows = [text_of(row) for row in backend_page(page(database(ill=True), width=width))]
+    places = [next(at for at, row in enumerate(rows) if f"─ {title} ─" in row) for title in titles]
+    states, waits, clients = places
+    assert (states == clients) is (beside > 1)
+    assert (states == waits) is (beside > 2)
+    assert max(places) < next(at for at, row in enumerate(rows) if "─ Sessions ─" in row)
+    assert not any("in all rows" in row for row in rows[states : max(places) + 4]), "no line of what nothing is in"
+
+
 def test_who_does_what_stands_first_and_the_statement_has_room() -> None:
     set_language("en")
-    titles = ["Sessions", "Blocking tree", "Connections, of 100", "Statements by total time", "Databases"]
+    titles = ["Blocking tree", "Sessions by state", "Sessions", "Connections, of 100", "Statements by total time"]
     rows = [text_of(row) for row in backend_page(page(database(ill=True)))]
     places = [next(at for at, row in enumerate(rows) if f"─ {title} ─" in row) for title in titles]
     assert places == sorted(places)
     assert any(row.startswith("│ 811  idle in transaction  1 min") for row in rows)
-    assert any("UPDATE orders SET paid = true" in row for row in rows[places[0] : places[1]])
+    assert any("UPDATE orders SET paid = true" in row for row in rows[places[2] : places[3]])
     narrow = [text_of(row) for row in table_rows(table(database(ill=True), "sessions"), 90, UNICODE)]
     assert "UPDATE orders SET paid = true" in narrow[1], "rather than its application, and for how long it is open"
 
