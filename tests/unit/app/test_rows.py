@@ -384,7 +384,7 @@ def test_the_first_screen_tells_each_core_memory_load_and_disks(width: int, heig
     assert re.search(r" memory 91% ▇+─+ +15G / 16G", first)
     assert re.search(r" swap +0% ─+ +0B / 2.0G", first)
     assert "load 4.40 3.52 2.93 of 4 cores" in first
-    assert (re.search(r" /var 93% ▇+─+ +93G used +7.0G free", first) is not None) is (width >= 120)
+    assert (re.search(r" /var 93% ▇+─* +93G used +7.0G free", first) is not None) is (width >= 120)
     assert ("read 117K/s  write 2.3M/s  busy 31%" in first) is (width >= 120)
     assert first.count("[worker]") >= 5
     assert "\n".join(rows).count(" memory ") == 1, "told once"
