@@ -69,8 +69,8 @@ CHARTS: tuple[BackendChart, ...] = (
     BackendChart(
         tr("Keys removed per second"),
         (
-            BackendCurve(Series("redis_evicted_keys_total"), tr("evicted"), per_second=True),
-            BackendCurve(Series("redis_expired_keys_total"), tr("expired"), per_second=True),
+            BackendCurve(Series("redis_evicted_keys_total"), tr("evicted"), per_second=True, quiet=tr("evicted keys")),
+            BackendCurve(Series("redis_expired_keys_total"), tr("expired"), per_second=True, quiet=tr("expired keys")),
         ),
     ),
 )

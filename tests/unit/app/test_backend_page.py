@@ -27,7 +27,7 @@ from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.app.rows.hosts import TableStyle, reason_pieces
 from lilfox_tui.app.rows.reasons import why_no_figures
-from lilfox_tui.backends.kinds import postgresql
+from lilfox_tui.backends.kinds import postgresql, redis
 from lilfox_tui.backends.model import BackendReading, Cell, Table, TableColumn, load
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
@@ -328,6 +328,33 @@ def test_counts_of_sessions_stand_side_by_side_where_there_is_room(width: int, b
     assert (states == waits) is (beside > 2)
     assert max(places) < next(at for at, row in enumerate(rows) if "─ Sessions ─" in row)
     assert not any("in all rows" in row for row in rows[states : max(places) + 4]), "no line of what nothing is in"
+
+
+def test_the_commands_of_a_redis_have_the_width_of_the_page_and_keys_that_none_removes_no_chart() -> None:
+    set_language("en")
+    view = cache()
+    assert view.reading is not None
+    get: dict[str, object] = {"calls": 90, "usec": 900, "usec_per_call": 10.0, "rejected_calls": 1}
+    made = tuple(redis._tables({"cmdstat_get": get, "db0": {"keys": 5, "expires": 1}}, {"calls get": 20.0}, 10.0))
+    gone = {Series(f"redis_{each}_keys_total"): 0.0 for each in ("evicted", "expired")}
+    full = replace(view, reading=replace(view.reading, tables=made, values={**view.reading.values, **gone}))
+    rows = [text_of(row) for row in backend_page(page(full, known=gone))]
+    titles = next(at for at, row in enumerate(rows) if "─ Commands ─" in row)
+    assert rows[titles].count("├") == rows[titles].count("┤") == 1
+    assert rows[titles + 1].split() == [
+        "│",
+        "command",
+        "share",
+        "of",
+        "time",
+        "calls/s",
+        "mean",
+        "failed",
+        "calls",
+        "│",
+    ]
+    assert "   always 0 in this range: evicted keys, expired keys" in [row.rstrip() for row in rows]
+    assert not any("Keys removed" in row for row in rows)
 
 
 def test_who_does_what_stands_first_and_the_statement_has_room() -> None:

@@ -435,7 +435,7 @@ def _facts(facts: Sequence[BackendFact]) -> Section:
     return Section(_("Server"), rows)
 
 
-_SESSIONS, _STATEMENTS = ("sessions",), ("slow_statements",)
+_SESSIONS, _STATEMENTS = ("sessions",), ("slow_statements", "commands")
 """The tables with statements, each as wide as the page: who does what now, and what has cost most."""
 _COUNTED, _BESIDE, _COUNTED_BESIDE, _COUNTED_ALL = ("session_states", "waits", "clients"), 2, 100, 150
 """The tables that count sessions, and the cells from which they stand beside the last one, and all of them."""
