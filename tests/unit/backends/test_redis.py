@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lilfox_tui.backends.kinds.celery import keys_of
-from lilfox_tui.backends.kinds.rabbitmq import _NodeRow, _of_nodes
+from lilfox_tui.backends.kinds.rabbitmq import _node_table, _NodeRow, _of_nodes
 from lilfox_tui.backends.kinds.redis import Info, Options, RedisServer, _checked, _counted, _tables
 from lilfox_tui.backends.redis_transport import RedisTransport
 from lilfox_tui.core.files import NotTrusted
@@ -104,3 +105,10 @@ def test_each_alarm_of_a_node_of_rabbitmq_is_told() -> None:
     assert of(running=False) == ["node n is not running"]
     assert of(mem_alarm=True) == ["node n: memory alarm, publishers are blocked"]
     assert of(disk_free_alarm=True) == ["node n: disk alarm, publishers are blocked"]
+
+
+def test_what_a_node_of_rabbitmq_does_not_watch_is_not_known() -> None:
+    said = b'[{"name": "n", "mem_used": 5, "disk_free": "disk_free_monitoring_disabled", "uptime": 90000}]'
+    table = _node_table(msgspec.json.decode(said, type=list[_NodeRow]))
+    (row,) = (dict(zip((column.key for column in table.columns), each, strict=True)) for each in table.rows)
+    assert (row["up_s"], row["mem_used"], row["disk_free"], row["mem_limit"]) == (90.0, 5.0, None, None)
