@@ -17,7 +17,7 @@ from lilfox_tui.app.rendering.draw import UNICODE, Glyphs
 from lilfox_tui.backends.kinds import postgresql, redis
 from lilfox_tui.backends.model import BackendFact, BackendReading
 from lilfox_tui.backends.postgresql.inspect import IndexStats, tables
-from lilfox_tui.backends.postgresql.queries import ClientCounts, SlowStatement, TableSize
+from lilfox_tui.backends.postgresql.queries import ClientCounts, SessionCounts, SlowStatement, TableSize
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
@@ -89,14 +89,22 @@ def database(*, ill: bool) -> BackendView:
     assert view.reading is not None
     inspection = replace(
         found,
-        sessions=found.sessions if ill else (),
+        pool=(
+            SessionCounts("active", 14 if ill else 4, 9 if ill else 0, 41.0 if ill else 0.2),
+            SessionCounts("idle", 20, 0, None),
+            SessionCounts("idle in transaction", int(ill), 0, 64.0 if ill else None),
+        ),
+        sessions=tuple(
+            replace(each, wait="Lock transactionid") if each.blocked_by else each for each in found.sessions or ()
+        ) if ill else (),
         slow=(
             SlowStatement("42", 1204, 98e3, 81.4, 410.0, 1204, 900, 12, "SELECT * FROM orders WHERE note = $1", 71.5),
             SlowStatement("43", 90_400, 30e3, 0.3, 22.0, 90_400, 9000, 0, "SELECT 1 FROM users WHERE id = $1", 21.9),
             SlowStatement("44", 12, 9e3, 750.0, 2e3, 12, 900, 4_000, "UPDATE stock SET left_over = $1", 6.6),
         ),
         clients=(
-            ClientCounts("shop", "orders", "web", "10.0.0.7", 12, 2 if ill else 0, 9, 1 if ill else 0, 2 if ill else 0),
+            ClientCounts("shop", "orders", "web", "10.0.0.7", 12, 2 if ill else 0, 9, 1 if ill else 0, 2 if ill else 0,
+                         64.0 if ill else None),
             ClientCounts("jobs", "orders", "worker", "10.0.0.9", 3, 0, 3, 0, 0),
             ClientCounts("postgres", "postgres", "psql", "local", 1, None, None, None, None),
         ),

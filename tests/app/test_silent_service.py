@@ -19,7 +19,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.metrics.traffic import series_of_traffic
-from lilfox_tui.monitor.model import HostView, Overview
+from lilfox_tui.monitor.model import HostView, Overview, ServiceView
 from lilfox_tui.monitor.watchers.service import RESPONSE_SECONDS, UP
 from tests.app.overviews import NOW, fleet, host, service, summary
 from tests.app.pages_made import routes, traffic
@@ -220,3 +220,24 @@ def test_a_service_that_fails_shows_its_reason_in_the_table_where_most_of_it_has
     assert cell_width(told) <= 78
     narrow = "".join(piece.text for piece in service_row(view, NOW, style.for_width(60)))
     assert narrow.split() == ["✖", "model", "error", "for", "6", "min"], "it is among the problems"
+
+
+def test_one_refusal_is_told_once_on_the_page() -> None:
+    """The health check, the scrape and the last answer have all met it."""
+    why = tr("127.0.0.1:8000 refuses the connection")
+    gone = Unavailable(HostUnreachable("backend", why), NOW - timedelta(seconds=30))
+    view = silent().services["backend"]
+    assert view.state is not None
+    last = replace(view.state.last, error=why)
+    view = replace(view, reasons=(why,), traffic=gone, state=replace(view.state, last=last))
+
+    def drawn(shown: ServiceView) -> str:
+        page = ServicePage(shown, (), lambda _series, count: [None] * count, NOW, timedelta(minutes=5), UNICODE, 120)
+        return "\n".join("".join(piece.text for piece in row) for row in service_page(page))
+
+    text = drawn(view)
+    assert text.count("refuses the connection") == 1
+    assert "never scraped, failing for 30 s: same error" in text
+    assert "error as above" in text
+    other = drawn(replace(view, reasons=(tr("no response"),)))
+    assert other.count("refuses the connection") == 2, "of which neither stands above"

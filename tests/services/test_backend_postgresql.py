@@ -112,7 +112,8 @@ async def test_connections_by_client_are_those_of_psql_and_unknown_states_are_no
     first, second = connect(postgres, "shop"), connect(postgres, "shop")
     first.execute("SELECT 1")  # and its transaction stays open
     try:
-        watcher = table(await one_look(opened(postgres, user="watcher")), "clients")
+        reading = await one_look(opened(postgres, user="watcher"))
+        watcher, states_of = table(reading, "clients"), table(reading, "session_states")
         plain = table(await one_look(opened(postgres, user="plain")), "clients")
     finally:
         first.close()
@@ -120,6 +121,10 @@ async def test_connections_by_client_are_those_of_psql_and_unknown_states_are_no
     shop = next(row for row in watcher if row["application"] == "shop")
     names = ("connections", "active", "idle", "idle_in_transaction", "waiting")
     assert [shop[name] for name in names] == [2, 0, 1, 1, 0]
+    assert isinstance(shop["oldest_s"], float), "of the transaction that is open"
+    states = {str(row["state"]): row for row in states_of}
+    assert (states["idle in transaction"]["sessions"], states["active"]["sessions"]) == (1, 0)
+    assert isinstance(states["idle in transaction"]["oldest_s"], float)
     assert not any("lilfox" in str(row["application"]) for row in watcher), "without its own"
     hidden = [row for row in plain if str(row["who"]).startswith(SUPERUSER)]
     assert hidden

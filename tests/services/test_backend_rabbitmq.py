@@ -66,6 +66,15 @@ async def test_the_management_plugin(server: RabbitMqServer) -> None:
     facts = {fact.key: fact.value for fact in reading.facts}
     assert facts["version"] == server.api("GET", "overview")["rabbitmq_version"]
     assert facts["nodes"] == 1
+    assert (facts["connections"], facts["channels"]) == (0, 0)
+    (said,) = server.api("GET", "nodes")
+    nodes = next(each for each in reading.tables if each.key == "nodes")
+    (node,) = (dict(zip((column.key for column in nodes.columns), row, strict=True)) for row in nodes.rows)
+    assert (node["name"], node["running"]) == (said["name"], True)
+    for ours, theirs in (("mem_limit", "mem_limit"), ("disk_free_limit", "disk_free_limit"), ("fd_total", "fd_total")):
+        assert node[ours] == said[theirs], ours
+    assert 0 < float(str(node["mem_used"])) < float(str(node["mem_limit"]))
+    assert float(str(node["up_s"])) < 3600
     await backend.close()
 
 

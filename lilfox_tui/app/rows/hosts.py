@@ -463,25 +463,35 @@ def used_of(used: float | None, total: float | None) -> str:
     return f"{human_bytes(used)} / {human_bytes(total)}"
 
 
+_METER_REST = 12
+"""Cells of a meter besides its name and what stands behind it, with a bar that is worth one."""
+
+
 def disk_meters(view: HostView, summary: HostSummary, style: TableStyle, lines: int) -> list[Row]:
-    """As many filesystems as there are ``lines`` for, the fullest first, with what is free of each; and what all disks
-    read and write."""
+    """As many filesystems as there are ``lines`` for, the fullest first, with what is used and free of each, or free
+    alone where that leaves no bars; and what all disks read and write."""
     cells = _HostCells(view, summary, summary.at, style)
     rows: list[Row] = []
     if summary.disks:
         busy = max((each.utilisation_percent for each in summary.disks if each.utilisation_percent is not None),
                    default=None)  # fmt: skip
-        told = _rates((_("read"), summary.disk_read_s), (_("write"), summary.disk_write_s))
-        told += [] if busy is None else [(_("busy"), percent_text(busy).strip())]
-        known = tuple(each for name, text in told for each in (Piece(f" {name} ", "muted"), Piece(text + " ")))
+        rates = _rates((_("read"), summary.disk_read_s), (_("write"), summary.disk_write_s))
+        rates += [] if busy is None else [(_("busy"), percent_text(busy).strip())]
+        known = tuple(each for name, text in rates for each in (Piece(f" {name} ", "muted"), Piece(text + " ")))
         rows.append(known or (Piece(" " + _("no data yet"), "muted"),))
     fullest = sorted(summary.filesystems, key=lambda each: -each.used_percent)[: max(_DISKS_LEAST, lines - len(rows))]
+    names = [fit_middle(clean(each.mountpoint), style.width // 3) for each in fullest]
+    told = [_("{size} free", size=human_bytes(each.available_bytes)) for each in fullest]
+    whole = [
+        _("{used} used", used=human_bytes(each.used_bytes)) + f"  {free}"
+        for each, free in zip(fullest, told, strict=True)
+    ]
+    longest = max(map(cell_width, names), default=0) + max(map(cell_width, whole), default=0)
+    told = whole if longest + _METER_REST <= style.width else told
     meters = [
-        _meter(fit_middle(clean(each.mountpoint), style.width // 3), each.used_percent,
-               _role(cells, each.used_percent, view.thresholds.disk_percent),
-               _("{size} free", size=human_bytes(each.available_bytes)))
-        for each in fullest
-    ]  # fmt: skip
+        _meter(name, each.used_percent, _role(cells, each.used_percent, view.thresholds.disk_percent), behind)
+        for name, each, behind in zip(names, fullest, told, strict=True)
+    ]
     return [*(meter_rows(meters, style.width, style.glyphs) if meters else ()), *rows]
 
 

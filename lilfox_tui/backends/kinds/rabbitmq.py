@@ -9,9 +9,19 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from lilfox_tui.backends.http_probe import HttpBackendOptions, HttpProbe, MetricsPage, path_of
-from lilfox_tui.backends.model import BackendChart, BackendError, BackendFact, BackendReading, Figure, Finding
+from lilfox_tui.backends.model import (
+    BackendChart,
+    BackendError,
+    BackendFact,
+    BackendReading,
+    Figure,
+    Finding,
+    Table,
+    TableColumn,
+)
 from lilfox_tui.backends.tables import LENGTH, QUEUE_CHARTS, Backlog, Queue
 from lilfox_tui.backends.tables import queue_headline as headline_of_queues
 from lilfox_tui.config.model import Threshold
@@ -59,15 +69,51 @@ class _QueueRow(msgspec.Struct):
 
 
 class _NodeRow(msgspec.Struct):
+    """A node; a number that it does not watch is a word, such as ``disk_free_monitoring_disabled``."""
+
     name: str
     running: bool = True
     mem_alarm: bool = False
     disk_free_alarm: bool = False
 
+    mem_used: float | str | None = None
+    mem_limit: float | str | None = None
+    disk_free: float | str | None = None
+    disk_free_limit: float | str | None = None
+    fd_used: float | str | None = None
+    fd_total: float | str | None = None
+    uptime: float | None = None
+    """In milliseconds."""
+
+
+class _RateRow(msgspec.Struct, frozen=True):
+    rate: float | None = None
+
+
+class _MessageRow(msgspec.Struct, frozen=True):
+    publish_details: _RateRow = _RateRow()
+    deliver_get_details: _RateRow = _RateRow()
+
+
+class _TotalRow(msgspec.Struct, frozen=True):
+    connections: int | None = None
+    channels: int | None = None
+
 
 class _OverviewRow(msgspec.Struct):
     rabbitmq_version: str = ""
     cluster_name: str = ""
+    object_totals: _TotalRow = _TotalRow()
+    message_stats: _MessageRow = _MessageRow()
+
+
+_NODE_COLUMNS = (
+    "name,running,mem_alarm,disk_free_alarm,mem_used,mem_limit,disk_free,disk_free_limit,fd_used,fd_total,uptime"
+)
+_OVERVIEW_COLUMNS = (
+    "rabbitmq_version,cluster_name,object_totals.connections,object_totals.channels,"
+    "message_stats.publish_details.rate,message_stats.deliver_get_details.rate"
+)
 
 
 class RabbitMq:
@@ -85,8 +131,8 @@ class RabbitMq:
             body = await self._look.get(self._path)
             return self._backlog.reading(queues_of(self._page.samples(body)))
         rows = await self._asked(f"queues?columns={_COLUMNS}", list[_QueueRow])
-        nodes = await self._asked("nodes?columns=name,running,mem_alarm,disk_free_alarm", list[_NodeRow])
-        overview = await self._asked("overview?columns=rabbitmq_version,cluster_name", _OverviewRow)
+        nodes = await self._asked(f"nodes?columns={_NODE_COLUMNS}", list[_NodeRow])
+        overview = await self._asked(f"overview?columns={_OVERVIEW_COLUMNS}", _OverviewRow)
         queues = [
             Queue(_shown(row.vhost, row.name), row.messages_ready, row.messages_unacknowledged, None, None,
                   row.consumers)
@@ -96,8 +142,13 @@ class RabbitMq:
             BackendFact("version", tr("version"), overview.rabbitmq_version),
             BackendFact("cluster", tr("cluster"), overview.cluster_name),
             BackendFact("nodes", tr("nodes"), len(nodes), "count"),
+            BackendFact("connections", tr("connections"), overview.object_totals.connections, "count"),
+            BackendFact("channels", tr("channels"), overview.object_totals.channels, "count"),
+            BackendFact("publish_s", tr("published/s"), overview.message_stats.publish_details.rate, "count"),
+            BackendFact("deliver_s", tr("delivered/s"), overview.message_stats.deliver_get_details.rate, "count"),
         )
-        return self._backlog.reading(queues, facts=facts, findings=tuple(_of_nodes(nodes)))
+        reading = self._backlog.reading(queues, facts=facts, findings=tuple(_of_nodes(nodes)))
+        return replace(reading, tables=(*reading.tables, _node_table(nodes)))
 
     async def close(self) -> None:
         """See :meth:`Backend.close`."""
@@ -123,6 +174,24 @@ def _of_nodes(nodes: list[_NodeRow]) -> Iterator[Finding]:
             yield Finding(Level.FAILING, tr("node {name}: memory alarm, publishers are blocked", name=node.name))
         if node.disk_free_alarm:
             yield Finding(Level.FAILING, tr("node {name}: disk alarm, publishers are blocked", name=node.name))
+
+
+def _node_table(nodes: list[_NodeRow]) -> Table:
+    """Return the nodes with what they have of what raises alarms and refuses connections."""
+    columns = (
+        TableColumn("name", tr("node")), TableColumn("running", tr("running")),
+        TableColumn("up_s", tr("uptime"), "seconds"), TableColumn("mem_used", tr("memory used"), "bytes"),
+        TableColumn("mem_limit", tr("alarm from"), "bytes"), TableColumn("disk_free", tr("disk free"), "bytes"),
+        TableColumn("disk_free_limit", tr("alarm below"), "bytes"), TableColumn("fd_used", tr("file handles"), "count"),
+        TableColumn("fd_total", tr("at most"), "count"),
+    )  # fmt: skip
+    rows = tuple(
+        (each.name, each.running, None if each.uptime is None else each.uptime / 1000,
+         *(number if isinstance(number, float) else None for number in (
+             each.mem_used, each.mem_limit, each.disk_free, each.disk_free_limit, each.fd_used, each.fd_total)))
+        for each in nodes
+    )  # fmt: skip
+    return Table("nodes", tr("Nodes"), columns, rows)
 
 
 def _shown(vhost: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -68,8 +69,8 @@ CHARTS: tuple[BackendChart, ...] = (
     BackendChart(
         tr("Keys removed per second"),
         (
-            BackendCurve(Series("redis_evicted_keys_total"), tr("evicted"), per_second=True),
-            BackendCurve(Series("redis_expired_keys_total"), tr("expired"), per_second=True),
+            BackendCurve(Series("redis_evicted_keys_total"), tr("evicted"), per_second=True, quiet=tr("evicted keys")),
+            BackendCurve(Series("redis_expired_keys_total"), tr("expired"), per_second=True, quiet=tr("expired keys")),
         ),
     ),
 )
@@ -103,19 +104,22 @@ class RedisServer:
     def __init__(self, options: Options, transport: RedisTransport) -> None:
         self._options, self._transport = options, transport
         self._rises = CounterDeltas()
+        self._read_at: float | None = None
 
     async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
         at = datetime.now(UTC)
         info = await self._transport.ask(lambda client: client.info("all"))
-        rises = self._rises.take({name: number for name in _COUNTERS if (number := _number(info, name)) is not None})
+        rises = self._rises.take(dict(_counted(info)))
+        before, self._read_at = self._read_at, time.monotonic()
+        passed_s = None if before is None else self._read_at - before
         values = dict(_values(info, rises))
         return BackendReading(
             at=at,
             values=values,
             findings=worst_first(self._findings(info, rises)),
             facts=tuple(_facts(info, values)),
-            tables=tuple(_tables(info)),
+            tables=tuple(_tables(info, rises, passed_s)),
             checked=tuple(_checked(info)),
         )
 
@@ -187,6 +191,25 @@ _GAUGES = {
 }
 
 
+def _commands(info: Info) -> dict[str, Info]:
+    """Return the statistics of each command."""
+    return {
+        name.removeprefix("cmdstat_"): parts
+        for name, parts in info.items()
+        if name.startswith("cmdstat_") and isinstance(parts, dict)
+    }
+
+
+def _counted(info: Info) -> Iterator[tuple[str, float]]:
+    """Yield the counters whose increase is told, those of commands as ``calls get``."""
+    for name in _COUNTERS:
+        if (number := _number(info, name)) is not None:
+            yield name, number
+    for command, parts in _commands(info).items():
+        if (number := _number(parts, "calls")) is not None:
+            yield f"calls {command}", number
+
+
 def _number(info: Info, name: str) -> float | None:
     value = info.get(name)
     return float(value) if isinstance(value, int | float) else None
@@ -235,27 +258,19 @@ def _facts(info: Info, values: Mapping[Series, float]) -> Iterator[BackendFact]:
     )
 
 
-def _tables(info: Info) -> Iterator[Table]:
-    """Yield the tables: latencies per command, most called first, and the contents of each database."""
-    calls = {name.removeprefix("cmdstat_"): parts for name, parts in info.items()
-             if name.startswith("cmdstat_") and isinstance(parts, dict)}  # fmt: skip
-    columns = (
-        TableColumn("command", tr("command")), TableColumn("share_percent", tr("share of time"), "percent"),
-        TableColumn("calls", tr("calls"), "count"),
-        TableColumn("p50_s", tr("p50"), "seconds"), TableColumn("p99_s", tr("p99"), "seconds"),
-        TableColumn("p999_s", tr("p99.9"), "seconds"),
-    )  # fmt: skip
-    rows = []
-    whole = sum(_number(stats, "usec") or 0 for stats in calls.values())
-    for command, stats in sorted(calls.items(), key=lambda each: -(_number(each[1], "calls") or 0))[:MOST_COMMANDS]:
-        times = info.get(f"latency_percentiles_usec_{command}", {})
-        micro = [_number(times, name) for name in ("p50", "p99", "p99.9")]
-        spent = _number(stats, "usec")
-        share = None if spent is None or not whole else 100 * spent / whole
-        rows.append(
-            (command, share, _number(stats, "calls"), *(None if each is None else each / 1e6 for each in micro))
-        )
-    yield Table("commands", tr("Commands"), columns, tuple(rows))
+def _tables(info: Info, rises: Mapping[str, float], passed_s: float | None) -> Iterator[Table]:
+    """Yield the tables: the commands, most called first, the errors, and the contents of each database. ``rises`` are
+    of the ``passed_s`` since the last read."""
+    yield _command_table(info, rises, passed_s)
+    errors = {
+        name.removeprefix("errorstat_"): _number(parts, "count")
+        for name, parts in info.items()
+        if name.startswith("errorstat_") and isinstance(parts, dict)
+    }
+    columns = (TableColumn("error", tr("error")), TableColumn("count", tr("count"), "count"))
+    yield Table("errors", tr("Errors since the start"), columns, tuple(
+        sorted(errors.items(), key=lambda each: -(each[1] or 0))[:MOST_COMMANDS]
+    ))  # fmt: skip
     columns_of_db = (TableColumn("db", tr("database")), TableColumn("keys", tr("keys"), "count"),
                      TableColumn("expires", tr("with expiry"), "count"))  # fmt: skip
     spaces = {name: parts for name, parts in info.items()
@@ -263,3 +278,28 @@ def _tables(info: Info) -> Iterator[Table]:
     yield Table("keyspace", tr("Databases"), columns_of_db, tuple(
         (name, _number(space, "keys"), _number(space, "expires")) for name, space in spaces.items()
     ))  # fmt: skip
+
+
+def _command_table(info: Info, rises: Mapping[str, float], passed_s: float | None) -> Table:
+    """Return what each command costs: how often it is called now, and since the start its share of the time."""
+    calls = _commands(info)
+    columns = (
+        TableColumn("command", tr("command")), TableColumn("share_percent", tr("share of time"), "percent"),
+        TableColumn("calls_s", tr("calls/s"), "count"), TableColumn("mean_s", tr("mean"), "seconds"),
+        TableColumn("p50_s", tr("p50"), "seconds"), TableColumn("p99_s", tr("p99"), "seconds"),
+        TableColumn("p999_s", tr("p99.9"), "seconds"), TableColumn("failed", tr("failed"), "count"),
+        TableColumn("calls", tr("calls"), "count"),
+    )  # fmt: skip
+    rows = []
+    whole = sum(_number(stats, "usec") or 0 for stats in calls.values())
+    for command, stats in sorted(calls.items(), key=lambda each: -(_number(each[1], "calls") or 0))[:MOST_COMMANDS]:
+        times = info.get(f"latency_percentiles_usec_{command}", {})
+        micro = [_number(stats, "usec_per_call"), *(_number(times, name) for name in ("p50", "p99", "p99.9"))]
+        spent, rise = _number(stats, "usec"), rises.get(f"calls {command}")
+        share = None if spent is None or not whole else 100 * spent / whole
+        rate = None if rise is None or not passed_s else rise / passed_s
+        refused = [_number(stats, name) for name in ("failed_calls", "rejected_calls")]
+        failed = sum(each or 0 for each in refused) if any(each is not None for each in refused) else None
+        seconds = [None if each is None else each / 1e6 for each in micro]
+        rows.append((command, share, rate, *seconds, failed, _number(stats, "calls")))
+    return Table("commands", tr("Commands"), columns, tuple(rows))

@@ -150,6 +150,8 @@ class _Answers:
 
 
 MOST_SHOWN_SESSIONS = 15
+MOST_WAITS = 8
+MOST_SHOWN_CLIENTS = 10
 STATISTICS_FROM_S = 86400.0
 """For how long statistics must have been counted before an index that was not used is told of."""
 _TEMPLATES = frozenset(("template0", "template1"))
@@ -157,6 +159,7 @@ _AGE_TOLD = 200_000_000
 """From which a template is told of too: autovacuum should have frozen it (autovacuum_freeze_max_age)."""
 
 _PID, _STATEMENT = TableColumn("pid", tr("pid")), TableColumn("statement", tr("statement"))
+_OLDEST = TableColumn("oldest_s", tr("oldest tx"), "seconds")
 _OPEN_FOR, _USER = TableColumn("transaction_s", tr("open for"), "seconds"), TableColumn("who", tr("user"))
 _APPLICATION, _STATE = TableColumn("application", tr("application")), TableColumn("state", tr("state"))
 _SESSION_COLUMNS = (
@@ -187,8 +190,8 @@ _BLOCKING_COLUMNS = (
 def tables(look: Inspection, indexes: IndexStats | None) -> tuple[Table, ...]:
     """Return all non-empty tables, most urgent first."""
     made = [
-        *_sessions(look), _slow(look), _databases(look, indexes), _largest(indexes, look), _clients(look),
-        *_replication(look), *_index_tables(indexes, look),
+        *_sessions(look), *_states(look), *_waits(look), _clients(look), _slow(look), _databases(look, indexes),
+        _largest(indexes, look), *_replication(look), *_index_tables(indexes, look),
     ]  # fmt: skip
     return tuple(table for table in made if table.rows or table.note is not None)
 
@@ -266,6 +269,55 @@ def _sessions(look: Inspection) -> Iterator[Table]:
     yield Table("blocking", tr("Blocking tree"), _BLOCKING_COLUMNS, tuple(_waiting(row, depth) for depth, row in tree))
 
 
+def _states(look: Inspection) -> Iterator[Table]:
+    """Yield how many sessions are in each state; those that clients usually have are there without any too."""
+    columns = (
+        _STATE, TableColumn("sessions", tr("sessions"), "count"), TableColumn("waiting", tr("waiting"), "count"),
+        _OLDEST,
+    )  # fmt: skip
+    found = {each.state: each for each in look.pool or ()}
+    none = {state: queries.SessionCounts(state, 0, 0, None) for state in _USUAL if found and look.server.sees_all}
+    shown = tuple(
+        (_STATES.get(each.state, each.state), each.count, each.waiting, each.oldest_s)
+        for each in (none | found).values()
+    )
+    yield Table("session_states", tr("Sessions by state"), columns, shown, look.refused.get("pool"))
+
+
+_USUAL = ("active", "idle", "idle in transaction")
+_STATES = {"hidden": tr("not visible"), "starting": tr("starting")}
+"""Of sessions whose state the server does not tell."""
+
+
+def _waits(look: Inspection) -> Iterator[Table]:
+    """Yield what sessions wait for other than their clients, most of them first; those that run and wait for nothing
+    are the last line."""
+    columns = (
+        TableColumn("type", tr("type")), TableColumn("event", tr("event")),
+        TableColumn("sessions", tr("sessions"), "count"), TableColumn("running_s", tr("running for"), "seconds"),
+    )  # fmt: skip
+    found: dict[str, list[float | None]] = {}
+    for row in look.sessions or ():
+        if row.wait or row.state == "active":
+            found.setdefault(row.wait or "", []).append(row.in_state_s if row.state == "active" else None)
+    events = sorted(found.items(), key=lambda each: (not each[0], -len(each[1]), each[0]))
+    if len(events) == 1 and not events[0][0]:
+        events = []  # that they run stands among the states
+    rows = tuple(
+        (*_event(event), len(times), max((each for each in times if each is not None), default=None))
+        for event, times in events[:MOST_WAITS]
+    )
+    note = None
+    if rows and len(look.sessions or ()) >= queries.MOST_SESSION_ROWS:
+        note = tr("of the {count} sessions with the oldest transactions", count=queries.MOST_SESSION_ROWS)
+    yield Table("waits", tr("Wait events"), columns, rows, note)
+
+
+def _event(wait: str) -> tuple[Cell, Cell]:
+    kind, _blank, event = wait.partition(" ")
+    return (kind, event) if wait else (tr("running"), tr("no wait"))
+
+
 def _busiest(row: SessionRow) -> tuple[bool, float, float]:
     """Sort sessions that do or hold something first, by the age of their transaction; then the idle ones, those that
     were used last first."""
@@ -331,18 +383,20 @@ def _slow(look: Inspection) -> Table:
 
 def _clients(look: Inspection) -> Table:
     columns = (
-        TableColumn("who", tr("user")), TableColumn("application", tr("application")),
-        TableColumn("connections", tr("connections"), "count"), TableColumn("active", tr("active"), "count"),
-        TableColumn("idle", tr("idle"), "count"),
-        TableColumn("idle_in_transaction", tr("idle in transaction"), "count"),
-        TableColumn("waiting", tr("waiting"), "count"), TableColumn("address", tr("from")),
+        _APPLICATION, TableColumn("connections", tr("connections"), "count"), _OLDEST,
+        TableColumn("waiting", tr("waiting"), "count"), TableColumn("active", tr("active"), "count"),
+        TableColumn("idle_in_transaction", tr("idle in tx"), "count"), TableColumn("idle", tr("idle"), "count"),
+        TableColumn("address", tr("from")), _USER,
     )  # fmt: skip
     rows = [
-        (f"{each.role or '-'}@{each.database or '-'}", each.application, each.count, each.active, each.idle,
-         each.idle_in_transaction, each.waiting, each.address)
+        (each.application, each.count, each.oldest_s, each.waiting, each.active, each.idle_in_transaction, each.idle,
+         each.address, f"{each.role or '-'}@{each.database or '-'}")
         for each in look.clients or ()
     ]  # fmt: skip
-    return Table("clients", tr("Connections by client"), columns, tuple(rows), look.refused.get("clients"))
+    note = look.refused.get("clients")
+    if len(rows) > MOST_SHOWN_CLIENTS:
+        note = tr("the {count} with old transactions or the most connections", count=MOST_SHOWN_CLIENTS)
+    return Table("clients", tr("Connections by client"), columns, tuple(rows[:MOST_SHOWN_CLIENTS]), note)
 
 
 def _databases(look: Inspection, indexes: IndexStats | None) -> Table:

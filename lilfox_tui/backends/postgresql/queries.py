@@ -24,6 +24,9 @@ Row = TypeVar("Row", bound=Struct)
 _QUERY_CHARS = 300
 MOST_ROWS = 20
 MOST_TABLES = 10
+MOST_SESSION_ROWS = 100
+OLD_TRANSACTION_S = 5
+"""From which age of its transaction a client comes first, however few connections it has."""
 _EXPLAINED = "lilfox_explained"
 """What our own statements about a plan bear, so that they are known among those that are counted."""
 _GENERIC = "SET plan_cache_mode = force_generic_plan"
@@ -112,8 +115,8 @@ POOL = RowQuery(
 
 
 class ClientCounts(Struct, frozen=True):
-    """The connections of one client, without LilFox's own: ``count`` of them, and how many are in each state, None if
-    LilFox's role may not see that."""
+    """The connections of one client, without LilFox's own: ``count`` of them, how many are in each state, and the age
+    of their oldest transaction, None if LilFox's role may not see that."""
 
     role: str | None
     database: str | None
@@ -124,6 +127,7 @@ class ClientCounts(Struct, frozen=True):
     idle: int | None
     idle_in_transaction: int | None
     waiting: int | None
+    oldest_s: float | None = None
 
 
 def _in_state(condition: str, name: str) -> str:
@@ -137,10 +141,13 @@ CLIENTS = RowQuery(
            CASE WHEN backend_type IS NOT NULL THEN coalesce(host(client_addr), 'local') END AS address,
            count(*) AS count, {_in_state("state = 'active'", "active")}, {_in_state("state = 'idle'", "idle")},
            {_in_state("state LIKE 'idle in transaction%'", "idle_in_transaction")},
-           {_in_state("wait_event_type = 'Lock'", "waiting")}
+           {_in_state("wait_event_type = 'Lock'", "waiting")},
+           max(extract(epoch FROM clock_timestamp() - xact_start)) AS oldest_s
       FROM pg_stat_activity
      WHERE {_OF_CLIENTS}
-     GROUP BY 1, 2, 3, 4 ORDER BY count(*) DESC, 1, 2, 3, 4 LIMIT {MOST_ROWS}
+     GROUP BY 1, 2, 3, 4
+     ORDER BY coalesce(bool_or(xact_start < clock_timestamp() - interval '{OLD_TRANSACTION_S} s'), false) DESC,
+              count(*) DESC, 1, 2, 3, 4 LIMIT {MOST_ROWS}
     """,
     ClientCounts,
 )
@@ -183,7 +190,7 @@ SESSIONS = RowQuery(
       FROM pg_stat_activity a LEFT JOIN waiting w USING (pid)
      WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() OR a.pid IN (SELECT unnest(by) FROM waiting)
      ORDER BY cardinality(w.by) > 0 DESC NULLS LAST, a.xact_start, a.state_change DESC
-     LIMIT 100
+     LIMIT {MOST_SESSION_ROWS}
     """,
     SessionRow,
 )

@@ -27,7 +27,7 @@ from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.app.rows.hosts import TableStyle, reason_pieces
 from lilfox_tui.app.rows.reasons import why_no_figures
-from lilfox_tui.backends.kinds import postgresql
+from lilfox_tui.backends.kinds import postgresql, redis
 from lilfox_tui.backends.model import BackendReading, Cell, Table, TableColumn, load
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
@@ -317,14 +317,54 @@ def test_columns_that_say_nothing_are_one_line() -> None:
     ]
 
 
+@pytest.mark.parametrize(("width", "beside"), [(80, 1), (120, 2), (200, 3)])
+def test_counts_of_sessions_stand_side_by_side_where_there_is_room(width: int, beside: int) -> None:
+    set_language("en")
+    titles = ("Sessions by state", "Wait events", "Connections by client")
+    rows = [text_of(row) for row in backend_page(page(database(ill=True), width=width))]
+    places = [next(at for at, row in enumerate(rows) if f"─ {title} ─" in row) for title in titles]
+    states, waits, clients = places
+    assert (states == clients) is (beside > 1)
+    assert (states == waits) is (beside > 2)
+    assert max(places) < next(at for at, row in enumerate(rows) if "─ Sessions ─" in row)
+    assert not any("in all rows" in row for row in rows[states : max(places) + 4]), "no line of what nothing is in"
+
+
+def test_the_commands_of_a_redis_have_the_width_of_the_page_and_keys_that_none_removes_no_chart() -> None:
+    set_language("en")
+    view = cache()
+    assert view.reading is not None
+    get: dict[str, object] = {"calls": 90, "usec": 900, "usec_per_call": 10.0, "rejected_calls": 1}
+    made = tuple(redis._tables({"cmdstat_get": get, "db0": {"keys": 5, "expires": 1}}, {"calls get": 20.0}, 10.0))
+    gone = {Series(f"redis_{each}_keys_total"): 0.0 for each in ("evicted", "expired")}
+    full = replace(view, reading=replace(view.reading, tables=made, values={**view.reading.values, **gone}))
+    rows = [text_of(row) for row in backend_page(page(full, known=gone))]
+    titles = next(at for at, row in enumerate(rows) if "─ Commands ─" in row)
+    assert rows[titles].count("├") == rows[titles].count("┤") == 1
+    assert rows[titles + 1].split() == [
+        "│",
+        "command",
+        "share",
+        "of",
+        "time",
+        "calls/s",
+        "mean",
+        "failed",
+        "calls",
+        "│",
+    ]
+    assert "   always 0 in this range: evicted keys, expired keys" in [row.rstrip() for row in rows]
+    assert not any("Keys removed" in row for row in rows)
+
+
 def test_who_does_what_stands_first_and_the_statement_has_room() -> None:
     set_language("en")
-    titles = ["Sessions", "Blocking tree", "Connections, of 100", "Statements by total time", "Databases"]
+    titles = ["Blocking tree", "Sessions by state", "Sessions", "Connections, of 100", "Statements by total time"]
     rows = [text_of(row) for row in backend_page(page(database(ill=True)))]
     places = [next(at for at, row in enumerate(rows) if f"─ {title} ─" in row) for title in titles]
     assert places == sorted(places)
     assert any(row.startswith("│ 811  idle in transaction  1 min") for row in rows)
-    assert any("UPDATE orders SET paid = true" in row for row in rows[places[0] : places[1]])
+    assert any("UPDATE orders SET paid = true" in row for row in rows[places[2] : places[3]])
     narrow = [text_of(row) for row in table_rows(table(database(ill=True), "sessions"), 90, UNICODE)]
     assert "UPDATE orders SET paid = true" in narrow[1], "rather than its application, and for how long it is open"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, timedelta, timezone
 from typing import Literal
 
@@ -26,7 +27,7 @@ from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.core.i18n import set_language
-from lilfox_tui.core.text import cell_width
+from lilfox_tui.core.text import cell_width, human_bytes
 from tests.app.backups_made import NOW, healthy, made_set, nights, old_set
 
 STYLE = BackupStyle(80, UNICODE, NOW, NOW.tzinfo or UTC)  # 03:12 UTC
@@ -130,6 +131,20 @@ def test_the_page_of_a_set_begins_with_its_proof_and_ends_with_details_in_words(
     for word in ("sha256", "server_version_num", "False", "size_bytes"):
         assert word not in text
     assert "SHA-256" not in text.partition("Details")[0]
+
+
+def test_each_source_and_the_size_of_each_file_are_told_once_on_the_page_of_a_set() -> None:
+    found = nights(1)[0]
+    view = healthy().plans["lilfox", "disk"]
+    rows = [text(row) for row in set_page(replace(found, proof=None), view, replace(STYLE, width=120))]
+    for source in dict.fromkeys(part.source for part in found.parts):
+        titled = [row for row in rows if re.match(rf"   {source}( |$)", row)]
+        assert len(titled) == 1, source
+    for part in found.parts:
+        told = [row for row in rows if part.name in row]
+        size = human_bytes(part.size_bytes)
+        assert sum(bool(re.search(rf"{re.escape(part.name)} +{re.escape(size)}  ", row)) for row in told) == 1
+        assert rows.index(told[0]) < next(at for at, row in enumerate(rows) if row.strip() == "Details")
 
 
 @pytest.mark.parametrize("width", [40, 52, 77, 78, 120])

@@ -53,13 +53,16 @@ def test_the_cache_of_the_machine_is_not_that_of_a_container() -> None:
 @pytest.mark.parametrize(("width", "height"), [(80, 36), (120, 36)])
 def test_two_boxes_do_not_say_the_same_of_the_cores(width: int, height: int) -> None:
     rows = at_a_glance(width, height)
-    titles = [row for row in rows if re.search(r"[├┬┼]─ (CPU|Cores) ─", row)]
+    titles = [row for row in rows if re.search(r"[├┬┼]─ (CPU|Cores by mode) ─", row)]
     assert len(titles) == 2
     assert "├─ CPU ─" in titles[0]
-    assert "├─ Cores ─" in titles[1]
+    assert "├─ Cores by mode ─" in titles[1]
     below = rows[rows.index(titles[1]) :]
     assert not any(row.startswith("│ all") or "▇" in row for row in below), "what meters tell is told once"
-    assert sum(bool(re.match(r"│ \d +88%   70%   18%", row)) for row in below) == 4
+    assert sum(bool(re.match(r"│ \d +70%   18%", row)) for row in below) == 4
+    assert sum("88%" in row for row in below) == 0, "how busy each is"
+    many = at_a_glance(width, height, 16)
+    assert sum(bool(re.match(r"│ \d+ +88%   70%   18%", row)) for row in many) == 16, "where no meter tells it"
     assert "Cores" not in "\n".join(at_a_glance(width, height, 1)), "of one core the meters tell all"
 
 

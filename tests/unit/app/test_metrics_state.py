@@ -179,6 +179,29 @@ def test_an_alert_that_only_informs_stands_below_what_is_wrong_and_takes_up_noth
     assert ("service", "backend") in state.problems(overview)
 
 
+def test_an_alert_that_restates_a_reason_is_one_row_with_it_although_it_only_informs_or_another_is_worse() -> None:
+    state = MetricsState()
+    busy = host("vm", Level.FAILING, None, tr("cpu {value}% > {limit:g}%", value=99, limit=95))
+    cpu = replace(RULES[2], name="HighCPUUsage", expression="cpu_usage_percent > 80")
+    disk = replace(RULES[0], name="DiskFull", expression="disk_usage_percent > 90")
+
+    def rows(*alerts: Alert) -> list[tuple[str, bool]]:
+        found = replace(some(), alerts=alerts, rules=(cpu, disk))
+        overview = state.overview = Overview(NOW, {"vm": busy}, {}, {}, alerts=Ready(found, NOW))
+        shown = [state.problem(overview, each) for each in state.problems(overview)]
+        assert [each.level for each in shown][:1] == [Level.FAILING]
+        names = [each.item.name if isinstance(each, Fault) else getattr(each, "name", "") for each in shown]
+        return [(name, isinstance(each, Fault)) for name, each in zip(names, shown, strict=True)]
+
+    informs = alert(cpu, AlertState.FIRING, 99.0, 5, {"host": "vm", "severity": "info"})
+    assert rows(informs) == [("HighCPUUsage", True)]
+    full = alert(disk, AlertState.FIRING, 97.0, 5, {"host": "vm", "severity": "critical"})
+    warns = alert(cpu, AlertState.FIRING, 99.0, 5, {"host": "vm", "severity": "warning"})
+    assert sorted(rows(full, warns)) == [("DiskFull", False), ("HighCPUUsage", True)]
+    seen = replace(informs, acknowledged=Acknowledgement("ada", NOW))
+    assert rows(seen) == [("vm", False), ("HighCPUUsage", False)], "what fails is not seen to with it"
+
+
 def chained(*names: str, alerts: Sequence[Alert] = (), **changes: Any) -> Overview:
     """Services that fail, each older than the one that it depends on, the one behind it."""
     services = {}

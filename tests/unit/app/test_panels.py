@@ -250,9 +250,11 @@ def test_room_that_is_left_shows_charts_and_processes() -> None:
     assert "charts" in names(arrange(80, 21, wants, 4))
 
 
-def test_commands_have_more_room_than_what_is_wrapped() -> None:
+def test_errors_and_changes_have_as_much_room_as_commands() -> None:
     wants: dict[PanelId, int] = {"problems": 1, "hosts": 2, "services": 4, "processes": 41, "changes": 5}
     placed = dict(arrange(120, 37, wants, 4))
-    assert placed["processes"].width > placed["changes"].width > 40
+    assert placed["changes"].width >= placed["processes"].width > 55
+    wide = dict(arrange(200, 50, wants, 4))
+    assert wide["changes"].width >= 60
     assert placed["processes"].left + placed["processes"].width - 1 == placed["changes"].left
     assert abs(placed["hosts"].width - placed["services"].width) <= 1

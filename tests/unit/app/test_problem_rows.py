@@ -26,7 +26,7 @@ from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import ClientReport, HostView, StatusChange, View
+from lilfox_tui.monitor.model import BackendView, ClientReport, HostView, StatusChange, View
 from lilfox_tui.monitor.watchers.host import LEVEL, past_backend
 from tests.app.alerts_made import RULES, alert, alerting, some
 from tests.app.backups_made import broken
@@ -372,9 +372,23 @@ def test_hosts_that_fail_behind_one_address_name_it() -> None:
 def test_the_time_beside_a_reason_is_that_of_the_level(width: int, told: str) -> None:
     """It may have begun with another reason: where there is room it says which level it is of."""
     for level, word in ((Level.FAILING, "failing"), (Level.DEGRADED, "degraded")):
-        view = replace(unreached("web-1", tr("cpu 93% > 90%"))[1], level=level, since=NOW - timedelta(minutes=5))
+        view = replace(host("web-1", level, None, tr("cpu 93% > 90%")), since=NOW - timedelta(minutes=5))
         [row] = drawn(width, [view])
         assert re.search(rf" {told.format(level=word)}\b", row), row
+
+
+@pytest.mark.parametrize(("width", "told"), [(118, "failing 5 min"), (90, "for 30 s"), (58, "30s")])
+def test_an_outage_has_its_own_age_where_there_is_no_room_to_say_of_what_it_is(width: int, told: str) -> None:
+    """A host that failed by its load for minutes was not unreachable for that long."""
+    error, began = HostUnreachable("web-1", tr("web-1 refuses the connection")), NOW - timedelta(minutes=5)
+    link = Unavailable(error, NOW - timedelta(seconds=30))
+    newest = summary("web-1", 20, 30, 40, at=NOW - timedelta(seconds=28))
+    found = replace(lost("web-1"), link=link, since=began, summary=newest)
+    options = redis.Options(address="127.0.0.1")
+    store = BackendView("cache", options, Level.FAILING, began, (error.message,), outage=link)
+    for view in (found, store):
+        [row] = drawn(width, [view])
+        assert re.search(rf" {told}\b", row), row
 
 
 def test_where_there_is_little_room_what_is_wrong_has_that_of_the_kind_and_of_the_alerts_name() -> None:

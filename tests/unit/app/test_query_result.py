@@ -242,6 +242,36 @@ def test_the_same_query_keeps_its_selection_and_another_one_begins_anew() -> Non
     assert (state.chosen, seen(state)) == (0, (None, "query"))
 
 
+def test_a_series_keeps_its_colour_as_others_pass_it_by_in_the_legend_the_table_and_the_chart() -> None:
+    state = QueryState(None, WINDOWS[0])
+
+    def seen(values: dict[str, float]) -> dict[str, int]:
+        state.take(answer(values, {each: [value] * 9 for each, value in values.items()}))
+        colours = state.colours()
+        told = {str(state.series[place].labels.get("a")): slot for place, slot in colours.items()}
+        assert len(set(told.values())) == len(told), "no two have the same"
+        page = QueryPage(state.answer, 120, 30, UNICODE, state.series, state.count, colours=colours)  # type: ignore[arg-type]
+        drawn = query_screen(page).rows
+        marks = [
+            (piece.text.removeprefix("a="), row[at - 1].role)
+            for row in drawn
+            for at, piece in enumerate(row)
+            if at and row[at - 1].role.startswith("series") and piece.text.removeprefix("a=") in told
+        ]
+        assert {(name, f"series{slot + 1}") for name, slot in told.items()} == set(marks)
+        return told
+
+    first = seen({"p": 9.0, "q": 8.0, "r": 7.0})
+    assert first == {"p": 0, "q": 1, "r": 2}
+    assert seen({"p": 1.0, "q": 8.0, "r": 9.0}) == first
+    many = seen({"n": 20.0, "p": 1.0, "q": 8.0, "r": 9.0})
+    assert many == {**first, "n": 3}
+    crowd = seen({**{f"c{place}": 30.0 + place for place in range(5)}, "q": 31.5, "p": 1.0, "r": 0.5})
+    assert crowd["q"] == first["q"]
+    state.take(replace(answer({"r": 1.0}), text="y"))
+    assert state.colours() == {0: 0}, "another query begins anew"
+
+
 def test_ranges_follow_each_other_from_whatever_the_pane_has() -> None:
     state = QueryState(None, timedelta(days=7))
     found = []

@@ -326,6 +326,8 @@ def test_paths_of_filesystems_have_the_free_room_and_differ_where_they_are_cut(w
     shown = re.findall(r"/var/\S+/rootfs", text)
     assert len(set(shown)) == 3, "each can be told from the others"
     assert (shown == paths) is (width >= 80), "no path is cut that has room"
+    assert (re.search(r" full +used +size +free inodes", text) is not None) is (width >= 120), "nor for what is used"
+    assert (re.search(r"rootfs +50% +1.0G +2.0G +1.0G ", text) is not None) is (width >= 120)
 
 
 def worker(pid: int, *, kernel: bool = False) -> ProcessUsage:
@@ -382,7 +384,7 @@ def test_the_first_screen_tells_each_core_memory_load_and_disks(width: int, heig
     assert re.search(r" memory 91% ▇+─+ +15G / 16G", first)
     assert re.search(r" swap +0% ─+ +0B / 2.0G", first)
     assert "load 4.40 3.52 2.93 of 4 cores" in first
-    assert (re.search(r" /var 93% ▇+─+ +7.0G free", first) is not None) is (width >= 120)
+    assert (re.search(r" /var 93% ▇+─* +93G used +7.0G free", first) is not None) is (width >= 120)
     assert ("read 117K/s  write 2.3M/s  busy 31%" in first) is (width >= 120)
     assert first.count("[worker]") >= 5
     assert "\n".join(rows).count(" memory ") == 1, "told once"

@@ -21,6 +21,7 @@ from lilfox_tui.backends.kinds.postgresql import (
 from lilfox_tui.backends.model import BackendError, Table
 from lilfox_tui.backends.postgresql.inspect import IndexStats, Inspection, blocking_tree, facts, tables
 from lilfox_tui.backends.postgresql.queries import (
+    ClientCounts,
     DatabaseStats,
     ServerStatus,
     SessionCounts,
@@ -189,6 +190,61 @@ def test_all_sessions_are_shown_those_in_a_transaction_first() -> None:
         ("9", "idle", 30.0, None, "app@d", "a", None),
     ]
     assert "sessions" not in tables_of(QUIET)
+
+
+def test_sessions_are_counted_by_state_with_their_oldest_transaction() -> None:
+    set_language("en")
+    pool = (
+        SessionCounts("idle", 9, 0, None),
+        SessionCounts("active", 3, 2, 41.0),
+        SessionCounts("starting", 1, 0, None),
+    )
+    shown = tables_of(replace(QUIET, pool=pool))["session_states"]
+    told = [(str(row[0]), *row[1:]) for row in shown.rows]
+    assert told == [
+        ("active", 3, 2, 41.0),
+        ("idle", 9, 0, None),
+        ("idle in transaction", 0, 0, None),
+        ("starting", 1, 0, None),
+    ]
+    blind = replace(QUIET, server=replace(SERVER, sees_all=False), pool=(SessionCounts("hidden", 4, 0, None),))
+    rows = tables_of(blind)["session_states"].rows
+    assert [(str(row[0]), row[1]) for row in rows] == [("not visible", 4)], "nothing is told to be zero unseen"
+    assert "session_states" not in tables_of(QUIET)
+
+
+def test_what_sessions_wait_for_is_counted_with_the_longest() -> None:
+    set_language("en")
+
+    def waiting(wait: str | None, seconds: float, state: str = "active") -> SessionRow:
+        return SessionRow(9, "app", "d", "a", state, (), seconds, seconds, "SELECT 1", "local", wait)
+
+    rows = (
+        waiting("IO DataFileRead", 0.2), waiting("Lock transactionid", 41.0), waiting(None, 5.0),
+        waiting("Lock transactionid", 12.0), waiting(None, 900.0, "idle"), waiting("Timeout PgSleep", 7.0, "idle"),
+    )  # fmt: skip
+    shown = tables_of(replace(QUIET, sessions=rows))["waits"]
+    told = [(str(row[0]), str(row[1]), *row[2:]) for row in shown.rows]
+    assert told == [
+        ("Lock", "transactionid", 2, 41.0),
+        ("IO", "DataFileRead", 1, 0.2),
+        ("Timeout", "PgSleep", 1, None),
+        ("running", "no wait", 1, 5.0),
+    ]
+    assert shown.note is None
+    many = tables_of(replace(QUIET, sessions=(waiting("IO DataFileRead", 0.2),) * 100))["waits"]
+    assert str(many.note) == "of the 100 sessions with the oldest transactions", "not all are known"
+    running = replace(QUIET, sessions=(waiting(None, 5.0), waiting(None, 900.0, "idle")))
+    assert "waits" not in tables_of(running), "nothing waits"
+
+
+def test_the_clients_that_are_shown_are_few_and_it_is_said_which() -> None:
+    set_language("en")
+    clients = tuple(ClientCounts("app", "d", f"web-{place}", "local", 1, 0, 1, 0, 0, 6.0) for place in range(11))
+    all_shown, cut = (tables_of(replace(QUIET, clients=each))["clients"] for each in (clients[:10], clients))
+    assert (len(all_shown.rows), all_shown.note) == (10, None)
+    assert (len(cut.rows), str(cut.note)) == (10, "the 10 with old transactions or the most connections")
+    assert cut.rows[0][:3] == ("web-0", 1, 6.0)
 
 
 def test_sessions_that_are_not_shown_are_counted() -> None:

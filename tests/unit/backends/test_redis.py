@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lilfox_tui.backends.kinds.celery import keys_of
-from lilfox_tui.backends.kinds.rabbitmq import _NodeRow, _of_nodes
-from lilfox_tui.backends.kinds.redis import Info, Options, RedisServer, _checked
+from lilfox_tui.backends.kinds.rabbitmq import _node_table, _NodeRow, _of_nodes
+from lilfox_tui.backends.kinds.redis import Info, Options, RedisServer, _checked, _counted, _tables
 from lilfox_tui.backends.redis_transport import RedisTransport
 from lilfox_tui.core.files import NotTrusted
 from lilfox_tui.core.i18n import set_language
@@ -52,6 +53,23 @@ def test_connections_that_are_rejected_are_told_while_they_are() -> None:
     assert found({}, rejected_connections=2) == [(Level.FAILING, "connections rejected")]
 
 
+def test_commands_have_their_rate_their_failures_and_the_kinds_of_errors() -> None:
+    get: dict[str, object] = {"calls": 90, "usec": 900, "usec_per_call": 10.0, "rejected_calls": 1, "failed_calls": 2}
+    info: dict[str, object] = {
+        "cmdstat_get": get, "cmdstat_ping": {"calls": 3, "usec": 100, "usec_per_call": 33.3},
+        "errorstat_WRONGTYPE": {"count": 2}, "errorstat_ERR": {"count": 7}, "db0": {"keys": 5, "expires": 1},
+    }  # fmt: skip
+    assert dict(_counted(info)) == {"calls get": 90.0, "calls ping": 3.0}
+    shown = {each.key: each for each in _tables(info, {"calls get": 20.0}, 10.0)}
+    keys = [column.key for column in shown["commands"].columns]
+    first, second = (dict(zip(keys, row, strict=True)) for row in shown["commands"].rows)
+    assert (first["command"], first["share_percent"], first["calls_s"], first["mean_s"]) == ("get", 90.0, 2.0, 1e-5)
+    assert (first["failed"], first["calls"]) == (3.0, 90.0)
+    assert (second["calls_s"], second["failed"]) == (None, None), "what is not known is not zero"
+    assert shown["errors"].rows == (("ERR", 7.0), ("WRONGTYPE", 2.0))
+    assert [each[2] for each in next(iter(_tables(info, {}, None))).rows] == [None, None], "of the first read"
+
+
 def test_what_was_looked_at_is_told() -> None:
     set_language("en")
     master: dict[str, object] = {"role": "master"}
@@ -87,3 +105,10 @@ def test_each_alarm_of_a_node_of_rabbitmq_is_told() -> None:
     assert of(running=False) == ["node n is not running"]
     assert of(mem_alarm=True) == ["node n: memory alarm, publishers are blocked"]
     assert of(disk_free_alarm=True) == ["node n: disk alarm, publishers are blocked"]
+
+
+def test_what_a_node_of_rabbitmq_does_not_watch_is_not_known() -> None:
+    said = b'[{"name": "n", "mem_used": 5, "disk_free": "disk_free_monitoring_disabled", "uptime": 90000}]'
+    table = _node_table(msgspec.json.decode(said, type=list[_NodeRow]))
+    (row,) = (dict(zip((column.key for column in table.columns), each, strict=True)) for each in table.rows)
+    assert (row["up_s"], row["mem_used"], row["disk_free"], row["mem_limit"]) == (90.0, 5.0, None, None)

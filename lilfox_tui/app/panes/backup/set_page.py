@@ -50,12 +50,9 @@ _SIGNATURES = {"none": "muted", "good": "good", "other": "degraded", "forged": "
 
 def set_page(found: BackupSet, view: PlanView, style: BackupStyle) -> list[Row]:
     """Everything known about a set from its store alone, below its title: what it is and what has been proven of it,
-    its parts, and at the end what only a comparison by hand needs. Long lines are wrapped."""
+    each source with its files, and at the end what only a comparison by hand needs. Long lines are wrapped."""
     rows: list[Row] = [*_proof(found, style), *_missing(found), *_contents(found, style), BLANK]
     rows += _about(found, view, style)
-    rows += [BLANK, _section(_("Files in the store"), len(found.parts))]
-    for part in found.parts:
-        rows += _part(part)
     if found.manifest is not None and found.manifest.notes:
         rows += [BLANK, _section(_("Notes"), len(found.manifest.notes))]
         rows += [(Piece("   "), Piece(note, "degraded")) for note in found.manifest.notes]
@@ -195,17 +192,23 @@ def _missing(found: BackupSet) -> Iterator[Row]:
         yield _field(_("missing"), labelled(source, reason), "failing")
 
 
-def _part(part: FoundPart) -> Iterator[Row]:
-    said = part.said
-    pieces = [Piece("   "), Piece(part.name, "strong"), Piece(f"  {human_bytes(part.size_bytes)}")]
-    if said is not None:
-        raw = _("{bytes} unpacked", bytes=human_bytes(said.raw_bytes))
-        pieces.append(Piece(f"  {raw}", "muted"))
-        if said.encrypted:
-            pieces.append(Piece("  age", "accent"))
-    yield tuple(pieces)
-    if part.trouble:
-        yield (Piece("      "), Piece(str(part.trouble), "failing"))
+def _files(parts: Sequence[FoundPart]) -> Iterator[Row]:
+    """The files of a source in the store, and what is wrong with each."""
+    name = max(cell_width(part.name) for part in parts)
+    size = max(cell_width(human_bytes(part.size_bytes)) for part in parts)
+    for part in parts:
+        said = part.said
+        pieces = [
+            Piece("     " + fit(part.name, name), "muted"),
+            Piece(f"  {fit(human_bytes(part.size_bytes), size, right=True)}"),
+        ]
+        if said is not None:
+            pieces.append(Piece("  " + _("{bytes} unpacked", bytes=human_bytes(said.raw_bytes)), "muted"))
+            if said.encrypted:
+                pieces.append(Piece("  age", "accent"))
+        yield tuple(pieces)
+        if part.trouble:
+            yield (Piece("      "), Piece(str(part.trouble), "failing"))
 
 
 def _details(part: FoundPart, style: BackupStyle) -> Iterator[Row]:
@@ -214,9 +217,8 @@ def _details(part: FoundPart, style: BackupStyle) -> Iterator[Row]:
     said = part.said
     if said is None and not part.sha256:
         return
-    yield (Piece("   "), Piece(part.name, "text"))
-    stored = [part.source, part.source_kind, part.kind, *([] if said is None else [said.packing])]
-    yield (Piece("      "), Piece("  ".join(stored), "muted"))
+    packing = "" if said is None or said.packing == "none" else said.packing
+    yield (Piece("   "), Piece(part.name, "text"), Piece("  " + "  ".join(filter(None, (part.kind, packing))), "muted"))
     if part.sha256:
         head = "      SHA-256 "
         room = max(_DIGEST, style.width - 1 - len(head))
@@ -256,10 +258,11 @@ def _named(key: str, value: object) -> str:
 
 
 def _contents(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
-    """The tables with their rows and the largest folders with their bytes, as the set records them, each with a bar of
-    its part of what is counted of its source."""
+    """Each source: its tables with their rows and its largest folders with their bytes, as the set records them, each
+    with a bar of its part of what is counted; and its files in the store, of one of which the size is that of all."""
     for source in dict.fromkeys(part.source for part in found.parts):
-        contents = contents_of(part for part in found.parts if part.source == source)
+        parts = [part for part in found.parts if part.source == source]
+        contents = contents_of(parts)
         counts: list[tuple[str, str, float | None]] = [
             (name, _rows_text(rows), rows)
             for name, rows in sorted(contents.tables.items(), key=lambda each: -(each[1] or 0))
@@ -268,16 +271,16 @@ def _contents(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
             (f"{name}/", human_bytes(size), size)
             for name, size in sorted(contents.folder_bytes.items(), key=lambda each: -each[1])
         ]
-        size = human_bytes(sum(part.size_bytes for part in found.parts if part.source == source))
+        size = human_bytes(sum(part.size_bytes for part in parts)) if len(parts) > 1 else ""
         told = "  ".join(filter(None, (size, contents_text(contents))))
         yield BLANK
         yield (Piece(f"   {source}", "title"), Piece(f"  {told}", "muted"))
-        if not counts:
-            continue
-        whole = sum(number or 0 for _name, _text, number in counts)
-        yield from _counts(counts[:_MOST_TABLES], whole, style)
+        if counts:
+            whole = sum(number or 0 for _name, _text, number in counts)
+            yield from _counts(counts[:_MOST_TABLES], whole, style)
         if len(counts) > _MOST_TABLES:
             yield (Piece("     " + _("and {count} more", count=len(counts) - _MOST_TABLES), "muted"),)
+        yield from _files(parts)
 
 
 def _rows_text(rows: int | None) -> str:

@@ -104,6 +104,10 @@ class AlertItem(Struct, frozen=True):
         """The expression of the rule; empty if the rule is unknown."""
         return "" if self.rule is None else self.rule.expression
 
+    def tells_reason(self, view: View) -> bool:
+        """Whether the state of what it names has a reason that the alert tells too."""
+        return bool(self.expression) and bool(reasons_telling(view, self.expression))
+
     @property
     def level(self) -> Level:
         """The level of the row by its state and severity; silenced and resolved alerts count as good, and one that only

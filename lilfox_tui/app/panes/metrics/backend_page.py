@@ -173,14 +173,20 @@ def _drawn(page: BackendPage, style: SectionStyle, shown: Sequence[PageChart]) -
     above = len(charts) if page.charts_first else 1
     reading = view.reading
     told = {str(name) for each in quiet for name in (each.name, each.quiet)}
-    first, statements, others = _tables(() if reading is None else reading.tables, page, told)
+    tables = {each.key: _table(_costliest(each), page, told) for each in (reading.tables if reading else ())}
+    blocking, counted, sessions, statements = (
+        [tables.pop(key) for key in keys if key in tables] for keys in (("blocking",), _COUNTED, _SESSIONS, _STATEMENTS)
+    )
+    others = list(tables.values())
     if reading is not None and (facts := [each for each in reading.facts if not _is_in_title(each, page)]):
         others.append(_facts(facts))
     others += finding_sections(page.findings, page.glyphs)
     if changes := lately_rows(page.changes, page.now, page.glyphs):
         others.append(text_section(_("Recent changes"), changes))
     bands: list[Band] = [
-        *([each] for each in first),
+        *([each] for each in blocking),
+        *_counted_bands(counted, page.width),
+        *([each] for each in sessions),
         *charts[:above],
         *([each] for each in statements),
         *charts[above:],
@@ -429,22 +435,24 @@ def _facts(facts: Sequence[BackendFact]) -> Section:
     return Section(_("Server"), rows)
 
 
-_FIRST, _STATEMENTS = ("sessions", "blocking"), ("slow_statements",)
+_SESSIONS, _STATEMENTS = ("sessions",), ("slow_statements", "commands")
 """The tables with statements, each as wide as the page: who does what now, and what has cost most."""
+_COUNTED, _BESIDE, _COUNTED_BESIDE, _COUNTED_ALL = ("session_states", "waits", "clients"), 2, 100, 150
+"""The tables that count sessions, and the cells from which they stand beside the last one, and all of them."""
 _COSTLY, _COSTLY_LEAST = 1.0, 3
 """Percent of the time of all statements from which one is shown, and how many are shown at least."""
-_OF_NOTHING = frozenset(("wait", "transaction_s", "wait_s", "lock"))
+_OF_NOTHING = frozenset(("wait", "transaction_s", "oldest_s", "wait_s", "lock"))
 """Columns whose empty cells mean that there is nothing; in others they are not known."""
 
 
-def _tables(
-    tables: Sequence[Table], page: BackendPage, told: Collection[str]
-) -> tuple[list[Section], list[Section], list[Section]]:
-    """The tables as sections: of sessions, of statements, and the others. What is ``told`` to be zero is not told
-    again."""
-    drawn = {each.key: _table(_costliest(each), page.glyphs, told) for each in tables}
-    first, costly = ([drawn.pop(key) for key in keys if key in drawn] for keys in (_FIRST, _STATEMENTS))
-    return first, costly, list(drawn.values())
+def _counted_bands(counted: Sequence[Section], width: int) -> list[Band]:
+    """The tables that count sessions: side by side, or the narrow ones below each other beside the last one."""
+    if len(counted) < _BESIDE or width < _COUNTED_BESIDE:
+        return [[each] for each in counted]
+    *narrow, clients = counted
+    if width >= _COUNTED_ALL:
+        return [[*narrow, replace(clients, share=2)]]
+    return [[replace(narrow[0], share=5, below=narrow[1:]), replace(clients, share=7)]]
 
 
 def _costliest(table: Table) -> Table:
@@ -481,9 +489,11 @@ def _over_tenths(percent: float) -> str:
     return f"{max(1, math.ceil(round(percent * 10, 9))) / 10:g}"
 
 
-def _table(table: Table, glyphs: Glyphs, told: Collection[str]) -> Section:
+def _table(table: Table, page: BackendPage, told: Collection[str]) -> Section:
+    if table.key in _COUNTED:  # that no session is in a state stands in the line of figures
+        told = {str(column.title) for column in table.columns}
     note = (Piece(str(len(table.rows)), "muted"),) if table.rows else ()
-    return Section(str(table.title), lambda width: table_rows(table, width, glyphs, told), note)
+    return Section(str(table.title), lambda width: table_rows(table, width, page.glyphs, told), note)
 
 
 def table_rows(table: Table, width: int, glyphs: Glyphs, told: Collection[str] = ()) -> list[Row]:

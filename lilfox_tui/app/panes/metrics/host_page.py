@@ -65,6 +65,8 @@ from lilfox_tui.monitor.model import FindingView, HostView, StatusChange
 _NAME, _SHORT_NAME, _TEXT_BESIDE = 15, 11, 76
 """Cells of a name, also on a narrow screen, and those from which a section stands beside another one."""
 _FILESYSTEM_NUMBERS, _METERS_MOST = 27, 76
+_SIZE = 7
+"""Cells of a size in the table of filesystems, with the blanks before it."""
 _LEAST_PROCESSES, _MOST_BEFORE = 10, 15
 """Rows of processes at least, and at most where other sections come after them."""
 
@@ -210,7 +212,9 @@ def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Sectio
         *finding_sections(page.findings, page.glyphs),
         text_section(_("Recent changes"), changes) if changes else None,
         text_section(_("Could not read"), problems) if problems else None,
-        replace(cores, title=_("Cores")) if cores is not None and (many or meters) else None,
+        replace(cores, title=_("Cores by mode") if meters else _("Cores"))
+        if cores is not None and (many or meters)
+        else None,
     )
     return [each for each in found if each is not None]
 
@@ -380,11 +384,12 @@ def _name(text: str, cells: int = _NAME - 1) -> Piece:
 
 
 def _cores(page: HostPage, summary: HostSummary, *, meters: bool) -> Section | None:
-    """What each core does; where there are ``meters``, without what these say: the bars, and all cores together."""
+    """What each core does; where there are ``meters``, without what these say: the bars, all cores together, and of few
+    cores how busy each is."""
     if not summary.cores or (meters and len(summary.cores) == 1):
         return None
     rows: list[Row] = []
-    bar = 0 if meters else _bar_width(page)
+    bar, split_alone = 0 if meters else _bar_width(page), meters and len(summary.cores) <= _CORES_FIRST
     limit, whole = summary.limit, _("all")
     if limit is not None and limit.cores is not None and not meters:
         whole = _("machine")
@@ -408,9 +413,10 @@ def _cores(page: HostPage, summary: HostSummary, *, meters: bool) -> Section | N
         if _is_narrow(page):
             rows.append((_name(name, _SHORT_NAME - 1), row[0], *_bar(page, split.busy, bar, role)))
             continue
-        rows.append((_name(name), *row, *_bar(page, split.busy, bar, role)))
+        rows.append((_name(name), *(row[1:] if split_alone else row), *_bar(page, split.busy, bar, role)))
     rows += [] if meters else thread_rows(summary, page.width)
     columns = _("  busy") if _is_narrow(page) else _("  busy  user   sys  wait steal")
+    columns = _("  user   sys  wait steal") if split_alone else columns
     return _section(_("CPU"), rows, columns, _names(page))
 
 
@@ -490,17 +496,20 @@ def _filesystem_rows(page: HostPage, filesystems: Sequence[FilesystemUsage], wid
     behind = {fs: f"   {fs.kind} {fs.device}" + (" " + _("read-only") if fs.read_only else "") for fs in filesystems}
     longest = max(cell_width(clean(fs.mountpoint)) for fs in filesystems)
     free = width - 2 - _FILESYSTEM_NUMBERS - max(cell_width(clean(text)) for text in behind.values())
+    with_used = free - _SIZE >= longest  # no path is cut for it
     cells = max(_NAME - 1, min(longest, max(free, width // 3)))
-    rows: list[Row] = [(Piece(" " * (cells + 1)), Piece(_("   used   size   free inodes"), "muted"))]
+    titles = _("   full   used   size   free inodes") if with_used else _("   full   size   free inodes")
+    rows: list[Row] = [(Piece(" " * (cells + 1)), Piece(titles, "muted"))]
     for fs in sorted(filesystems, key=lambda each: -each.used_percent):
         role = role_in_force(fs.used_percent, page.view.thresholds.disk_percent, page.view.level)
         inodes = percent_text(fs.inode_percent)
-        sizes = f"  {human_bytes(fs.size_bytes):>5}  {human_bytes(fs.available_bytes):>5}  {inodes}"
+        told = (*((fs.used_bytes,) if with_used else ()), fs.size_bytes, fs.available_bytes)
+        sizes = "".join(f"  {human_bytes(each):>5}" for each in told)
         rows.append(
             (
                 _name(fs.mountpoint, cells),
                 Piece("   " + percent_text(fs.used_percent), role),
-                Piece(sizes),
+                Piece(f"{sizes}  {inodes}"),
                 Piece(behind[fs], "muted"),
             )
         )

@@ -24,8 +24,8 @@ _CHART_LEAST, _CHART_MOST = 5, 11
 _BOTTOM_LEAST, _NOTES_LEAST = 4, 2
 """Rows of processes and changes beside charts, and of changes where there are none."""
 _PROBLEMS_MOST = 8
-_COMMANDS = 0.58
-"""The part of the width that processes have beside errors and changes, which are wrapped: commands are cut."""
+_COMMANDS = 0.5
+"""The part of the width that processes have beside errors and changes: sentences are read to their ends."""
 _HEAD = 1
 """Column titles of a list."""
 
@@ -55,8 +55,8 @@ def _three_columns(width: int, height: int, wants: Mapping[PanelId, int], charts
     if wants.get("processes") and high - 1 - _stack_height(lists, wants) >= 1 + _BOTTOM_LEAST:
         lists.append("processes")
     happened = bool(wants.get("changes"))
-    left = width * (42 if charts and happened else 58) // 100 if charts or happened else width
-    middle = (width - left if not happened else width * 32 // 100) if charts else 0
+    left = width * (40 if charts and happened else 58) // 100 if charts or happened else width
+    middle = (width - left if not happened else width * 28 // 100) if charts else 0
     placed += _stack(lists, wants, 0, top, left, high)
     at = left
     if charts:

@@ -241,12 +241,27 @@ def _held(since: datetime, now: datetime, width: int = _WIDE) -> str:
 
 
 def _at_level(problem: View | HostGroup | PlanView, now: datetime, width: int) -> str:
-    """For how long it has had its level, which may have begun with another reason than the one that is told."""
-    age = _held(problem.since, now, width)
-    if width < _WIDEST or not age:
-        return age
+    """For how long it has had its level, which may have begun with another reason than the one that is told. Where
+    there is no room to say so, what does not answer has the age of that: else it would be taken for it."""
+    if width < _WIDEST:
+        return _held(_told_since(problem), now, width)
+    if not _held(problem.since, now, width):
+        return ""
     age = human_age((now - problem.since).total_seconds())
     return _("failing {age}", age=age) if problem.level is Level.FAILING else _("degraded {age}", age=age)
+
+
+def _told_since(problem: View | HostGroup | PlanView) -> datetime:
+    """Since when there is the reason that is told, as far as that is known: an outage has a start of its own."""
+    match problem:
+        case HostView(link=Unavailable(since=since), summary=summary):
+            return since if summary is None else min(since, summary.at)
+        case BackendView(outage=Unavailable(since=since)):
+            return since
+        case HostGroup(views=views):
+            return min(map(_told_since, views))
+        case _:
+            return problem.since
 
 
 def _ago(at: datetime | None, now: datetime, width: int) -> str:

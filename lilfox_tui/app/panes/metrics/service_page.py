@@ -416,7 +416,13 @@ def _traffic(page: ServicePage, style: SectionStyle) -> TrafficPage:
         level=page.view.level,
         limits=page.view.limits,
         style=style,
+        told=_told_above(page.view),
     )
+
+
+def _told_above(view: ServiceView) -> frozenset[str]:
+    """The reasons for its level, which are told at the top of the page."""
+    return frozenset(map(str, view.reasons))
 
 
 def _response_time(page: ServicePage) -> PageChart:
@@ -546,7 +552,8 @@ def _facts(page: ServicePage, width: int) -> list[Row]:
         facts.append((name, last.at.strftime("%H:%M:%S") + " " + health_word(last.health)))
         facts.append((_("status code"), str(last.status_code) if last.status_code is not None else _("none")))
         if last.error is not None:
-            facts.append((_("error"), str(last.error)))
+            said = str(last.error)
+            facts.append((_("error"), _("as above") if said in _told_above(page.view) else said))
         if last.detail and page.view.level is Level.GOOD:
             facts.append((_("response"), last.detail))
         if in_a_row(state):

@@ -530,15 +530,18 @@ def fault_rows(
     inform, and those that are acknowledged, silenced or resolved come last. ``views`` and ``plans`` are those that are
     not good; ``place_of`` is what an alert's labels name.
 
-    The worst alert of a thing and the thing's own state are one row, that of the alert. An alert that was acknowledged
-    takes up a state that there was by then and that is no worse than the alert; what came later is new.
+    The worst alert of a thing and the thing's own state are one row, that of the alert; an alert that tells one of the
+    reasons of the state comes before others, and if it only informs, no other one is taken. An alert that was
+    acknowledged takes up a state that there was by then and that is no worse than the alert; what came later is new.
     """
     places = {subject: place_of(item) for subject, item in items.items() if item.alert is not None}
     ranks = {subject: _rank_of_alert(item) for subject, item in items.items()}
     leading: dict[Subject, Subject] = {}  # what is named → its worst alert
-    for subject in sorted(places, key=ranks.__getitem__):
+    named = {subject: views[place] for subject, place in places.items() if place is not None and place in views}
+    telling = {subject for subject, view in named.items() if items[subject].tells_reason(view)}
+    for subject in sorted(named, key=lambda each: (each not in telling, ranks[each])):
         place = places[subject]
-        if place is not None and place in views and place not in leading and _takes_up(items[subject], views[place]):
+        if place is not None and place not in leading and _takes_up(items[subject], named[subject], subject in telling):
             leading[place] = subject
     began = began_together({subject: view.since for subject, view in (*views.items(), *plans.items())})
     rows = [
@@ -586,9 +589,10 @@ def _rank_of_alert(item: AlertItem) -> _Rank:
     return alert.acknowledged is not None or item.level is Level.GOOD, level, level, False, alert.active_at
 
 
-def _takes_up(item: AlertItem, view: View) -> bool:
+def _takes_up(item: AlertItem, view: View, tells: bool) -> bool:
+    """Whether they are one row; ``tells``: the alert tells a reason of the state."""
     alert = item.alert
-    if alert is None or item.level in (Level.GOOD, Level.UNKNOWN):
+    if alert is None or item.level is Level.GOOD or (item.level is Level.UNKNOWN and not tells):
         return False
     seen = alert.acknowledged
     return seen is None or (view.since <= seen.at and view.level <= item.level)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -89,6 +89,8 @@ class TrafficPage(Struct, frozen=True):
     """That of the service."""
     limits: ServiceLimits
     style: SectionStyle
+    told: Collection[str] = ()
+    """The reasons that stand above, which are not told again."""
 
     @property
     def slow(self) -> Sequence[LatencyLimit]:
@@ -99,30 +101,32 @@ class TrafficPage(Struct, frozen=True):
 def traffic_head(page: TrafficPage) -> list[Row]:
     """The newest numbers, or the reason why there are none."""
     if not isinstance(page.state, Ready):
-        first, *more = _no_numbers(page.state, page.now)
+        first, *more = _no_numbers(page.state, page.now, page.told)
         return [(Piece("   " + _("requests") + "  ", "muted"), *first), *((Piece("   "), *row) for row in more)]
     traffic = page.state.value
     return [*([] if page.style.compact else [_numbers(page, traffic)]), *_why_unknown(traffic)]
 
 
-def _no_numbers(state: Pending | Unavailable, now: datetime) -> list[Row]:
+def _no_numbers(state: Pending | Unavailable, now: datetime, above: Collection[str] = ()) -> list[Row]:
     if isinstance(state, Pending):
         return [(Piece(_("metrics endpoint not scraped yet"), "muted"),)]
-    told = scrape_outage(state, now) if now > state.since else str(state.error.message)  # of the past, it is not kept
-    hint = str(state.error.hint)
+    why = _("same error") if str(state.error.message) in above else ""
+    told = scrape_outage(state, now, why) if now > state.since else why or str(state.error.message)  # of the past
+    hint = str(state.error.hint) if str(state.error.hint) not in above else ""
     return [
         (Piece(f"{told}  "), Piece(_next_try(state, now), "muted")),
         *([(Piece(hint, "muted"),)] if hint else []),
     ]
 
 
-def scrape_outage(state: Unavailable, now: datetime) -> str:
-    """How long ago the last scrape was, or that there never was one, and why."""
+def scrape_outage(state: Unavailable, now: datetime, why: str = "") -> str:
+    """How long ago the last scrape was, or that there never was one, and why: in its own words without ``why``."""
+    why = why or str(state.error.message)
     if state.last is None:
         since = human_age(max(1.0, (now - state.since).total_seconds()))
-        return _("never scraped, failing for {since}: {why}", since=since, why=state.error.message)
+        return _("never scraped, failing for {since}: {why}", since=since, why=why)
     since = human_age(max(1.0, (now - state.last).total_seconds()))
-    return _("not scraped for {since}: {why}", since=since, why=state.error.message)
+    return _("not scraped for {since}: {why}", since=since, why=why)
 
 
 def _next_try(state: Unavailable, now: datetime) -> str:

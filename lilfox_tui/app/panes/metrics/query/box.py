@@ -373,6 +373,7 @@ class QueryBox(Dialog[str]):
             history=self._history.queries,
             known=self._offer.known,
             better=self._better,
+            colours=state.colours(),
         )
         self._drawn = query_screen(page)
         state.top = self._drawn.top

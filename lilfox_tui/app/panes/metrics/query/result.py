@@ -4,7 +4,7 @@ at. Plain state."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from lilfox_tui.app.panes.metrics.query.names import FilledRange
-from lilfox_tui.app.rendering.chart import Values, first_known
+from lilfox_tui.app.rendering.chart import SERIES_COLOURS, Values, first_known
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message
 from lilfox_tui.core.units import number_text
@@ -159,6 +159,27 @@ def _exact(value: float | None) -> str:
     return f"{value:.0f}" if value == round(value) and abs(value) < _WHOLE_BELOW else repr(value)
 
 
+# Which series are in the chart, and the colours that they keep.
+
+
+def charted(count: int, chosen: int) -> list[int]:
+    """The places of the series in the chart: the first ones, and in place of the last of them the selected one if it
+    comes later."""
+    places = list(range(min(count, SERIES_COLOURS)))
+    if count > SERIES_COLOURS and chosen >= SERIES_COLOURS:
+        places[-1] = chosen
+    return places
+
+
+def keep_colours(before: Mapping[int, LabelSet], shown: Sequence[LabelSet]) -> dict[int, LabelSet]:
+    """The colours (their places) with the series that has each: those of ``shown`` that had one keep it, the others
+    get one that nobody had, else one of a series that is not shown; who has left keeps its own until then."""
+    had, wanted = set(before.values()), set(shown)
+    free = [place for place in range(SERIES_COLOURS) if place not in before]
+    free += [place for place, labels in before.items() if labels not in wanted]
+    return {**before, **dict(zip(free, (each for each in shown if each not in had), strict=False))}
+
+
 # What the query box shows of a result, and where its keys go.
 
 
@@ -186,11 +207,15 @@ class QueryState:
         """Whether the scale of the chart is logarithmic."""
         self.asking = ""
         """The query that is being evaluated."""
+        self._colours: dict[int, LabelSet] = {}
+        """The series that has each colour while the query is the same."""
 
     def take(self, answer: QueryAnswer) -> None:
         """Shows an answer. Of the same query the selected series stays selected."""
         before = self.answer
         selected = self.series[self.chosen].labels if self.series and before and before.text == answer.text else None
+        if before is None or before.text != answer.text:
+            self._colours = {}
         self.answer, self.asking, self.cursor = answer, "", None
         self._arrange()
         self.chosen = next((place for place, each in enumerate(self.series) if each.labels == selected), 0)
@@ -202,6 +227,13 @@ class QueryState:
         self.series = series_of(self.answer, self.order)
         self.count = count_series(self.answer)
         self.first = first_known([each.values for each in self.series])
+
+    def colours(self) -> dict[int, int]:
+        """The places of the series in the chart, each with that of its colour, which it keeps as others pass it by."""
+        shown = {self.series[place].labels: place for place in charted(len(self.series), self.chosen)}
+        self._colours = keep_colours(self._colours, list(shown))
+        slots = {labels: slot for slot, labels in self._colours.items()}
+        return {place: slots[labels] for labels, place in shown.items()}
 
     def leave_result(self) -> None:
         """Takes the time cursor away; without one, the keys go to the query again."""

@@ -16,6 +16,7 @@ from lilfox_tui.app.panes.metrics.query.result import (
     QueryAnswer,
     QueryState,
     ResultSeries,
+    charted,
     split_labels,
     telling_first,
 )
@@ -23,7 +24,6 @@ from lilfox_tui.app.panes.metrics.query.side import side_panels
 from lilfox_tui.app.panes.metrics.sections import last_of
 from lilfox_tui.app.rendering.chart import (
     AXIS_WIDTH,
-    SERIES_COLOURS,
     Axes,
     Curve,
     chart,
@@ -103,6 +103,8 @@ class QueryPage(Struct, frozen=True):
     history: Sequence[str] = ()
     known: KnownNames = KnownNames()
     better: BetterQuery | None = None
+    colours: Mapping[int, int] | None = None
+    """The places of the series in the chart, each with that of its colour; in their order if None."""
 
     @property
     def bordered(self) -> bool:
@@ -274,7 +276,8 @@ class _SeriesTable:
     def __init__(self, page: QueryPage) -> None:
         self._page = page
         self.common, self._names = split_labels(page.series)
-        self.slots = _slots(len(page.series), page.chosen)
+        places = charted(len(page.series), page.chosen)
+        self.slots = page.colours or {place: slot for slot, place in enumerate(places)}
         unit = page.unit
         self._values = [value_text(each.at(page.cursor), unit) for each in page.series]
         self._heading = self._value_title()
@@ -455,15 +458,6 @@ def _stat_titles() -> tuple[str, str, str]:
 
 def _title(name: str) -> str:
     return _("metric") if name == NAME else in_place(name)
-
-
-def _slots(count: int, chosen: int) -> dict[int, int]:
-    """The series in the chart, each with the place of its colour: the first ones, and in place of the last of them the
-    selected one if it comes later."""
-    places = list(range(min(count, SERIES_COLOURS)))
-    if count > SERIES_COLOURS and chosen >= SERIES_COLOURS:
-        places[-1] = chosen
-    return {place: slot for slot, place in enumerate(places)}
 
 
 def _chart_panel(page: QueryPage, area: PanelArea, table: _SeriesTable) -> ScreenPanel:
