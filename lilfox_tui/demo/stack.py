@@ -80,6 +80,7 @@ _ACCEPTED_DAYS = 30
 _ACCEPTED = {
     "backend-without-rule": tr("the demo has the four rules of the manual, which are about services and hosts"),
     "backup-same-host": tr("the demo has one machine; its folder “disk” stands for another one"),
+    "log-written-twice": tr("its logging is that of the manual, which rotates one log by size and another by day"),
     "no-dead-mans-switch": tr("the demo notifies nobody, and ends with its console"),
 }
 """What the audit finds of a healthy demo, and why it stays so."""
