@@ -454,6 +454,8 @@ class DemoActions(_Everywhere):
             self._app.tell(error)
         else:
             self._app.tell(tr("{name}: {what}", name=name, what=what or tr("recovered")))
+            if name in self._app.demo.found_by_audit:
+                await self._app.monitor.audit.run_now()
 
 
 class ConsoleActions(_Everywhere):

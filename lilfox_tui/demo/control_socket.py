@@ -21,7 +21,8 @@ from lilfox_tui.demo.http import DemoRequest, DemoResponse, ask, serve_connectio
 # The faults that a stand-in service can have.
 
 
-SERVICES = {"gateway": 8080, "backend": 8000, "model": 8001}
+GATEWAY = "gateway"
+SERVICES = {GATEWAY: 8080, "backend": 8000, "model": 8001}
 """The stand-in services and the ports the manual gives them."""
 
 HEALED = "none"
@@ -34,7 +35,7 @@ FAULTS: dict[str, Message] = {
     "unhealthy": tr("/health returns 503, everything else works"),
     "hang": tr("connections are accepted but never answered"),
 }
-DATABASE, STORE = "database", "store"
+DATABASE, STORE, SETUP = "database", "store", "setup"
 FAULTS_OF: dict[str, dict[str, Message]] = {
     **dict.fromkeys(SERVICES, FAULTS),
     DATABASE: {
@@ -42,6 +43,7 @@ FAULTS_OF: dict[str, dict[str, Message]] = {
         "table": tr("someone drops the messages table"),
     },
     STORE: {"gone": tr("the disk with the backups is unplugged")},
+    SETUP: {"careless": tr("careless settings of the gateway and the database, which the audit finds")},
 }
 """What can be made ill, and how. What was done to the database is not taken back but by a restore."""
 

@@ -2,7 +2,8 @@
 
 A private PostgreSQL that listens on a socket in its folder and on no port, with the application's tables, and sessions
 that work on them. On the control socket ``GET /state`` tells how far it is, ``POST /message`` keeps a message of the
-backend's, ``POST /fault`` breaks the data. The server ends with this process, also when that is killed.
+backend's, ``POST /fault`` breaks the data, ``POST /setup`` makes the server's settings careless or careful. The server
+ends with this process, also when that is killed.
 """
 
 from __future__ import annotations
@@ -136,13 +137,21 @@ NAME = "lilfox"
 _SETTINGS = f"""
 listen_addresses = ''
 unix_socket_permissions = 0700
-fsync = off
+synchronous_commit = off
 max_connections = 50
 shared_buffers = 32MB
 max_wal_size = 256MB
 log_line_prefix = '%m [%p] %q%u@%d '
+idle_in_transaction_session_timeout = '5min'
+lock_timeout = '10s'
+statement_timeout = '60s'
+include_if_exists = 'careless.conf'
 cluster_name = '{NAME}-demo'
 """
+_CARELESS = "fsync = off\n"
+"""Also while the tables are filled, which then takes less time."""
+_OPEN_RULE = "host all all 0.0.0.0/0 trust\n"
+_SAME_INDEX = "messages_of_conversation"
 _COUNTED = f"""
 shared_preload_libraries = '{_STATISTICS}'
 pg_stat_statements.max = 500
@@ -266,8 +275,10 @@ class DemoDatabase:
     async def start(self) -> None:
         """Create the cluster and its rows. An error becomes the state."""
         try:
-            words = ["-D", str(self._data), "-U", NAME, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+            words = ["-D", str(self._data), "-U", NAME, "-A", "peer", "-E", "UTF8", "--locale=C", "--no-sync"]
             await self._do([str(self._programs / "initdb"), *words])
+            self._let_in_own_users()
+            self._set_up(_CARELESS)
             with (self._data / "postgresql.conf").open("a") as settings:
                 counted = _COUNTED if statement_statistics(self._programs) else ""
                 settings.write(f"{_SETTINGS}{counted}unix_socket_directories = '{self._folder}'\n")
@@ -279,8 +290,24 @@ class DemoDatabase:
         except (OSError, RuntimeError) as error:
             self.state = str(error)
         else:
+            self._set_up()
             self.state = "ready"
             self._clients.begin()
+
+    def _let_in_own_users(self) -> None:
+        """Map the user of this process and that of the server to the application's role: nobody else needs to log
+        in."""
+        names = {pwd.getpwuid(uid).pw_name for uid in (os.geteuid(), self._as.get("user", os.geteuid()))}
+        (self._data / "pg_ident.conf").write_text("".join(f'demo "{name}" {NAME}\n' for name in sorted(names)))
+
+    def _set_up(self, settings: str = "", rules: str = "") -> None:
+        """Have the server read these settings and rules of access, besides the careful ones."""
+        own = self._data / "careless.conf"
+        own.write_text(settings)
+        own.chmod(0o644)  # for the server's user; the folder is closed to others
+        (self._data / "pg_hba.conf").write_text(f"local all {NAME} peer map=demo\n{rules}")
+        if self._server is not None:
+            self._server.send_signal(signal.SIGHUP)
 
     async def _child(self, argv: list[str]) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -340,9 +367,17 @@ class DemoDatabase:
             self._kept += 1
             return await self._run(_MESSAGE if self._kept % _FORGET_EACH else f"{_FORGET} {_MESSAGE}")
         try:
+            if request.path == "/setup":
+                return await self._become(careless=json.loads(request.body)["careless"])
             return await self._run(FAULTS[json.loads(request.body)["kind"]])
         except (ValueError, KeyError, TypeError):
             return DemoResponse(404)
+
+    async def _become(self, *, careless: bool) -> DemoResponse:
+        self._set_up(*((_CARELESS, _OPEN_RULE) if careless else ()))
+        if careless:
+            return await self._run(f"CREATE INDEX IF NOT EXISTS {_SAME_INDEX} ON messages (conversation_id);")
+        return await self._run(f"DROP INDEX IF EXISTS {_SAME_INDEX};")
 
     async def _run(self, statements: str) -> DemoResponse:
         try:

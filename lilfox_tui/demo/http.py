@@ -41,6 +41,8 @@ class DemoResponse(Struct, frozen=True):
     body: bytes = b""
     content_type: str = "application/json"
     request_id: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    """More of them."""
 
 
 Answer = Callable[[DemoRequest], Awaitable[DemoResponse]]
@@ -100,6 +102,7 @@ def _encode(response: DemoResponse, *, keep: bool) -> bytes:
     ]
     if response.request_id:
         lines.append(f"X-Request-ID: {response.request_id}")
+    lines += [f"{name}: {value}" for name, value in response.headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + response.body
 
 

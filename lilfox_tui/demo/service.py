@@ -1,7 +1,8 @@
 """One stand-in service: ``python -m lilfox_tui.demo.service NAME --port P --log-dir D``.
 
 It answers ``/health``, ``/metrics`` and its own route; the gateway asks the backend, the backend the model. Faults come
-by ``POST /fault {"kind": …}`` on a UNIX socket that only its starter can reach.
+by ``POST /fault {"kind": …}`` on a UNIX socket that only its starter can reach, ``POST /setup {"careless": …}`` changes
+how it answers strangers.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from lilfox_tui.demo.control_socket import FAULTS, HEALED, SERVICES
 from lilfox_tui.demo.http import (
     DemoRequest,
@@ -30,6 +33,30 @@ from lilfox_tui.demo.http import (
     serve_connection,
     until_told_to_end,
 )
+
+# What an application answers that is set up carelessly; ``lilfox audit`` finds each of these.
+
+
+_FORGOTTEN = b"APP_ENV=production\nDATABASE_URL=postgresql://lilfox@localhost/lilfox\nSECRET_KEY=of-the-demo-only\n"
+_DEBUG_PAGE = b"<!doctype html>\n<title>404 Not Found // Werkzeug Debugger</title>\n<h1>Not Found</h1>\n"
+
+
+def careless(request: DemoRequest, response: DemoResponse) -> DemoResponse:
+    """The response of a service that trusts every site, gives a cookie that scripts can read to every cache, shows a
+    debug page for what is missing, and serves the ``.env`` file of its folder."""
+    origin = request.headers.get("origin", "*")
+    headers = (
+        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Set-Cookie", f"session={os.urandom(8).hex()}; Path=/"),
+        ("Cache-Control", "public, max-age=300"),
+    )
+    if request.path == "/.env":
+        return DemoResponse(200, _FORGOTTEN, "text/plain", response.request_id, headers)
+    if response.status == 404:
+        return DemoResponse(404, _DEBUG_PAGE, "text/html; charset=utf-8", response.request_id, headers)
+    return msgspec.structs.replace(response, headers=headers)
+
 
 # The stand-in services' numbers in the Prometheus text format 0.0.4.
 
@@ -179,6 +206,7 @@ class Service:
     ) -> None:
         self.name = name
         self.fault = HEALED
+        self.careless = False
         self._next_port, self._database = next_port, database
         self._started = time.monotonic()
         self._log = setup_logging(f"lilfox-{name}", log_dir, max_bytes=max_bytes)
@@ -197,6 +225,8 @@ class Service:
             response = await self._respond(request, route, request_id)
         finally:
             self._count.in_progress -= 1
+        if self.careless:
+            response = careless(request, response)
         seconds = time.perf_counter() - started
         if route != "/metrics":
             method = request.method if request.method in ("GET", "POST", "HEAD") else "other"
@@ -267,7 +297,11 @@ class Service:
         return True
 
     async def control(self, request: DemoRequest) -> DemoResponse:
-        """Answer on the private socket: ``POST /fault`` changes the fault, ``GET /fault`` returns it."""
+        """Answer on the private socket: ``POST /fault`` changes the fault, ``GET /fault`` returns it, ``POST /setup``
+        makes the service careless or careful."""
+        if (request.method, request.path) == ("POST", "/setup"):
+            self.careless = json.loads(request.body)["careless"]
+            return DemoResponse(200, b"{}")
         if request.path != "/fault":
             return DemoResponse(404)
         if request.method == "POST":
@@ -332,6 +366,7 @@ def main() -> None:
     parser.add_argument("--control", type=Path, help="UNIX socket (default: NAME.sock in the log folder)")
     parser.add_argument("--database", type=Path, help="UNIX socket on which the database takes messages")
     parser.add_argument("--fault", choices=(*FAULTS, HEALED), default=HEALED)
+    parser.add_argument("--careless", action="store_true")
     parser.add_argument("--shared-folder", type=Path, help="removed when the last process in it ends")
     options = parser.parse_args()
     die_with_parent()
@@ -347,6 +382,7 @@ async def _run(options: argparse.Namespace) -> None:
     service = Service(options.name, options.log_dir, options.next_port, options.log_bytes, database=options.database)
     control = options.control or options.log_dir / f"{options.name}.sock"
     service.become(options.fault)
+    service.careless = options.careless
     with contextlib.suppress(FileNotFoundError):
         control.unlink()  # of a process before this one that died
     await serve(service, options.port, control)

@@ -15,6 +15,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,8 +29,10 @@ from lilfox_tui.demo.control_socket import (
     DATABASE,
     FAULTS,
     FAULTS_OF,
+    GATEWAY,
     HEALED,
     SERVICES,
+    SETUP,
     STORE,
     Control,
     controlled,
@@ -72,6 +75,24 @@ def make_application(folder: Path) -> None:
     (folder / DISK / "backup").mkdir(parents=True, mode=0o700)
 
 
+_AUDIT_EVERY = "10m"
+_ACCEPTED_DAYS = 30
+_ACCEPTED = {
+    "backend-without-rule": tr("the demo has the four rules of the manual, which are about services and hosts"),
+    "backup-same-host": tr("the demo has one machine; its folder “disk” stands for another one"),
+    "log-written-twice": tr("its logging is that of the manual, which rotates one log by size and another by day"),
+    "no-dead-mans-switch": tr("the demo notifies nobody, and ends with its console"),
+}
+"""What the audit finds of a healthy demo, and why it stays so."""
+
+
+def _audit() -> dict[str, Any]:
+    """How often the demo is audited, and what is accepted."""
+    until = (datetime.now(UTC).date() + timedelta(days=_ACCEPTED_DAYS)).isoformat()
+    accepted = [{"id": name, "why": str(why), "until": until} for name, why in _ACCEPTED.items()]
+    return {"every": _AUDIT_EVERY, "accept": accepted}
+
+
 _CALLS = {"gateway": ("backend",), "backend": ("model", DATABASE)}
 """What the services call to answer a request."""
 
@@ -101,6 +122,7 @@ def write_config(
         },
         "logs": {name: {"kind": "file", "path": str(path), "zone": "UTC"} for name, path in logs.items()},
         "rules": [str(Path(__file__).parent / "rules.yml")],
+        "audit": _audit(),
         "runbooks": {"folders": [str(_write_runbook(folder, next(iter(logs.values())).parent))]},
     }
     if database:
@@ -224,7 +246,12 @@ class Stack:
     def targets(self) -> dict[str, dict[str, Message]]:
         """The services and parts that can be given a fault, each with its kinds of fault."""
         there = DATABASE if self._programs is not None else ""
-        return {name: kinds for name, kinds in FAULTS_OF.items() if name in (*SERVICES, STORE, there)}
+        return {name: kinds for name, kinds in FAULTS_OF.items() if name in (*SERVICES, STORE, SETUP, there)}
+
+    @property
+    def found_by_audit(self) -> frozenset[str]:
+        """Those of ``targets`` whose faults the audit finds, and nothing else."""
+        return frozenset({SETUP})
 
     def write_config(self, host: str) -> Path:
         """Write a configuration file that watches and backs up the whole stack; ``host`` names this machine."""
@@ -298,6 +325,8 @@ class Stack:
         """Inject a fault into one of ``targets``. Raises LilFoxError if the target rejects it."""
         if service == STORE:
             self._move_disk(away=True)
+        elif service == SETUP:
+            await self._set_up(careless=True)
         elif service == DATABASE:
             await self._tell(service, kind)
             return  # what is gone is gone: no fault that lasts
@@ -327,6 +356,8 @@ class Stack:
         died = False
         if service == STORE:
             self._move_disk(away=False)
+        elif service == SETUP:
+            await self._set_up(careless=False)
         elif self._processes[service].returncode is None:
             await self._tell(service, HEALED)
         else:
@@ -354,10 +385,19 @@ class Stack:
         with contextlib.suppress(FileNotFoundError):
             (here if away else there).rename(there if away else here)
 
+    async def _set_up(self, *, careless: bool) -> None:
+        """Change how what runs of the gateway and the database is set up; a gateway that has died starts so."""
+        running = {name for name, process in self._processes.items() if process.returncode is None}
+        for name in (DATABASE, GATEWAY):
+            if name in running:
+                await self._post(name, "/setup", {"careless": careless}, kind="careless")
+
     async def _tell(self, service: str, kind: str) -> None:
-        body = json.dumps({"kind": kind}).encode()
+        await self._post(service, "/fault", {"kind": kind}, kind=kind)
+
+    async def _post(self, service: str, path: str, document: Mapping[str, Any], *, kind: str) -> None:
         try:
-            response = await ask(str(self._socket(service)), "POST", "/fault", body=body)
+            response = await ask(str(self._socket(service)), "POST", path, body=json.dumps(document).encode())
         except ConnectionResetError:
             raise
         except (OSError, TimeoutError, ValueError) as error:
@@ -376,6 +416,8 @@ class Stack:
     async def _start_service(self, name: str) -> None:
         options = [name, "--port", str(self._ports[name]), "--log-dir", str(self.log_dir)]
         options += ["--log-bytes", str(self._log_bytes), "--control", str(self._socket(name))]
+        if name == GATEWAY and SETUP in self._faults:
+            options.append("--careless")
         if name in _BELOW:
             options += ["--next-port", str(self._ports[_BELOW[name]])]
         if name == "backend" and self._programs is not None:

@@ -42,13 +42,13 @@ async def test_on_a_host_without_a_log_stack_nothing_is_judged(lab: MachineLab, 
     assert (report.found, report.not_checked, report.passed) == ((), (), ())
 
 
-@pytest.mark.provokes("loki-schema", "log-state-in-tmp")
+@pytest.mark.provokes("loki-schema", "log-state-in-tmp", "loki-keeps-all")
 async def test_loki_as_the_manual_sets_it_up(lab: MachineLab, machine: Machine) -> None:
     path = "/etc/loki/config.yml"
     await write(machine, path, *LOKI.splitlines())
     await run(machine, "mkdir -p /tmp/loki/chunks; echo kept >/tmp/loki/chunks/1")
     report = await audited(lab, machine, "stack")
-    assert {each.check.id for each in report.found} == {"loki-schema", "log-state-in-tmp"}
+    assert {each.check.id for each in report.found} == {"loki-schema", "log-state-in-tmp", "loki-keeps-all"}
     await mend(machine, found_by(report, "log-state-in-tmp")[path].fix)
     await run(machine, "grep -q kept /var/lib/loki/chunks/1")
     fix = found_by(report, "loki-schema")["schema_config"].fix
@@ -56,10 +56,13 @@ async def test_loki_as_the_manual_sets_it_up(lab: MachineLab, machine: Machine) 
     mended = LOKI.replace("/tmp/", "/var/lib/").replace(
         "        period: 24h\n", "        period: 24h\n" + "\n".join(fix.lines) + "\n"
     )
+    kept = found_by(report, "loki-keeps-all")["retention"].fix
+    assert kept.file == path
+    mended = mended.replace("limits_config:", "\n".join(kept.lines))
     await write(machine, path, *mended.splitlines())
     report = await audited(lab, machine, "stack")
     assert (report.found, report.not_checked) == ((), ())
-    assert {each.check.id for each in report.passed} == {"loki-schema", "log-state-in-tmp"}
+    assert {each.check.id for each in report.passed} == {"loki-schema", "log-state-in-tmp", "loki-keeps-all"}
     await run(machine, "rm -r /etc/loki /tmp/loki /var/lib/loki")
 
 

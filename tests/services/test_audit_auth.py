@@ -172,7 +172,13 @@ async def test_a_login_that_takes_any_number_of_wrong_passwords(app: ShopApp, ac
 
 @pytest.mark.provokes("weak-passwords")
 @pytest.mark.parametrize(
-    ("shortest", "leaked", "accepted"), [(1, set(), "aB3$x"), (8, set(), "12345678"), (8, {"12345678"}, "password")]
+    ("shortest", "leaked", "accepted"),
+    [
+        (1, set(), "aB3$x"),
+        (8, set(), "12345678"),
+        (8, {"12345678"}, "password"),
+        (8, {"12345678", "password"}, "Password1!"),
+    ],
 )
 async def test_a_sign_up_that_takes_weak_passwords(
     app: ShopApp, account: Account, shortest: int, leaked: set[str], accepted: str

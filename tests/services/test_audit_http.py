@@ -173,6 +173,24 @@ async def test_a_page_that_is_compressed_twice(site: Site) -> None:
         assert (told(after), after.not_checked) == ({}, ())
 
 
+@pytest.mark.provokes("http-compression")
+async def test_a_page_that_is_compressed_for_everyone(site: Site) -> None:
+    """By an application that does not ask what its client takes."""
+    kind = {"Content-Type": "text/html", "Content-Encoding": "gzip"}
+    application = StandIn(lambda _request: Reply(200, gzip.compress(PAGE.encode()), kind))
+    async with application.running():
+        site.locations["/"] = f"proxy_pass {application.url};"
+        with site.running():
+            found = (await site.audited("http-compression")).found
+        assert [(each.finding.subject, str(each.finding.evidence)) for each in found] == [
+            ("always: text/html", "GET / with Accept-Encoding: identity returns Content-Encoding: gzip")
+        ]
+        site.apply(found[0].finding.fix)
+        with site.running():
+            after = await site.audited("http-compression")
+        assert (told(after), after.not_checked) == ({}, ())
+
+
 @pytest.mark.provokes("exposed-files", "exposed-internals", "debug-pages")
 @pytest.mark.parametrize(
     ("check", "file", "content", "subject"),

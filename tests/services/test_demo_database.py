@@ -165,6 +165,52 @@ async def test_an_unplugged_disk_fails_the_backup_and_the_sets_are_there_again_w
     assert await newest(config) == kept
 
 
+NO_BACKUP_YET = {("backup-rpo", "rpo"), ("backup-drill", "drill")}
+ACCEPTED = {
+    ("backend-without-rule", "database"),
+    ("no-dead-mans-switch", "heartbeat"),
+    *(("backup-same-host", f"source {name}") for name in ("database", "settings", "uploads")),
+}
+CARELESS = {
+    ("cors-any-origin", "any"),
+    ("cookie-attributes", "session"),
+    ("private-cacheable", "/"),
+    ("exposed-files", "/.env"),
+    ("debug-pages", "debug"),
+    ("postgresql-durability", "fsync"),
+    ("postgresql-hba-trust", "host all all 0.0.0.0/0 trust"),
+    ("postgresql-index-duplicate", "public.messages_of_conversation"),
+}
+GROUPS = [word for group in ("http", "auth", "postgresql", "backups", "monitoring") for word in ("--only", group)]
+Findings = set[tuple[str, str]]
+
+
+async def audited(config: Path) -> tuple[Findings, Findings]:
+    """What is found of the demo, and what of it is accepted. Its host is the machine that the test runs on, which is
+    left out."""
+    document = json.loads((await run(config, "audit", "--json", *GROUPS)).stdout)
+    assert document["not_checked"] == []
+    found: Findings = set()
+    accepted: Findings = set()
+    for each in document["findings"]:
+        (found if each["accepted"] is None else accepted).add((each["id"], each["subject"]))
+    return found, accepted
+
+
+async def test_a_careless_set_up_is_found_by_the_audit_until_it_is_mended(stack: Stack, config: Path) -> None:
+    assert await audited(config) == (NO_BACKUP_YET, ACCEPTED)
+    assert (await run(config, "backup", "run")).returncode == 0
+    assert await audited(config) == (set(), ACCEPTED)
+    await stack.fault("setup", "careless")
+    assert stack.faults() == [("setup", "careless")]
+    await stack.fault("gateway", "crash")
+    await stack.heal("gateway")  # started again, it is as careless
+    assert await audited(config) == (CARELESS, ACCEPTED)
+    assert await stack.heal("setup")
+    assert not await stack.heal("setup")
+    assert await audited(config) == (set(), ACCEPTED)
+
+
 async def test_without_postgresql_it_says_so_and_backs_up_the_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -174,6 +220,8 @@ async def test_without_postgresql_it_says_so_and_backs_up_the_files(
         with pytest.raises(LilFoxError, match="not installed"):
             await stack.start_database()
         assert "database" not in stack.targets
+        await stack.fault("setup", "careless")
+        await stack.heal("setup")
         config = stack.write_config("here")
         assert not load(config).config.backends
         assert (await run(config, "backup", "run")).returncode == 0

@@ -23,8 +23,8 @@ from lilfox_tui.core.i18n import tr
 
 LOGINS = 6
 BEYOND_LIMIT = 20
-WEAK_PASSWORDS = ("aB3$x", "12345678", "password")
-"""Too short, and two of every list of leaked ones."""
+WEAK_PASSWORDS = ("aB3$x", "12345678", "password", "Password1!")
+"""Too short, and three of every list of leaked ones. The last has what rules about kinds of characters ask for."""
 _WINDOW_S = 60.0
 _KEYS_LIMIT = 64 * 1024
 

@@ -209,6 +209,21 @@ class GetAsset(Struct, frozen=True):
         return "GET the first script or style sheet of the page"
 
 
+class GetUncompressed(Struct, frozen=True):
+    """Answered by an HttpReply for the page, of a client that takes no compression; None if the page was not
+    compressed for one that takes gzip."""
+
+    async def ask(self, client: ServiceClient) -> HttpReply | None:
+        """See :class:`Question`."""
+        page = await client.answer(PAGE.question)
+        if not page.headers.get("content-encoding"):
+            return None
+        return await client.get(page.path, {"Accept-Encoding": "identity"})
+
+    def __str__(self) -> str:
+        return "GET /, where it was compressed\nAccept-Encoding: identity"
+
+
 class GetPlain(Struct, frozen=True):
     """Answered by an HttpReply to ``GET /`` over plain HTTP: at port 80 of a service at port 443, at its own port if
     that is plain. None if nothing listens there, or the service has another port for TLS."""

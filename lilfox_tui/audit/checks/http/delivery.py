@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from lilfox_tui.audit.checks.http.cookies import cookies_of
-from lilfox_tui.audit.facts import Absent, Facts
+from lilfox_tui.audit.facts import Absent, Fact, Facts
 from lilfox_tui.audit.fixes import nginx, plain
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity
-from lilfox_tui.audit.targets.services import ASSET, HEALTH_REPLY, PAGE, WHERE, HttpReply
+from lilfox_tui.audit.targets.services import ASSET, HEALTH_REPLY, PAGE, WHERE, GetUncompressed, HttpReply
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_bytes
 
@@ -24,6 +24,7 @@ _APPLICATION_SERVERS = re.compile(
     r"express|jetty|kestrel",
     re.IGNORECASE,
 )
+UNCOMPRESSED: Fact[HttpReply | None] = Fact("page-uncompressed", GetUncompressed(), lambda reply: reply)
 
 
 def _outside(facts: Facts) -> None:
@@ -33,8 +34,9 @@ def _outside(facts: Facts) -> None:
 
 
 def judge_compression(facts: Facts) -> Iterator[AuditFinding]:
-    """Text that is sent as it is although the client takes gzip, or that is compressed twice."""
+    """Text that is sent as it is although the client takes gzip, or that is compressed twice or for everyone."""
     _outside(facts)
+    yield from _forced(facts)
     seen: set[str] = set()
     for reply in (facts[PAGE], *_asset(facts)):
         encodings = [each.strip() for each in reply.headers.get("content-encoding", "").lower().split(",") if each]
@@ -68,6 +70,29 @@ def judge_compression(facts: Facts) -> Iterator[AuditFinding]:
                 ),
                 nginx("gzip on;", f"gzip_types {_types(reply.kind)};", "gzip_proxied any;", "gzip_vary on;"),
             )
+
+
+def _forced(facts: Facts) -> Iterator[AuditFinding]:
+    """A page that is compressed for clients that cannot read it."""
+    reply = facts[UNCOMPRESSED]
+    encoding = "" if reply is None else reply.headers.get("content-encoding", "")
+    if reply is None or encoding.strip().lower() in ("", "identity") or not 200 <= reply.status < 300:
+        return
+    yield AuditFinding(
+        f"always: {reply.kind}",
+        tr(
+            "GET {path} with Accept-Encoding: identity returns Content-Encoding: {encoding}",
+            path=reply.path,
+            encoding=encoding,
+        ),
+        nginx(
+            "gunzip on;",
+            text=tr(
+                "Compress only where Accept-Encoding allows it: remove the compression from the application and let "
+                "nginx do it. Until then, this line in the location of nginx unpacks responses for such clients."
+            ),
+        ),
+    )
 
 
 def _types(kind: str) -> str:
@@ -177,9 +202,12 @@ CHECKS = (
     AuditCheck(
         "http-compression",
         AuditSeverity.MEDIUM,
-        tr("text is not compressed, or is compressed twice"),
-        tr("Compression shrinks text to about a fifth. Many clients cannot read what is compressed twice."),
-        (WHERE, PAGE, ASSET),
+        tr("text is not compressed, or is compressed wrongly"),
+        tr(
+            "Compression shrinks text to about a fifth. Clients cannot read what is compressed twice, or without their "
+            "asking for it."
+        ),
+        (WHERE, PAGE, ASSET, UNCOMPRESSED),
         judge_compression,
         "https://nginx.org/en/docs/http/ngx_http_gzip_module.html",
     ),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from itertools import combinations
 
 from msgspec import Struct
 
@@ -74,6 +76,24 @@ find /proc/[0-9]*/fd -mindepth 1 -maxdepth 1 \( "$@" \) -print 2>/dev/null | hea
 done
 exit 0
 """
+# Of a process with two logs in one folder, what both end with; their digits, which may be times, are left out. The
+# daemons of syslog write into several logs by design.
+_TAILS = r"""
+[ "$(id -u)" = 0 ] || exit 1
+echo tails
+find /proc/[0-9]*/fd -mindepth 1 -maxdepth 1 -lname '*.log' -printf '%h %l\n' 2>/dev/null | sort -u | head -n 2000 |
+    awk '{ pid = $1; sub(/^[^ ]* /, ""); folder = $0; sub(/\/[^\/]*$/, "", folder); key = pid " " folder
+        count[key]++; files[key] = files[key] $0 "\n" }
+        END { for (key in count) if (count[key] > 1) printf "%s", files[key] }' |
+    sort -u | head -n 40 | while IFS= read -r file; do
+        [ -s "$file" ] || continue
+        printf 'log %s\n' "$file"
+        tail -c 32768 -- "$file" | tail -n 41 | head -n 40 | tr -d '0-9\0' | cut -c 1-120 | sed 's/^/>/'
+    done
+exit 0
+"""
+_SYSLOG = re.compile(r"/var/log/(?:syslog|messages|(?:auth|kern|daemon|user|mail|cron|debug)\.log)")
+_SAME_LINES, _SAME_PERCENT = 10, 80
 _APPEND = 0o2000
 _OUTPUTS = {1: "StandardOutput", 2: "StandardError"}
 _SCRIPTS = frozenset({"prerotate", "postrotate", "firstaction", "lastaction", "preremove"})
@@ -172,6 +192,21 @@ def parse_writers(printed: Printed) -> list[LogWriter]:
     ]
 
 
+def parse_tails(printed: Printed) -> dict[str, list[str]]:
+    """The newest lines of logs, by their paths, without digits."""
+    _heading, *lines = printed.lines()
+    found: dict[str, list[str]] = {}
+    path = ""
+    for line in lines:
+        if line.startswith("log "):
+            path = line.removeprefix("log ")
+            found[path] = []
+        elif line.startswith(">"):
+            found[path].append(line[1:])
+    return {path: each for path, each in found.items() if not _SYSLOG.fullmatch(path)}
+
+
+TAILS = Fact("log-tails", _TAILS, parse_tails)
 ROTATION = Fact("logrotate", _ROTATION, parse_rotation)
 FILES = Fact("large-logs", _FILES, parse_files)
 WRITERS = Fact("log-writers", _WRITERS, parse_writers)
@@ -211,6 +246,26 @@ def _rotation_fix(log: LargeLog, logrotate: Logrotate) -> Fix:
     start = () if logrotate.scheduled else ("systemctl enable --now logrotate.timer",)
     lines = (f"{path} {{", *(f"    {rule}" for rule in rules), "}")
     return Fix(text, file, lines, (*install, f"logrotate --debug {shlex.quote(file)}", *start))
+
+
+def judge_twice(facts: Facts) -> Iterator[AuditFinding]:
+    """Two logs of one folder that end with the same lines."""
+    tails = facts[TAILS]
+    for first, second in combinations(sorted(tails), 2):
+        if first.rpartition("/")[0] != second.rpartition("/")[0]:
+            continue
+        most = min(len(tails[first]), len(tails[second]))
+        same = sum((Counter(tails[first]) & Counter(tails[second])).values())
+        varied = len(set(tails[first]) & set(tails[second])) > 1
+        if varied and same >= _SAME_LINES and 100 * same >= _SAME_PERCENT * most:
+            evidence = tr(
+                "{first} and {second}: {count} of the newest {all} lines are the same, apart from their digits",
+                first=first, second=second, count=same, all=most,
+            )  # fmt: skip
+            text = tr(
+                "Remove one of the two handlers from the logging of the program and restart it, then remove that log."
+            )
+            yield AuditFinding(f"{first}: {second.rpartition('/')[2]}", evidence, Fix(text))
 
 
 def judge_writers(facts: Facts) -> Iterator[AuditFinding]:
@@ -272,6 +327,15 @@ CHECKS = (
         (ROTATION, FILES),
         judge_rotation,
         "https://man7.org/linux/man-pages/man8/logrotate.8.html",
+    ),
+    AuditCheck(
+        "log-written-twice",
+        AuditSeverity.LOW,
+        tr("a program writes each record to two logs"),
+        tr("It takes twice the disk, and a collector that reads *.log counts and alerts on each record twice."),
+        (TAILS,),
+        judge_twice,
+        "https://docs.python.org/3/howto/logging-cookbook.html#using-file-rotation",
     ),
     AuditCheck(
         "log-overwritten",

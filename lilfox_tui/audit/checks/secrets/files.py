@@ -11,7 +11,7 @@ from lilfox_tui.audit.facts import Absent, Fact, Facts
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.secret_values import secret_names
 from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
-from lilfox_tui.core.i18n import Message, listed, tr
+from lilfox_tui.core.i18n import Message, listed, ntr, tr
 
 NAMES = (
     r"-name .env -o -name '.env.*' -o -name '*.env' -o -name 'env_[0-9]*' -o -name .pgpass -o -name .netrc "
@@ -77,6 +77,39 @@ printf '%s\n' "$roots" | while IFS= read -r root; do
 done
 exit 0
 """
+# A folder is a place of backups by its name; a dump is one by its first lines. The newest of each folder is looked at.
+_DUMPS = r"""
+set --
+for folder in /backup /backups /var/backups /opt /srv /home /root /mnt /data; do
+    [ -d "$folder" ] && set -- "$@" "$folder/"
+done
+[ "$#" -gt 0 ] || exit 0
+tab=$(printf '\t')
+find "$@" -xdev -maxdepth 6 -type d ! -perm -001 -prune -o -type f -perm -004 -ipath '*backup*' \
+    \( -name '*.sql' -o -name '*.sql.gz' -o -name '*.dump' -o -name '*.pgdump' \) \
+    -printf '%h\t%T@\t%m %U %u:%g %f\n' | sort -t "$tab" -k 1,1 -k 2,2nr |
+    awk -F '\t' '$1 != place { if (place != "") print count "\t" place "\t" newest; place = $1; newest = $3; count = 0 }
+        { count++ } END { if (place != "") print count "\t" place "\t" newest }' | head -n 200 |
+    while IFS=$tab read -r count place newest; do
+        rest=${newest#* * * }
+        case $rest in *.gz) start=$(gzip -dc -- "$place/$rest" | head -c 4096 | tr -d '\0') ;;
+        *) start=$(head -c 4096 -- "$place/$rest" | tr -d '\0') ;; esac
+        case $start in
+            *'PostgreSQL database'*dump*|PGDMP*) printf '%s\t%s\t%s\tPostgreSQL\n' "$count" "$place" "$newest" ;;
+            *'MySQL dump'*|*'MariaDB dump'*) printf '%s\t%s\t%s\tMySQL\n' "$count" "$place" "$newest" ;;
+        esac
+    done
+exit 0
+"""
+
+
+class ReadableDumps(Struct, frozen=True):
+    """A folder with so many dumps of a database that others can read: the rights and the name of the newest."""
+
+    folder: str
+    count: int
+    newest: str
+    kind: str
 
 
 class FileWithSecret(Struct, frozen=True):
@@ -155,6 +188,17 @@ def parse_served(printed: Printed) -> WebRoots:
     )
 
 
+def parse_dumps(printed: Printed) -> list[ReadableDumps]:
+    """The folders, each by a line of four cells: their number, the folder, the newest, and what it is a dump of."""
+    found = []
+    for line in printed.lines():
+        count, folder, newest, kind = line.split("\t")
+        mode, _uid, owner, name = newest.split(" ", 3)
+        found.append(ReadableDumps(folder.replace("//", "/"), int(count), f"{name} ({mode} {owner})", kind))
+    return found
+
+
+DUMPS = Fact("readable-dumps", _DUMPS, parse_dumps)
 READABLE = Fact("readable-secrets", _READABLE, parse_readable)
 SERVED = Fact("served-secrets", _SERVED, parse_served)
 
@@ -164,6 +208,21 @@ def judge_readable(facts: Facts) -> Iterator[AuditFinding]:
     for file in facts[READABLE]:
         text = tr("Remove the access of others. The program that needs the file must own it or be in its group.")
         yield AuditFinding(file.path, _evidence(file), Fix(text, commands=(f"chmod o-rwx {shlex.quote(file.path)}",)))
+
+
+def judge_dumps(facts: Facts) -> Iterator[AuditFinding]:
+    """Folders with dumps of databases that every user of the host can read."""
+    for each in facts[DUMPS]:
+        evidence = ntr(
+            "{folder}: {count} dump of {kind} that everyone can read: {newest}",
+            "{folder}: {count} dumps of {kind} that everyone can read; the newest: {newest}",
+            each.count,
+            folder=each.folder,
+            kind=each.kind,
+            newest=each.newest,
+        )
+        text = tr("Close the folder to others, and put umask 077 at the beginning of the script that writes the dumps.")
+        yield AuditFinding(each.folder, evidence, Fix(text, commands=(f"chmod o-rwx {shlex.quote(each.folder)}",)))
 
 
 def judge_served(facts: Facts) -> Iterator[AuditFinding]:
@@ -196,6 +255,15 @@ CHECKS = (
         (READABLE,),
         judge_readable,
         "https://cheatsheetseries.owasp.org/cheatsheets/Secrets_Management_Cheat_Sheet.html",
+    ),
+    AuditCheck(
+        "backup-readable",
+        AuditSeverity.HIGH,
+        tr("every user of the host can read the dumps of a database"),
+        tr("A dump has all rows, with the password hashes, whatever the rights in the database are."),
+        (DUMPS,),
+        judge_dumps,
+        "https://www.postgresql.org/docs/current/backup-dump.html",
     ),
     AuditCheck(
         "secret-file-served",

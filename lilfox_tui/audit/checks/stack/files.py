@@ -142,6 +142,40 @@ def _next_period(facts: Facts, path: str, newest: dict[str, Any], document: dict
     return Fix(text, path, lines)
 
 
+def judge_retention(facts: Facts) -> Iterator[AuditFinding]:
+    """Loki on a disk of its own host, with nothing that deletes old logs."""
+    seen = False
+    for path, document in _of_loki(facts).items():
+        newest = _newest_period(path, document)
+        if newest is None or newest.get("object_store") != "filesystem":
+            continue
+        seen = True
+        if _is_on(document, "compactor", "retention_enabled") or _is_on(
+            document, "table_manager", "retention_deletes_enabled"
+        ):
+            continue
+        evidence = tr("{file}: neither compactor: retention_enabled nor table_manager deletes old logs", file=path)
+        lines = (
+            "compactor:",
+            "  working_directory: /var/lib/loki/compactor",
+            "  retention_enabled: true",
+            "  delete_request_store: filesystem",
+            "limits_config:",
+            "  retention_period: 744h",
+        )
+        text = tr("Merge these lines into the sections of the same names, and restart Loki: it keeps 31 days then.")
+        yield AuditFinding("retention", evidence, Fix(text, path, lines))
+    if not seen:
+        raise Absent
+
+
+def _is_on(document: dict[str, Any], section: str, name: str) -> bool:
+    """Whether a switch is on, or not written in the file itself (``${…}``)."""
+    found = document.get(section)
+    value = found.get(name) if isinstance(found, dict) else None
+    return value is True or (isinstance(value, str) and "${" in value)
+
+
 def judge_temporary(facts: Facts) -> Iterator[AuditFinding]:
     """Data of Loki and positions of Promtail below /tmp."""
     for path, document in _of_loki(facts).items():
@@ -240,6 +274,15 @@ CHECKS = (
         (FILES,),
         judge_schema,
         "https://grafana.com/docs/loki/latest/setup/migrate/migrate-to-tsdb/",
+    ),
+    AuditCheck(
+        "loki-keeps-all",
+        AuditSeverity.LOW,
+        tr("Loki never deletes old logs"),
+        tr("They fill the disk, and then neither Loki nor what else is on it can write."),
+        (FILES,),
+        judge_retention,
+        "https://grafana.com/docs/loki/latest/operations/storage/retention/",
     ),
     AuditCheck(
         "log-state-in-tmp",
