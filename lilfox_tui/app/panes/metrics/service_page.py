@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.evidence import error_row
+from lilfox_tui.app.panes.metrics.findings import finding_sections
 from lilfox_tui.app.panes.metrics.problems import reason_rows
 from lilfox_tui.app.panes.metrics.sections import (
     CHART_BESIDE,
@@ -78,6 +79,7 @@ from lilfox_tui.metrics.traffic import (
 )
 from lilfox_tui.monitor.model import (
     ClientReport,
+    FindingView,
     HostView,
     Overview,
     ServiceView,
@@ -310,6 +312,8 @@ class ServicePage(Struct, frozen=True):
     """The past values of another subject: ``past`` of this one."""
     fired: datetime | None = None
     """When the worst alert about it fired; None if none fires."""
+    findings: Sequence[FindingView] = ()
+    """Those of the audit on this service."""
 
 
 def service_page(page: ServicePage) -> list[Row]:
@@ -346,6 +350,7 @@ def _drawn(page: ServicePage, shown: Sequence[PageChart], quiet: Sequence[Sectio
     above = len(charts) if page.charts_first else 1
     source = traffic_source(traffic)
     texts = [Section(_("Last check"), lambda width: _facts(page, width)), *([] if source is None else [source])]
+    texts += finding_sections(page.findings, page.glyphs)
     if changes := lately_rows(page.changes, page.now, page.glyphs):
         texts.append(text_section(_("Recent changes"), changes))
     errors = [error_row(each, page.now, page.glyphs) for each in page.errors[:_ERRORS_SHOWN]]
