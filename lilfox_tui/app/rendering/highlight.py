@@ -148,7 +148,7 @@ _SETTING = re.compile(r"(\s*(?:- )?)([A-Za-z_][\w.@/-]*)((?:\s*[=:](?=\s|$)|=)?\
 _VALUES = re.compile(
     r"(?P<comment>(?:(?<=\s)|^)[#;][^\n]*)|(?P<string>\"(?:[^\"\\]|\\.)*+\"?|'[^']*')|(?P<name>\$\w+)"
     r"|(?P<number>(?<![\w.:/-])\d+(?:\.\d+)?(?:[kKMGT]i?B?|ms|s|m|min|h|d|%)?(?![\w.:/-])"
-    r"|(?<![\w-])(?:on|off|yes|no|true|false)(?![\w-]))|(?P<control>[{};])"
+    r"|(?<![\w-])(?:on|off|yes|no|true|false)(?![\w-]))|(?P<muted>[{};])"
 )
 
 
@@ -162,7 +162,7 @@ def config_pieces(line: str) -> list[Piece]:
         return [Piece(line, "keyword")]
     setting = _SETTING.match(line)
     pieces = [] if setting is None else [
-        Piece(each, role) for each, role in zip(setting.groups(), ("text", "name", "control"), strict=True) if each
+        Piece(each, role) for each, role in zip(setting.groups(), ("text", "name", "muted"), strict=True) if each
     ]  # fmt: skip
     done = 0 if setting is None else setting.end()
     for found in _VALUES.finditer(line, done):
