@@ -112,10 +112,14 @@ def test_what_only_formats_here_is_kept_as_its_text(tmp_path: Path) -> None:
         '{"version": 1}',
         '{"version": 1, "at": "2026-12-01T12:00:00", "outcomes": []}',
         '{"version": 1, "at": "2026-12-01T12:00:00Z", "outcomes": [{"check": 1}]}',
-        ('{"version": 1, "at": "2026-12-01T12:00:00Z", "outcomes": [{"check": "firewall", "kind": "host", '
-        '"name": "web-1", "reason": {"text": "{nosuch} {0}", "values": {"a": 1}}}]}'),
-        ('{"version": 1, "at": "2026-12-01T12:00:00Z", "outcomes": [{"check": "firewall", "kind": "host", '
-        '"name": "web-1", "subject": "x", "severity": 99}]}'),
+        (
+            '{"version": 1, "at": "2026-12-01T12:00:00Z", "outcomes": [{"check": "firewall", "kind": "host", '
+            '"name": "web-1", "reason": {"text": "{nosuch} {0}", "values": {"a": 1}}}]}'
+        ),
+        (
+            '{"version": 1, "at": "2026-12-01T12:00:00Z", "outcomes": [{"check": "firewall", "kind": "host", '
+            '"name": "web-1", "subject": "x", "severity": 99}]}'
+        ),
         '{"version": 1, "at": "2026-12-01T12:00:00Z", "outcomes": [{"check": "firewall", "kind": "host", '
         '"name": "web-1", "reason": ' + '{"text": "a", "values": {"a": ' * 5000 + "1" + "}}" * 5000 + "}]}",
         "\x00" * 100,

@@ -47,6 +47,9 @@ def findings_about(overview: Overview | None, subject: tuple[str, str] | None) -
 
 
 def has_findings(overview: Overview | None, subject: tuple[str, str] | None) -> bool:
-    """Whether ``subject`` is a host, service or backend with findings, or their row."""
+    """Whether ``subject`` is a host, service or backend with findings, their row, or a finding beside others of its
+    check."""
     view = None if overview is None else overview.audit
+    if view is not None and (finding := finding_of(overview, subject)) is not None:
+        return len(same_check(view, finding)) > 1
     return view is not None and subject is not None and (subject == AUDIT or bool(view.about(*subject)))

@@ -65,7 +65,7 @@ def finding_row(finding: FindingView, glyphs: Glyphs, widths: tuple[int, int] = 
     role = ROLES[finding.level] if finding.is_open else "muted"
     mark = glyphs.level(finding.level if finding.is_open else Level.GOOD)
     until = "" if finding.is_open else "  " + _("accepted until {day}", day=finding.accepted_until)
-    subject = finding.subject if finding.subject not in (finding.target, finding.check) else ""
+    subject = finding.subject if _tells(finding) else ""
     severity, check = str(finding.severity_text), finding.check
     return (
         Piece(f"{mark} ", role),
@@ -170,7 +170,7 @@ def finding_page(page: FindingPage, style: SectionStyle) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
     finding = page.finding
     level = finding.level if finding.is_open else Level.GOOD
-    subject = "" if finding.subject in (finding.target, finding.check) else f": {finding.subject}"
+    subject = f": {finding.subject}" if _tells(finding) else ""
     rows: list[Row] = [
         (
             Piece(f" {style.glyphs.level(level)} ", ROLES[level]),
@@ -182,7 +182,10 @@ def finding_page(page: FindingPage, style: SectionStyle) -> list[Row]:
         _seen_row(page),
         *runbook_rows(page.runbooks),
     ]
-    others = _elsewhere(page, style.glyphs)
+    others = [
+        _others(_("Also found"), _elsewhere(page, style.glyphs), (Piece(_("enter lists them"), "muted"),)),
+        _others(_("Also on {name}", name=finding.target), _on_target(page, style.glyphs)),
+    ]
     texts = [
         text_section(_("Evidence"), [(Piece(" "), *coloured(finding.evidence))]),
         text_section(_("Why"), [_text(str(finding.why))]),
@@ -194,7 +197,7 @@ def finding_page(page: FindingPage, style: SectionStyle) -> list[Row]:
     bands: list[Band] = [
         *beside_each_other(texts, style.width, _BESIDE),
         [text_section(_("Fix"), _fix_rows(finding), note=_fix_note(finding))],
-        *([[text_section(_("Also found"), others, note=(Piece(_("enter lists them"), "muted"),))]] if others else []),
+        *beside_each_other([each for each in others if each is not None], style.width, _BESIDE),
         *beside_each_other([each for each in ends if each is not None], style.width, _BESIDE),
     ]
     return [*wrapped(rows, style.width), *draw_sections(bands, style)]
@@ -221,20 +224,39 @@ def _elsewhere(page: FindingPage, glyphs: Glyphs) -> list[Row]:
     """The other findings of the same check, on this target and on others."""
     found = [each for each in same_check(page.view, page.finding) if each.key != page.finding.key]
     rows: list[Row] = []
-    for each in found[:_OTHERS_SHOWN]:
+    for each in found:
         role = ROLES[each.level] if each.is_open else "muted"
         until = "" if each.is_open else "  " + _("accepted until {day}", day=each.accepted_until)
         rows.append(
             (
                 Piece(f" {glyphs.level(each.level if each.is_open else Level.GOOD)} ", role),
                 Piece(target_text(each.kind, each.target), "strong"),
-                Piece("" if each.subject in (each.target, each.check) else f"  {each.subject}"),
+                Piece(f"  {each.subject}" if _tells(each) else ""),
                 Piece(until, "muted"),
             )
         )
-    if (more := len(found) - len(rows)) > 0:
-        rows.append(_text(ngettext("and {count} more", "and {count} more", more), "muted"))
     return rows
+
+
+def _on_target(page: FindingPage, glyphs: Glyphs) -> list[Row]:
+    """The findings of other checks on the same target."""
+    finding = page.finding
+    found = [each for each in page.view.about(finding.kind, finding.target) if each.check != finding.check]
+    widths = finding_widths(found)
+    return [(Piece(" "), *finding_row(each, glyphs, widths)) for each in found]
+
+
+def _others(title: str, rows: Sequence[Row], note: Row = ()) -> Section | None:
+    """The first of the rows as a section, and how many more there are; None without any."""
+    if (more := len(rows) - _OTHERS_SHOWN) > 0:
+        rest = _text(ngettext("and {count} more", "and {count} more", more), "muted")
+        rows = [*rows[:_OTHERS_SHOWN], rest]
+    return text_section(title, rows, note=note) if rows else None
+
+
+def _tells(finding: FindingView) -> bool:
+    """Whether the subject of a finding says more than its target and check."""
+    return finding.subject not in (finding.target, finding.check, finding.kind)
 
 
 def _text(text: str, role: str = "text") -> Row:
