@@ -399,6 +399,7 @@ class Monitor:
         self._observe(overview)
         self.scraping.take_lost(overview)
         self.scraping.take_audit(overview)
+        self.scraping.take_certificates(overview)
         self.overview.publish(overview, overview.at)
 
     def _observe(self, overview: Overview) -> None:
