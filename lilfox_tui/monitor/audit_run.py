@@ -1,11 +1,9 @@
-"""Runs the audit for the monitor, and makes what is shown of its findings. Imports all checks.
-
-Checks of what ``lilfox export`` makes are left out: it is part of the command line, which the monitor does not know.
-"""
+"""Runs the audit for the monitor, and makes what is shown of its findings. Imports all checks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from lilfox_tui.audit.states import (
     checked_reason,
     withdraw,
 )
-from lilfox_tui.audit.targets.hosts import EXPORTED
+from lilfox_tui.audit.targets.hosts import EXPORTED, ExportedFile
 from lilfox_tui.config.model import AcceptConfig, Config
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
@@ -39,10 +37,15 @@ SEVERITY_LEVELS = {
 }
 
 
+Exports = Callable[[Config, str], Mapping[str, ExportedFile]]
+"""Makes the files for the collectors of a host, by their kinds. Raises LilFoxError."""
+
+
 class AuditRun:
     """Runs the checks on all targets of ``config``, which is that of ``config_file`` (None: the default one), and has
     the newest report, whichever process made it. ``lent`` returns a host that is already connected; None: it is opened.
-    ``state`` is the folder that the result is kept in; None for that of the user."""
+    ``state`` is the folder that the result is kept in; None for that of the user. Without ``exports`` the checks of
+    what ``lilfox export`` makes are left out."""
 
     def __init__(
         self,
@@ -50,9 +53,10 @@ class AuditRun:
         config_file: Path | None,
         lent: Callable[[str], Host | None],
         state: Path | None = None,
+        exports: Exports | None = None,
     ) -> None:
         self._config, self._config_file, self._lent = config, config_file, lent
-        self._folder = state
+        self._folder, self._exports = state, exports
         self.kept = KeptResult(config_file, state)
         self._report: Report | None = None
         self._is_new = False
@@ -62,9 +66,16 @@ class AuditRun:
 
     async def run(self, timeout_s: float) -> None:
         """Asks all targets, each for at most ``timeout_s``. Raises LilFoxError."""
-        audit = Audit(self._config, self._config_file, timeout_s=timeout_s, lent=self._lent)
-        checks = [check for check in chosen([]) if EXPORTED not in check.facts]
+        made = await asyncio.to_thread(self._exported)
+        exports = None if made is None else made.__getitem__
+        audit = Audit(self._config, self._config_file, timeout_s=timeout_s, lent=self._lent, exports=exports)
+        checks = [check for check in chosen([]) if made is not None or EXPORTED not in check.facts]
         self._report, self._is_new, self._problem = await audit.run(checks, targets_of(self._config)), True, None
+
+    def _exported(self) -> Mapping[str, Mapping[str, ExportedFile]] | None:
+        """What would be exported for each host. Imports what makes it."""
+        make = self._exports
+        return None if make is None else {name: make(self._config, name) for name in self._config.hosts}
 
     def keep(self) -> None:
         """Keeps the report for other processes. Blocks."""

@@ -22,7 +22,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.monitor.model import AuditView
 
 if TYPE_CHECKING:
-    from lilfox_tui.monitor.audit_run import AuditRun
+    from lilfox_tui.monitor.audit_run import AuditRun, Exports
 
 
 FIRST_AFTER_S = 10.0
@@ -31,6 +31,8 @@ SHOWN_AFTER_S = 3.0
 """When the newest result of another process is shown: what is looked at first is on the screen."""
 FOLLOW_S = 30.0
 """How often it is looked whether another process has made a newer result."""
+STEP_S = 1.0
+"""How often it is looked whether the run of another process has ended, at most how often for anything else."""
 _OTHER_S = 900.0
 """How long the run of another process is waited for."""
 _AHEAD_S = 60.0
@@ -56,6 +58,8 @@ class AuditWatch:
     ) -> None:
         self._config, self._config_file, self._state = config, config_file, state
         self._host_of, self._changed = host_of, changed
+        self.exports: Exports | None = None
+        """Makes what ``lilfox export`` would make now, which the monitor does not know: set by whoever does."""
         self._view: AuditView | None = None
         self._run: AuditRun | None = None
         self._one: asyncio.Lock | None = None
@@ -85,7 +89,7 @@ class AuditWatch:
             await self._follow()
             if self._due_in_s(every_s) <= 0:
                 await self.run_now(every_s=every_s)
-            await asyncio.sleep(max(1.0, min(FOLLOW_S, self._due_in_s(every_s))))
+            await asyncio.sleep(max(STEP_S, min(FOLLOW_S, self._due_in_s(every_s))))
 
     def _due_in_s(self, every_s: float) -> float:
         """The seconds until the next run: a period after the newest result, whoever made it, and after a failure."""
@@ -157,7 +161,7 @@ class AuditWatch:
             if loop.time() > until:
                 minutes = round(_OTHER_S / 60)
                 raise LilFoxError(tr("another process has been running the audit for {time} min", time=minutes))
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(STEP_S)
         try:
             before = await asyncio.to_thread(audit.kept.token)
             is_newer = before != self._token and await asyncio.to_thread(audit.take)
@@ -197,7 +201,7 @@ class AuditWatch:
             await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.audit_run")
             from lilfox_tui.monitor.audit_run import AuditRun
 
-            self._run = AuditRun(self._config, self._config_file, self._lent, self._state)
+            self._run = AuditRun(self._config, self._config_file, self._lent, self._state, self.exports)
         return self._run
 
     def _lent(self, name: str) -> Host | None:

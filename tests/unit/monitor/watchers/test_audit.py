@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, Fix, Found, Report, Target
 from lilfox_tui.audit.run import Audit
+from lilfox_tui.audit.targets.hosts import ExportedFile
 from lilfox_tui.cli.commands.check import audit_rows
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.config.model import AuditConfig, Config, HostConfig, Seconds
@@ -153,7 +154,22 @@ async def test_it_is_of_the_configuration_that_is_watched(monkeypatch: pytest.Mo
     file = tmp_path / "other.yaml"
     await Monitor(Config(), config_file=file).audit.run_now()
     assert files == [file], "its rules and the deliveries that are recorded for it are judged"
-    assert {each.id for each in chosen([])} - ids == {"export-changed"}, "only lilfox audit knows the exports"
+    assert {each.id for each in chosen([])} - ids == {"export-changed"}, "nobody has said what is exported"
+
+
+async def test_exports_are_compared_where_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[set[str], object]] = []
+
+    async def run(self: Audit, checks: Sequence[AuditCheck], _targets: object) -> Report:
+        assert self._exports is not None
+        seen.append(({each.id for each in checks}, self._exports("web-1")))
+        return REPORT
+
+    monkeypatch.setattr(Audit, "run", run)
+    made, file = watch(), ExportedFile(("lilfox", "export", "alloy"), "text")
+    made.exports = lambda config, host: {"alloy": file} if host in config.hosts else {}
+    await made.run_now()
+    assert seen == [({each.id for each in chosen([])}, {"alloy": file})]
 
 
 async def test_what_is_accepted_here_counts_at_once_and_can_be_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +258,7 @@ class Runs:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count, self.ends = 0, asyncio.Event()
         self.ends.set()
+        monkeypatch.setattr(audit, "STEP_S", 0.0)
         monkeypatch.setattr(audit, "FOLLOW_S", 0.0)
         runs = self
 
@@ -273,7 +290,6 @@ async def test_a_process_that_starts_shows_the_result_of_another_and_does_not_ru
 async def test_what_another_process_finds_and_accepts_later_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     Runs(monkeypatch)
     made, other = watch(3600), watch(3600)
-    monkeypatch.setattr(asyncio, "sleep", lambda _s, sleep=asyncio.sleep: sleep(0))
     task = asyncio.create_task(made.run())
     await until(lambda: made.view is not None and made.view.at is not None)
     newer = await other.run_now()
@@ -286,7 +302,6 @@ async def test_what_another_process_finds_and_accepts_later_is_shown(monkeypatch
 async def test_two_processes_never_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = Runs(monkeypatch)
     runs.ends.clear()
-    monkeypatch.setattr(asyncio, "sleep", lambda _s, sleep=asyncio.sleep: sleep(0))
     one, other = watch(), watch()
     first = asyncio.create_task(one.run_now())
     await until(lambda: runs.count == 1)
