@@ -36,6 +36,8 @@ OF_SELECTION = (
     "decide", "moment", "call", "take-over", "hand-over", "close-incident", "export", "silences",
 )  # fmt: skip
 """The actions that ``a`` lists: those on the selected row."""
+_MAIN = "accept-finding"
+"""The one of them that stands first, where it fits: the page says so."""
 _MOVES = ("back", "down", "up", "page-down", "page-up", "first", "last", "left", "right", "line-start")
 """Actions that a hand finds by their keys: the palette lists them after the others."""
 _FOR_ALL = ("silences", "note", "decide", "moment", "call", "take-over", "hand-over", "close-incident", "export")
@@ -244,7 +246,7 @@ class PaletteActions(_Everywhere):
         actions = {each.id: each for each in self._navigation.actions if each.id in OF_SELECTION and each.fits()}
         choices = [_choice_of_act(id_, each) for id_, each in acts.items()]
         choices += [_choice(each) for each in actions.values()]
-        choices.sort(key=lambda each: not each.possible)
+        choices.sort(key=lambda each: (not each.possible, each.id != _MAIN))
 
         def take(chosen: str | None) -> None:
             if chosen in acts:

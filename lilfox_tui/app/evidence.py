@@ -4,7 +4,7 @@ incident, and the newest errors of the logs."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.i18n import _, clauses
 from lilfox_tui.core.text import clean
 from lilfox_tui.monitor.model import Overview
 
@@ -39,6 +40,24 @@ class Selection(NamedTuple):
 def text_of_rows(rows: Iterable[Row]) -> str:
     """Screen rows as lines of plain text, without terminal control sequences."""
     return "".join(clean("".join(piece.text for piece in row)).rstrip() + "\n" for row in rows)
+
+
+def page_evidence(kind: str, name: str, said: str, overview: Overview, rows: Sequence[Row]) -> Selected:
+    """The rows of a page as evidence: what it is about, and when it was taken."""
+    words = {
+        "host": _("host {name}: {said}", name=name, said=said),
+        "service": _("service {name}: {said}", name=name, said=said),
+        "backend": _("backend {name}: {said}", name=name, said=said),
+        "alert": _("alert {name}: {said}", name=name, said=said),
+        "finding": _("finding on {name}: {said}", name=name, said=said),
+    }
+    text = words[kind]
+    if overview.rewound:
+        text = _("{said}, as it was at {when:%Y-%m-%d %H:%M:%S} UTC", said=text, when=overview.at)
+    taken = _("taken at {when} UTC", when=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}")
+    shows = _("as of {when} UTC", when=f"{overview.at:%Y-%m-%d %H:%M:%S}")
+    data = f"# {clauses([taken, shows])}\n\n{text_of_rows(rows)}"
+    return Selected(f"{kind}-{name}-{overview.at:%H%M%S}.txt", data.encode("utf-8", "replace"), text)
 
 
 # The alert that led to a runbook: what it is called, and what it tells of the runbook's values.

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from lilfox_tui.app.app import LilFoxApp
     from lilfox_tui.demo.stack import Stack
+    from lilfox_tui.monitor.audit_run import Exports
 
 
 class NoArguments(Struct, frozen=True):
@@ -58,9 +59,14 @@ _OF_DEMO = (
 """What takes longest of what the demo's screen and configuration need."""
 
 
-def build_app(config: Config, arguments: argparse.Namespace | NoArguments, demo: Stack | None = None) -> LilFoxApp:
+def build_app(
+    config: Config,
+    arguments: argparse.Namespace | NoArguments,
+    demo: Stack | None = None,
+    exports: Exports | None = None,
+) -> LilFoxApp:
     """The app for ``config`` with the command line's flags applied; primed with this machine's numbers, unless it opens
-    on files."""
+    on files. ``exports`` are those that the audit compares collectors with."""
     slow = bool(arguments.slow_link or config.slow_link)
     refresh = arguments.refresh or config.refresh
     config = replace(config, refresh=Seconds(refresh), read_only=config.read_only or arguments.read_only)
@@ -75,6 +81,7 @@ def build_app(config: Config, arguments: argparse.Namespace | NoArguments, demo:
         config_file=Path(arguments.config) if arguments.config else None,
         alert_state=None if demo is None else demo.folder,
     )
+    monitor.audit.exports = exports
     from lilfox_tui.app.app import LilFoxApp  # Textual: the time it takes is between the two readings of this machine
 
     if not files:
@@ -104,19 +111,19 @@ def _theme_name(config: Config, arguments: argparse.Namespace | NoArguments) -> 
     return "sixteen" if os.environ.get("TERM", "") in CONSOLES else "terminal"
 
 
-def run(arguments: argparse.Namespace | NoArguments) -> int:
+def run(arguments: argparse.Namespace | NoArguments, exports: Exports | None = None) -> int:
     """Opens the app; returns the exit code. Raises ConfigError, UsageError."""
 
     async def on_the_config() -> int:
-        return await _run_app(build_app(_load(arguments), arguments))
+        return await _run_app(build_app(_load(arguments), arguments, exports=exports))
 
     return _open(on_the_config)
 
 
-def run_without_arguments() -> int:
+def run_without_arguments(exports: Exports | None = None) -> int:
     """Opens the app as ``lilfox`` alone does; returns the exit code. Raises ConfigError, UsageError."""
     set_language_from_locale()
-    return run(NoArguments())
+    return run(NoArguments(), exports)
 
 
 def run_demo(arguments: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from lilfox_tui.core.paths import modes, own_folder, write_hint
 
 FILE = "findings.json"
 ACCEPTED_FILE = "accepted.json"
-_FOLDER = "audit"
+FOLDER = "audit"
 State = Literal["new", "unchanged", "accepted"]
 
 
@@ -75,7 +75,7 @@ def compared(
     for found in report.found:
         before = known.get(found.fingerprint)
         accepted = _accepting(found, accept)
-        state: State = "new" if before is None else "unchanged"
+        state: State = "new" if before is None or before.first_seen >= report.at else "unchanged"
         if accepted is not None and date.fromisoformat(accepted.until) >= report.at.date():
             state = "accepted"
         entries.append(Entry(found, state, report.at if before is None else before.first_seen, accepted))
@@ -112,15 +112,29 @@ def accepts(entry: AcceptConfig, check: str, target: str, subject: str) -> bool:
 def remembered(folder: Path | None = None) -> list[Remembered]:
     """The findings of earlier runs; none if they cannot be read. Blocks."""
     try:
-        path = (own_folder(_FOLDER) if folder is None else folder) / FILE
-        return msgspec.json.decode(path.read_bytes(), type=list[Remembered])
-    except (OSError, LilFoxError, msgspec.DecodeError, UnicodeDecodeError):
+        return _remembered_in(folder)
+    except LilFoxError:
         return []
+
+
+def _remembered_in(folder: Path | None) -> list[Remembered]:
+    """The findings of earlier runs. Raises LilFoxError for a file that cannot be read."""
+    path = (own_folder(FOLDER) if folder is None else folder) / FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[Remembered])
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise LilFoxError(tr("{path}: {reason}", path=path, reason=error.strerror)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise LilFoxError(
+            tr("{path}: not a list of findings; since when there is each is counted from now", path=path)
+        ) from None
 
 
 def remember(report: Report, folder: Path | None = None) -> None:
     """Adds what ``report`` found to what is remembered, and removes what is gone. Raises LilFoxError."""
-    folder = own_folder(_FOLDER) if folder is None else folder
+    folder = own_folder(FOLDER) if folder is None else folder
     path = folder / FILE
     try:
         with locked(path):
@@ -146,7 +160,7 @@ def _remembered(found: Found, at: datetime) -> Remembered:
 
 def accepted_here(folder: Path | None = None) -> tuple[AcceptConfig, ...]:
     """What :func:`accept` recorded. Raises LilFoxError: an unreadable file is not an empty one. Blocks."""
-    folder = own_folder(_FOLDER) if folder is None else folder
+    folder = own_folder(FOLDER) if folder is None else folder
     path = folder / ACCEPTED_FILE
     try:
         return msgspec.json.decode(path.read_bytes(), type=tuple[AcceptConfig, ...])
@@ -180,7 +194,7 @@ def _same(one: AcceptConfig, other: AcceptConfig) -> bool:
 
 
 def _change(folder: Path | None, change: Callable[[Sequence[AcceptConfig]], Sequence[AcceptConfig]]) -> None:
-    folder = own_folder(_FOLDER) if folder is None else folder
+    folder = own_folder(FOLDER) if folder is None else folder
     path = folder / ACCEPTED_FILE
     try:
         with locked(path):
@@ -221,18 +235,30 @@ def checked_day(until: str, today: date) -> str:
 
 
 def assessed(
-    report: Report, accept: Sequence[AcceptConfig], baseline: Collection[str] = (), folder: Path | None = None
+    report: Report,
+    accept: Sequence[AcceptConfig],
+    baseline: Collection[str] = (),
+    folder: Path | None = None,
+    *,
+    is_new: bool = True,
 ) -> tuple[Result, tuple[LilFoxError, ...]]:
     """``report`` compared with the runs before it and with all that is accepted, by ``accept`` (the configuration) or
-    by a command; then it is remembered. Also what could not be read or stored: the result counts all the same.
-    Blocks."""
+    by a command; then it is remembered, if it ``is_new``. Also what could not be read or stored: the result counts all
+    the same. Blocks."""
     problems = []
     try:
         here = accepted_here(folder)
     except LilFoxError as error:
         here = ()
         problems.append(error)
-    result = compared(report, remembered(folder), (*accept, *here), baseline)
+    try:
+        earlier = _remembered_in(folder)
+    except LilFoxError as error:
+        earlier = []
+        problems.append(error)
+    result = compared(report, earlier, (*accept, *here), baseline)
+    if not is_new:
+        return result, tuple(problems)
     try:
         remember(report, folder)
     except LilFoxError as error:

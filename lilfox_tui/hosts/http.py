@@ -248,6 +248,11 @@ class HttpConnection:
         await self._writer.drain()
         return await self._answer()
 
+    def certificate(self) -> bytes | None:
+        """The server's certificate, in DER; None without TLS."""
+        tls = self._writer.get_extra_info("ssl_object")
+        return None if tls is None else tls.getpeercert(binary_form=True)
+
     def finish(self) -> bool:
         """Return whether the connection can be reused: the response was read to its end, nothing follows it, and the
         server keeps the connection open."""
@@ -350,6 +355,8 @@ class HttpTransport:
         self._context: ssl.SSLContext | None = None
         self._connecting = asyncio.Lock()
         self._idle: list[HttpConnection] = []
+        self.certificate: tuple[float, bytes] | None = None
+        """When the server has shown its certificate last, by the clock of the loop, and the certificate in DER."""
 
     @property
     def where(self) -> str:
@@ -439,9 +446,12 @@ class HttpTransport:
                 return connection
         await self.connect()
         assert self._place is not None
-        return await HttpConnection.opened(
+        connection = await HttpConnection.opened(
             self.where, self._place, self._context if self._https else None, self._tls.server_name or self._address
         )
+        if (shown := connection.certificate()) is not None:
+            self.certificate = now, shown
+        return connection
 
 
 async def revealed(headers: Mapping[str, str]) -> dict[str, str]:

@@ -15,14 +15,16 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.config.model import ServiceConfig
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.errors import HostError, LilFoxError
 from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.certificate import validity
 from lilfox_tui.hosts.http import HttpFault, HttpTransport, Tls, revealed
-from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState
+from lilfox_tui.metrics.model import CertificateTimes, Health, HealthCheck, Level, ServiceState
 from lilfox_tui.redact import redacted_start
 
 # Why a service gave no answer, in words: the exceptions of ssl and the socket as messages without secrets.
@@ -152,6 +154,8 @@ class _Row:
 
 
 BODY_LIMIT = 64 * 1024
+SHOWN_AGAIN_S = 3600.0
+"""A connection that is kept so long shows no certificate that was renewed meanwhile."""
 _DETAIL_CHARS = 200
 _OK_WORDS = frozenset({"ok", "up", "healthy", "pass", "good", "alive", "ready", "success", "green", "running"})
 
@@ -187,6 +191,8 @@ class HealthProbe:
             slow_s=config.slow,
         )
         self._one_at_a_time = asyncio.Lock()
+        self._shown = b""
+        self._times: CertificateTimes | None = None
 
     async def run(self) -> None:
         """Probe at once, then once per period, until cancelled. Each service has its own offset in the period."""
@@ -209,12 +215,24 @@ class HealthProbe:
         """Probe once and publish the result on ``feed``. Never raises an error caused by the service or its host."""
         async with self._one_at_a_time:
             check = await self._check()
-        self.feed.publish(self._hysteresis.take(check), check.at)
+        self.feed.publish(replace(self._hysteresis.take(check), certificate=self._certificate()), check.at)
         return check
+
+    def _certificate(self) -> CertificateTimes | None:
+        """The times of the certificate that the service showed last."""
+        shown = self._transport.certificate
+        if shown is not None and shown[1] != self._shown:
+            times = validity(shown[1])
+            self._shown, self._times = shown[1], None if times is None else CertificateTimes(*times)
+        return self._times
 
     async def _check(self) -> HealthCheck:
         at = datetime.now(UTC)
         try:
+            shown = self._transport.certificate
+            if shown is not None and asyncio.get_running_loop().time() - shown[0] > SHOWN_AGAIN_S:
+                await self.close()  # a new handshake shows whether the certificate was renewed
+                self._transport.certificate = asyncio.get_running_loop().time(), shown[1]
             await self._transport.connect()
             async with asyncio.timeout(self.config.timeout):
                 answer = await self._ask()

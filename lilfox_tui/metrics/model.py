@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -307,6 +307,25 @@ class HealthCheck(Struct, frozen=True):
     detail: str = ""
 
 
+class CertificateTimes(Struct, frozen=True):
+    """From when until when the certificate of a service is valid (aware UTC)."""
+
+    start: datetime
+    end: datetime
+
+    def days_left(self, now: datetime) -> int:
+        """The whole days until it expires; negative once it has."""
+        return (self.end - now) // timedelta(days=1)
+
+    def expires_soon(self, now: datetime) -> bool:
+        """Whether it should have been renewed: less than three weeks and less than a quarter of its time are left."""
+        left = self.end - now
+        return left < EXPIRES_SOON and left < (self.end - self.start) / 4
+
+
+EXPIRES_SOON = timedelta(days=21)
+
+
 class ServiceState(Struct, frozen=True):
     """A service's state after hysteresis: ``level`` changes after N consecutive answers, ``since`` is the time of the
     first (UTC)."""
@@ -320,6 +339,8 @@ class ServiceState(Struct, frozen=True):
     """Failures in a row; 0 when the last answer was good."""
     slower_than_s: float | None = None
     """The limit that good answers take longer than, when they have done so for a while."""
+    certificate: CertificateTimes | None = None
+    """Of the certificate that it showed last; None without TLS, and before the first handshake."""
 
 
 # How long a host may take: a question a period, each of which it is to answer.

@@ -27,6 +27,7 @@ from lilfox_tui.monitor.monitor import Monitor
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alerts
+    from lilfox_tui.monitor.audit_run import Exports
 
 
 # What does not go as it should with alerts, told once when it begins and once when it is over: for a log.
@@ -251,7 +252,7 @@ FIRST_REPORT_S = 10.0
 
 class Daemon:
     """Monitors without a screen until :meth:`run` is cancelled. ``publish`` gets each report, ``warn`` each problem.
-    ``config_file`` is the file of ``config``, None for the usual place."""
+    ``config_file`` is the file of ``config``, None for the usual place; ``exports`` are those of the audit."""
 
     def __init__(
         self,
@@ -261,6 +262,7 @@ class Daemon:
         publish: Callable[[dict[str, Any]], None],
         warn: Callable[[Message], None],
         config_file: Path | None = None,
+        exports: Exports | None = None,
     ) -> None:
         self._options = options
         self._publish = publish
@@ -268,6 +270,7 @@ class Daemon:
         self._file = ReportFile(Path(options.output), warn)
         period = Seconds(min(config.refresh, options.interval))
         self._monitor = Monitor(msgspec.structs.replace(config, refresh=period), config_file=config_file, acts=True)
+        self._monitor.audit.exports = exports
 
     async def run(self) -> None:
         """Monitor, and report every ``interval``. Raises UsageError if ``listen`` cannot be opened."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from lilfox_tui import __version__
@@ -30,6 +31,8 @@ from lilfox_tui.monitor.export_sections import (
     backups_document,
     backups_families,
     backups_level,
+    certificate_document,
+    certificate_families,
     interrupted_document,
     iso,
     targets_document,
@@ -62,7 +65,7 @@ def report(overview: Overview, local: HostSnapshot | None = None) -> dict[str, A
     return {
         "timestamp": iso(overview.at),
         "level": level_name(worst(overview)),
-        "services": {name: _service(view) for name, view in overview.services.items()},
+        "services": {name: _service(view, overview.at) for name, view in overview.services.items()},
         "system": _system(None if here is None else here.summary, local),
         "hosts": {name: _host(view) for name, view in overview.hosts.items()},
         "backends": {name: _backend(view) for name, view in overview.backends.items()},
@@ -73,7 +76,7 @@ def report(overview: Overview, local: HostSnapshot | None = None) -> dict[str, A
     }
 
 
-def _service(view: ServiceView) -> dict[str, Any]:
+def _service(view: ServiceView, now: datetime) -> dict[str, Any]:
     document: dict[str, Any] = {
         "status": "unknown",
         "level": level_name(view.level),
@@ -86,6 +89,7 @@ def _service(view: ServiceView) -> dict[str, Any]:
         return document
     last = view.state.last
     document["status"] = last.health.name.lower()
+    document["certificate"] = certificate_document(view.state.certificate, now)
     if last.health is Health.ERROR:
         document["error"] = str(last.error or "")
     else:
@@ -255,6 +259,7 @@ def _own_families(overview: Overview) -> Iterator[Family]:
     yield from usage_families(overview.hosts.values())
     named = [view for view in overview.services.values() if not view.found]  # rules elsewhere are about these alone
     yield from _service_families([((("service", view.name),), view) for view in named])
+    yield from certificate_families(named)
     yield from traffic_families(named)
     yield from backend_families(overview.backends.values())
     yield from alerts_families(overview.alerts)

@@ -13,7 +13,7 @@ from lilfox_tui.backup.sets.model import Status
 from lilfox_tui.config.model import RecoveryConfig
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.errors import NotEvaluated
-from lilfox_tui.metrics.model import Labels, Level
+from lilfox_tui.metrics.model import CertificateTimes, Labels, Level
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.model import AuditView, Backups, PlanView, ServiceView, TargetView
 from lilfox_tui.recovery.history import UnitRecord
@@ -231,6 +231,32 @@ def recovery_families(units: Mapping[str, RecoveryConfig], records: Mapping[str,
     yield "lilfox_recovery_given_up", "gauge", "Whether the unit is left alone after too many restarts.", given_up
     restarts = [(labels, float(len(record.restarts))) for labels, record in known]
     yield "lilfox_recovery_restarts", "gauge", "Restarts within the time of its limit.", restarts
+
+
+# Certificates of services, from the handshakes of their health checks.
+
+
+def certificate_families(services: Iterable[ServiceView]) -> Iterator[Family]:
+    """Yield from when until when the certificate of each service with TLS is valid."""
+    found = [
+        ((("service", view.name),), view.state.certificate)
+        for view in services
+        if view.state is not None and view.state.certificate is not None
+    ]
+    starts: list[Line] = [(labels, times.start.timestamp()) for labels, times in found]
+    ends: list[Line] = [(labels, times.end.timestamp()) for labels, times in found]
+    yield CERTIFICATE + "start_timestamp_seconds", "gauge", "Time from which the certificate is valid.", starts
+    yield CERTIFICATE + "expiry_timestamp_seconds", "gauge", "Time at which the certificate expires.", ends
+
+
+CERTIFICATE = "lilfox_service_certificate_"
+
+
+def certificate_document(times: CertificateTimes | None, now: datetime) -> dict[str, Any] | None:
+    """Return the times of a certificate for JSON; None without one."""
+    if times is None:
+        return None
+    return {"valid_from": iso(times.start), "expires": iso(times.end), "days_left": times.days_left(now)}
 
 
 # The audit: findings that nobody accepts, and when they were looked for.

@@ -145,7 +145,7 @@ class Monitor:
         )
         self.alerting.limit = self._limit
         self.backups = BackupWatch(config, config_file, self._host_or_here, self._at_once.set)
-        self.audit = AuditWatch(config, config_file, self.host, self._at_once.set)
+        self.audit = AuditWatch(config, config_file, self.host, self._at_once.set, alert_state)
         self.recovery = RecoveryWatch(config, config_file, self.host, self.scraping.store, acts=acts)
         self.incidents = IncidentWatch(
             lambda: self.alerting.state, self.changes.measured, self._at_once.set,
@@ -399,6 +399,7 @@ class Monitor:
         self._observe(overview)
         self.scraping.take_lost(overview)
         self.scraping.take_audit(overview)
+        self.scraping.take_certificates(overview)
         self.overview.publish(overview, overview.at)
 
     def _observe(self, overview: Overview) -> None:

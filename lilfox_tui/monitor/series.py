@@ -15,8 +15,8 @@ from msgspec import structs
 from lilfox_tui.config.model import RecoveryConfig
 from lilfox_tui.metrics.model import HostSnapshot, Labels
 from lilfox_tui.monitor.export import host_families, read_families, usage_families
-from lilfox_tui.monitor.export_sections import Family, audit_families, recovery_families
-from lilfox_tui.monitor.model import AuditView, HostView
+from lilfox_tui.monitor.export_sections import Family, audit_families, certificate_families, recovery_families
+from lilfox_tui.monitor.model import AuditView, HostView, ServiceView
 from lilfox_tui.recovery.history import UnitRecord
 from lilfox_tui.scrape import exposition
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, ms_of
@@ -116,14 +116,15 @@ class RecoverySeries:
 
 
 class MonitorSeries:
-    """Writes what the monitor knows to ``store``: the numbers of each host, and the findings of the audit as seldom as
-    Prometheus scrapes."""
+    """Writes what the monitor knows to ``store``: the numbers of each host, and the findings of the audit and the
+    certificates of services as seldom as Prometheus scrapes."""
 
     def __init__(self, store: SeriesStore) -> None:
         self._store = store
         self._hosts: dict[str, HostSeries] = {}
         self._audit = FamilySeries(store, "audit")
-        self._next_audit_ms = 0
+        self._certificates = FamilySeries(store, "certificates")
+        self._next_audit_ms = self._next_certificates_ms = 0
 
     def of_host(self, name: str) -> HostSeries:
         """Return the series of a host."""
@@ -137,9 +138,15 @@ class MonitorSeries:
             self._next_audit_ms = ms_of(now) + OTHERS_EVERY_MS
             self._audit.take(audit_families(view), now)
 
+    def take_certificates(self, services: Iterable[ServiceView], now: datetime) -> None:
+        """Take in the times of the certificates of services."""
+        if ms_of(now) >= self._next_certificates_ms:
+            self._next_certificates_ms = ms_of(now) + OTHERS_EVERY_MS
+            self._certificates.take(certificate_families(services), now)
+
     def families(self) -> dict[str, exposition.Family]:
         """Return type and help of the metrics that were written, by name."""
-        found = dict(self._audit.families)
+        found = {**self._audit.families, **self._certificates.families}
         for host in self._hosts.values():
             found |= host.families
         return found

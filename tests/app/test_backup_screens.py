@@ -14,6 +14,7 @@ from lilfox_tui.backup.options import FilesOptions
 from lilfox_tui.core.i18n import _, set_language
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.monitor.model import Backups
+from tests.app.audit_made import finding, result
 from tests.app.backups_made import MIB, NOW, PLAN, broken, healthy, hostile, job, nights, one_fault, plan
 from tests.app.overviews import mixed
 from tests.app.still import screen_text, still_app
@@ -269,3 +270,19 @@ async def test_a_set_that_was_just_written_is_being_read_and_not_missing(languag
             assert "no set yet" not in text
             assert text.count("the sets are being read again") == 2, text
         assert str(pane_of(app).state.why_no_set()) == _("the sets are being read again")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 55)])
+async def test_what_the_audit_finds_on_a_plan_stands_with_its_facts(size: tuple[int, int]) -> None:
+    late = finding("backup-same-host", "high", "lilfox", kind="plan")
+    accepted = finding("backup-drill", "high", "lilfox", kind="plan", state="accepted", accepted_until="2027-01-01")
+    app = showing(healthy())
+    overview = app.monitor.overview.value
+    assert overview is not None
+    app.monitor.overview.publish(replace(overview, audit=result(late, accepted)), overview.at)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "✖ high  backup-same-host  the title of" in text, text
+        assert "backup-drill" not in text

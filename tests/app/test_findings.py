@@ -12,9 +12,10 @@ from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.prompt import Chooser, Prompt
-from lilfox_tui.monitor.model import AuditView, Overview
+from lilfox_tui.monitor.model import AuditView, Overview, RunbooksView
 from lilfox_tui.monitor.watchers.audit import AuditWatch
-from tests.app.audit_made import ACCEPTED, DURABILITY, FIREWALL, PASSWORDS, result
+from lilfox_tui.runbook.parse.document import parse
+from tests.app.audit_made import ACCEPTED, DURABILITY, FIREWALL, PASSWORDS, finding, result
 from tests.app.overviews import mixed
 from tests.app.pages_made import DATABASE, pages_app
 from tests.app.still import screen_text, still_app
@@ -166,14 +167,14 @@ async def test_a_finding_is_accepted_with_a_reason_and_a_day(monkeypatch: pytest
 
 async def test_what_cannot_be_accepted_says_why() -> None:
     by_config = replace(ACCEPTED, by_config=True)
-    for finding, read_only, said in (
+    for each, read_only, said in (
         (PASSWORDS, True, "read_only mode"),
         (by_config, False, "the configuration accepts it"),
     ):
-        app = still_app(audited(result(finding)), read_only=read_only)
+        app = still_app(audited(result(each)), read_only=read_only)
         async with app.run_test(size=SIZE) as pilot:
             await pilot.pause()
-            await opened(app, pilot, "finding", finding.key)
+            await opened(app, pilot, "finding", each.key)
             await act(app, pilot, "accept-finding")
             assert said in screen_text(pilot)
 
@@ -208,3 +209,85 @@ async def test_a_finding_that_is_gone_and_one_of_the_past_say_so() -> None:
         await opened(app, pilot, "finding", PASSWORDS.key)
         app.navigation.rewind(app.monitor.overview.value.at if app.monitor.overview.value else None)
         await until(lambda: "not recorded for the past" in screen_text(pilot))
+
+
+async def test_the_page_of_a_service_has_its_findings_and_enter_opens_them() -> None:
+    name = next(iter(mixed().services))
+    cookies = finding("cookie-attributes", "high", name, kind="service", subject="session")
+    app = still_app(audited(result(cookies, PASSWORDS)))
+    async with app.run_test(size=(160, 80)) as pilot:
+        await pilot.pause()
+        text = await opened(app, pilot, "service", name)
+        assert "Findings" in text
+        assert "the title of cookie-attributes" in text
+        assert "sshd accepts passwords" not in text
+        await pilot.press("enter")
+        await until(lambda: app.metrics.state.page == ("finding", cookies.key))
+
+
+async def test_the_page_of_a_finding_says_when_and_where_else_and_enter_lists_these() -> None:
+    other = replace(PASSWORDS, key="other", target="web-2")
+    app = still_app(audited(result(PASSWORDS, other, FIREWALL)))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        text = await opened(app, pilot, "finding", PASSWORDS.key)
+        assert "first seen 2026-03-27 03:12 UTC, 2 d ago; last checked 2 min ago" in text
+        assert "Also found" in text
+        assert "host web-2  PasswordAuthentication" in text
+        assert "Also on db-1" in text
+        assert "the title of firewall" in text
+        await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, Chooser))
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "Findings: ssh-password-auth" in text
+        assert "host web-2" in text
+        await pilot.press("down", "enter")
+        await until(lambda: app.metrics.state.page == ("finding", "other"))
+        await pilot.press("escape")
+        await until(lambda: app.metrics.state.page is None, what="the tables, and not the finding before")
+
+
+async def test_a_accepts_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = still_app(audited())
+    async with app.run_test(size=SIZE) as pilot:
+        await app.monitor.audit._loaded()
+        await pilot.pause()
+        await opened(app, pilot, "finding", PASSWORDS.key)
+        await pilot.press("a")
+        await until(lambda: isinstance(app.screen, Chooser))
+        await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, Prompt))
+        await pilot.pause()
+        assert "Accept the finding: why?" in screen_text(pilot)
+
+
+BOOK = b"""---
+lilfox:
+  version: 1
+  id: passwords
+  on_alert: [ssh-password-auth]
+---
+
+# Turn passwords off
+
+1. Check the file
+
+   ```bash
+   sshd -t
+   ```
+"""
+
+
+async def test_r_opens_the_runbook_that_names_the_check() -> None:
+    app = still_app(audited())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        await opened(app, pilot, "finding", FIREWALL.key)
+        await act(app, pilot, "runbook")
+        assert "no runbook names firewall under on_alert" in screen_text(pilot)
+        app.monitor.runbooks.feed.publish(RunbooksView(documents=(parse(BOOK, "/srv/runbooks/ssh.md"),)))
+        text = await opened(app, pilot, "finding", PASSWORDS.key)
+        assert "   r runbook  Turn passwords off" in text
+        await pilot.press("r")
+        await until(lambda: "Check the file" in screen_text(pilot), what="the runbook")

@@ -15,6 +15,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from lilfox_tui.audit.kept import KeptResult
+from lilfox_tui.audit.model import Target
 from lilfox_tui.cli.schemas import schema
 from tests.services.lilfox_command import LILFOX, lilfox
 from tests.services.sshd import SshdLab, sshd_lab
@@ -165,6 +167,61 @@ def test_check_adds_the_audit_to_its_result(console: Console) -> None:
     assert {target for check, target in found if check == CHECK} == {"bad"}
     text = lilfox(*command, "--audit").stdout
     assert re.search(rf"bad +high  {CHECK}: sshd accepts passwords", text)
+
+
+QUICK = {CHECK, "ssh-root-login", "ssh-weak-algorithms", "sudo-nopasswd", "firewall", "host-without-rule"}
+"""Checks whose result does not change while the machine is busy."""
+
+
+def test_check_tells_the_same_as_the_audit_and_keeps_no_result_of_its_own(console: Console) -> None:
+    whole = json.loads(console.run("--json").stdout)
+    state = console.folder / "state" / "lilfox" / "audit"
+    (kept,) = state.glob("result-*.json")
+    before = kept.read_bytes()
+    command = ("--language", "en", "--config", console.folder / "config.yaml", "check", "--timeout", "100s")
+    found = json.loads(lilfox(*command, "--audit", "--json").stdout)["audit"]
+    assert kept.read_bytes() == before
+    told = {
+        (each["id"], each["kind"], each["target"], each["subject"], each["severity"], each["accepted"])
+        for each in found["findings"]
+        if each["id"] in QUICK
+    }
+    assert told == {
+        (each["id"], *each["target"].values(), each["subject"], each["severity"], each["state"] == "accepted")
+        for each in whole["findings"]
+        if each["id"] in QUICK
+    }
+    assert (CHECK, "host", "bad", "PasswordAuthentication", "high", False) in told
+    blind = {(each["id"], each["target"]) for each in found["not_checked"] if each["id"] in QUICK}
+    assert blind == {(each["id"], each["target"]["name"]) for each in whole["not_checked"] if each["id"] in QUICK}
+
+
+def test_the_result_is_kept_for_the_console_and_a_part_replaces_its_part(console: Console) -> None:
+    def kept() -> set[tuple[str, str]]:
+        names = [Target("host", "bad"), Target("host", "good")]
+        report = KeptResult(console.folder / "config.yaml", console.folder / "state" / "lilfox" / "audit").read(names)
+        return set() if report is None else {(each.check.id, each.target.name) for each in report.found}
+
+    console.document()
+    assert kept() == set(), "a part alone is no result"
+    console.run()
+    assert (CHECK, "bad") in kept()
+    others = kept() - {(CHECK, "bad")}
+    console.hosts["bad"] = console.hosts["good"]
+    console.document("--host", "good")
+    assert (CHECK, "bad") in kept(), "bad was not checked again"
+    console.document()
+    assert kept() == others
+
+
+def test_a_damaged_result_is_told_of_and_replaced(console: Console) -> None:
+    console.run()
+    (path,) = (console.folder / "state" / "lilfox" / "audit").glob("result-*.json")
+    path.write_text("[{")
+    done = console.run("--only", CHECK)
+    assert (done.returncode, "not a result of the audit; not used" in done.stderr) == (1, True)
+    assert "not used" not in console.run().stderr
+    assert len(path.read_text()) > 100
 
 
 def test_a_baseline_leaves_only_what_is_new(console: Console) -> None:

@@ -1,5 +1,5 @@
 """Text in colours: logs and output by what they hold (levels, statuses, numbers, paths, addresses, quoted text) with
-search hits, tracebacks, and shell commands. Pure."""
+search hits, tracebacks, shell commands, and lines of configuration files. Pure."""
 
 from __future__ import annotations
 
@@ -142,6 +142,35 @@ def _with_variables(quoted: str) -> Iterator[Piece]:
         done = found.end()
     if done < len(quoted):
         yield Piece(quoted[done:], "string")
+
+
+_SETTING = re.compile(r"(\s*(?:- )?)([A-Za-z_][\w.@/-]*)((?:\s*[=:](?=\s|$)|=)?\s*)")
+_VALUES = re.compile(
+    r"(?P<comment>(?:(?<=\s)|^)[#;][^\n]*)|(?P<string>\"(?:[^\"\\]|\\.)*+\"?|'[^']*')|(?P<name>\$\w+)"
+    r"|(?P<number>(?<![\w.:/-])\d+(?:\.\d+)?(?:[kKMGT]i?B?|ms|s|m|min|h|d|%)?(?![\w.:/-])"
+    r"|(?<![\w-])(?:on|off|yes|no|true|false)(?![\w-]))|(?P<muted>[{};])"
+)
+
+
+def config_pieces(line: str) -> list[Piece]:
+    """A line of a configuration file (ini, YAML, nginx, sshd, PostgreSQL) as pieces: the setting, its values, strings
+    and comments have colours, which are a help to the eye and no verdict."""
+    text = line.lstrip()
+    if text.startswith(("#", ";", "//")):
+        return [Piece(line, "comment")]
+    if text.startswith("[") and text.rstrip().endswith("]"):
+        return [Piece(line, "keyword")]
+    setting = _SETTING.match(line)
+    pieces = [] if setting is None else [
+        Piece(each, role) for each, role in zip(setting.groups(), ("text", "name", "muted"), strict=True) if each
+    ]  # fmt: skip
+    done = 0 if setting is None else setting.end()
+    for found in _VALUES.finditer(line, done):
+        if found.start() > done:
+            pieces.append(Piece(line[done : found.start()]))
+        pieces.append(Piece(found[0], str(found.lastgroup)))
+        done = found.end()
+    return [*pieces, Piece(line[done:])] if done < len(line) or not line else pieces
 
 
 @lru_cache(maxsize=16)

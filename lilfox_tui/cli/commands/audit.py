@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lilfox_tui.audit.catalogue import chosen, groups
 from lilfox_tui.audit.documents import json_document, markdown_lines, sarif_document, shown, summary
+from lilfox_tui.audit.kept import KeptResult, merged
 from lilfox_tui.audit.model import SEVERITY_TEXTS, AuditCheck, AuditSeverity, Report, Target
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.audit.states import (
@@ -34,7 +35,7 @@ from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.config.loader import LoadedConfig
 from lilfox_tui.config.model import AcceptConfig, Config
-from lilfox_tui.core.errors import NotAllowed, UsageError
+from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Level
@@ -102,6 +103,8 @@ def _audit(loaded: LoadedConfig, args: argparse.Namespace) -> int:
     checks = chosen(args.only)
     baseline = frozenset() if args.baseline is None else read_baseline(args.baseline)
     report = asyncio.run(_report(loaded, checks, targets, args))
+    is_whole = not (args.only or args.host or args.service)
+    _keep(loaded, report, None if is_whole else (checks, targets))
     result, problems = assessed(report, config.audit.accept, baseline)
     for problem in problems:  # the result counts, its memory does not
         warn(str(problem))
@@ -117,6 +120,23 @@ def _audit(loaded: LoadedConfig, args: argparse.Namespace) -> int:
     else:
         _print(result)
     return result.exit_code(AuditSeverity[args.fail_on.upper()])
+
+
+def _keep(
+    loaded: LoadedConfig, report: Report, part: tuple[Sequence[AuditCheck], Mapping[str, Sequence[Target]]] | None
+) -> None:
+    """Keeps the report for the console and the monitor: in the place of the one before, or, of a ``part`` of the checks
+    and targets, in it."""
+    kept = KeptResult(loaded.path)
+    try:
+        if part is not None:
+            before = kept.read([target for named in targets_of(loaded.config).values() for target in named])
+            if before is None:
+                return
+            report = merged(before, report, *part)
+        kept.write(report)
+    except LilFoxError as error:
+        warn(str(error))
 
 
 async def _report(

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lilfox_tui.backup.checks import proof_text
+from lilfox_tui.cli.exports import exported_files
 from lilfox_tui.cli.job_output import check_rows, job_document
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape
 from lilfox_tui.cli.parser import duration, load_settings
@@ -166,6 +167,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     loaded = load_settings(args)
     monitor = Monitor(loaded.config, config_file=loaded.path)
+    if args.audit:
+        monitor.audit.exports = exported_files
     overview = asyncio.run(monitor.check_once(args.timeout, audit=args.audit))
     jobs = unsettled(list_jobs())
     level = max(worst(overview), Level.FAILING if jobs else Level.GOOD, _audit_level(overview.audit))

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from lilfox_tui.cli.exports import exported_files
 from lilfox_tui.cli.output import print_json, warn
 from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.config.model import Config, MonitorConfig, Seconds
@@ -29,7 +30,14 @@ def run(args: argparse.Namespace) -> int:
     """Runs the daemon until a signal ends it."""
     loaded = load_settings(args)
     config, publish = loaded.config, _nothing if args.quiet else _print_report
-    daemon = Daemon(config, _options(config, args), publish=publish, warn=warn, config_file=loaded.path)
+    daemon = Daemon(
+        config,
+        _options(config, args),
+        publish=publish,
+        warn=warn,
+        config_file=loaded.path,
+        exports=exported_files,
+    )
     asyncio.run(_until_told(daemon))
     return 0
 

@@ -334,20 +334,24 @@ def with_rules_of_prometheus(config: Config) -> Config:
     """Return ``config`` with the rules of its prometheus.yml, and with that file's external labels and period unless
     ``config`` sets them. Blocks. Raises ConfigError."""
     if config.prometheus_config is None:
-        return _with_rules_of_recovery(config)
+        return _with_own_rules(config)
     from lilfox_tui.scrape.prometheus_config import read_prometheus
 
     file = read_prometheus(Path(config.prometheus_config))
     labels = {**file.external_labels, **config.alerts.external_labels}
     every = config.alerts.every or Seconds(file.evaluation_interval_s)
     alerts = replace(config.alerts, external_labels=labels, every=every)
-    return _with_rules_of_recovery(replace(config, rules=(*config.rules, *file.rule_files), alerts=alerts))
+    return _with_own_rules(replace(config, rules=(*config.rules, *file.rule_files), alerts=alerts))
 
 
-def _with_rules_of_recovery(config: Config) -> Config:
+_CERTIFICATE_RULES = Path(__file__).parent.with_name("rules.yml")
+
+
+def _with_own_rules(config: Config) -> Config:
     """Add the rules for recovered units, unless rules are evaluated elsewhere: those use the gauge on our own
-    /metrics."""
+    /metrics. Where there are rules then, add that for the certificates of services."""
     elsewhere = not config.rules and (config.prometheus is not None or config.alertmanager is not None)
-    if not config.recovery or elsewhere:
-        return config
-    return replace(config, rules=(*config.rules, str(RULES)))
+    rules = (*config.rules, str(RULES)) if config.recovery and not elsewhere else config.rules
+    if rules and any(each.url.startswith("https:") for each in config.services.values()):
+        rules = (*rules, str(_CERTIFICATE_RULES))
+    return replace(config, rules=rules)

@@ -166,6 +166,12 @@ class ScrapeWatch:
         if self.store.value is not None and overview.audit is not None:
             self._written(self.store.value).take_audit(overview.audit, overview.at)
 
+    def take_certificates(self, overview: Overview) -> None:
+        """Add the times of the certificates of configured services to their series."""
+        named = [view for view in overview.services.values() if not view.found and view.state is not None]
+        if self.store.value is not None and any(view.state and view.state.certificate for view in named):
+            self._written(self.store.value).take_certificates(named, overview.at)
+
     def _written(self, store: SeriesStore) -> MonitorSeries:
         from lilfox_tui.monitor.series import MonitorSeries
 

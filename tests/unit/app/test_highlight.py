@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.app.rendering.draw import Piece
-from lilfox_tui.app.rendering.highlight import coloured, shell_pieces, traceback_line
+from lilfox_tui.app.rendering.highlight import coloured, config_pieces, shell_pieces, traceback_line
 from lilfox_tui.logs.filter.model import literal_texts
 from lilfox_tui.logs.filter.syntax import parse_filter
 
@@ -136,3 +136,32 @@ def test_a_command_shows_its_programs_options_and_strings(text: str, found: list
 @given(st.text(max_size=200), st.booleans())
 def test_nothing_of_a_command_is_lost(text: str, begins: bool) -> None:
     assert "".join(piece.text for piece in shell_pieces(text, begins=begins)[0]) == text
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("PasswordAuthentication no", [("PasswordAuthentication", "name"), ("no", "number")]),
+        ("shared_buffers = 4GB  # of 16", [("shared_buffers", "name"), (" = ", "muted"), ("4GB", "number"),
+                                           ("# of 16", "comment")]),
+        ("    server_tokens off;", [("server_tokens", "name"), ("off", "number"), (";", "muted")]),
+        ("return 301 https://$host$request_uri;", [("return", "name"), ("301", "number"), ("$host", "name"),
+                                                    ("$request_uri", "name"), (";", "muted")]),
+        ("  - alert: ServiceDown", [("alert", "name"), (": ", "muted")]),
+        ("Environment=PATH=/bin", [("Environment", "name"), ("=", "muted")]),
+        ("[Service]", [("[Service]", "keyword")]),
+        ("# by hand", [("# by hand", "comment")]),
+        ('log_format x "$status";', [("log_format", "name"), ('"$status"', "string"), (";", "muted")]),
+        ("host all 10.0.0.0/8 scram-sha-256", [("host", "name")]),
+    ],
+)  # fmt: skip
+def test_a_setting_and_its_values_have_colours(line: str, found: list[tuple[str, str]]) -> None:
+    pieces = config_pieces(line)
+    assert [(each.text, each.role) for each in pieces if each.role != "text" and each.text.strip()] == found
+
+
+@given(st.text(max_size=200))
+def test_nothing_of_a_setting_is_lost_and_each_colour_is_one(line: str) -> None:
+    pieces = config_pieces(line)
+    assert "".join(piece.text for piece in pieces) == line
+    assert {piece.role for piece in pieces} <= {"text", "name", "muted", "number", "string", "comment", "keyword"}

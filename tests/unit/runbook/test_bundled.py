@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.core import i18n
 from lilfox_tui.runbook import library
 from lilfox_tui.runbook.classify import verdict_of_text
@@ -82,3 +83,11 @@ def test_every_change_is_looked_after_or_undone() -> None:
                 if command.kind == "change" and command.attributes.rollback_of is None:
                     checked = any(each.attributes.check for each in step.commands)
                     assert checked or command.attributes.name in undone, (document.path, command.text)
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+def test_the_checks_of_the_audit_that_runbooks_name_exist(language: str) -> None:
+    every = [runbook for document in documents(language).values() for runbook in document.runbooks]
+    named = {name for runbook in every for name in runbook.on_alert if name.islower()}
+    assert named == {"filesystem-full", "unit-failed"}
+    assert {each.id for each in chosen(sorted(named))} == named

@@ -27,7 +27,7 @@ from lilfox_tui.core.text import (
     short_age,
 )
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import SET_LEVELS, PlanView
+from lilfox_tui.monitor.model import SET_LEVELS, FindingView, PlanView
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored
@@ -408,6 +408,20 @@ def plan_detail(view: PlanView, restores: Sequence[Restored], style: BackupStyle
     rows += [(Piece("   "), Piece(rest, ROLES[view.level]))] if rest else []
     rows += [(Piece("   "), Piece(recovery))] if why and recovery else []
     return [*rows, *_facts(view, restores, style)]
+
+
+def finding_rows(findings: Sequence[FindingView], style: BackupStyle) -> list[Row]:
+    """What the audit found on a plan, the most severe first, without what is accepted."""
+    return [
+        (
+            Piece(f" {style.glyphs.level(each.level)} ", ROLES[each.level]),
+            Piece(f"{each.severity_text}  ", ROLES[each.level]),
+            Piece(f"{each.check}  ", "strong"),
+            Piece(str(each.title), "muted"),
+        )
+        for each in findings
+        if each.is_open
+    ]
 
 
 def _outage_rows(view: PlanView, outage: Unavailable, name: Row, style: BackupStyle) -> list[Row]:

@@ -19,6 +19,7 @@ from lilfox_tui.app.panes.backup.rows import (
     day_times,
     days_legend,
     days_row,
+    finding_rows,
     plan_detail,
     plan_heading,
     plan_row,
@@ -362,7 +363,11 @@ class BackupView:
         plan = self._state.selected_plan
         if plan is None:
             return []
-        rows = plan_detail(plan, self._state.restores_of(plan), self._style(width), named=named)
+        style = self._style(width)
+        rows = plan_detail(plan, self._state.restores_of(plan), style, named=named)
+        shown = self._app.shown
+        if shown is not None and shown.audit is not None and self._state.rewound is None:
+            rows += finding_rows(shown.audit.about("plan", plan.name), style)
         return wrapped(rows, width - 1)
 
     def _detail(self, width: int) -> list[Row]:

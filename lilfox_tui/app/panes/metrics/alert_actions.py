@@ -11,12 +11,13 @@ from lilfox_tui.app import dialogs
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.evidence import Cause, cause_of
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.alert_section import runbooks_for
+from lilfox_tui.app.panes.metrics.alert_section import runbooks_for, runbooks_for_finding
+from lilfox_tui.app.panes.metrics.finding_state import finding_of
 from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_at, alerts_of
 from lilfox_tui.app.rows.job_words import user
 from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.metrics.model import Labels, Level
-from lilfox_tui.monitor.model import HostView, ServiceView
+from lilfox_tui.monitor.model import FindingView, HostView, ServiceView
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert
@@ -168,9 +169,17 @@ class AlertActions(ActionGroup):
 
     def _why_no_runbook(self) -> Message | None:
         """Why no runbook can be opened."""
+        if (finding := finding_of(self._state.overview, self._state.page)) is not None:
+            found = runbooks_for_finding(self._app, self._state, finding)
+            return None if found else tr("no runbook names {check} under on_alert", check=finding.check)
         if self._alert_that_fires() is not None or self._runbook_of_service() is not None:
             return None
         return tr("select an alert, or a host or service with a firing alert")
+
+    def _has_runbooks(self) -> bool:
+        if finding_of(self._state.overview, self._state.page) is not None:
+            return self._why_no_runbook() is None
+        return self._is_alert() or isinstance(self._state.selected_view(), HostView | ServiceView)
 
     @action(
         "runbook",
@@ -179,9 +188,12 @@ class AlertActions(ActionGroup):
         tr("runbooks for the alert, or for alerts firing on the selected host or service"),
         why_not=_why_no_runbook,
         footer=2,
-        fits=lambda self: self._is_alert() or isinstance(self._state.selected_view(), HostView | ServiceView),
+        fits=_has_runbooks,
     )
     def runbook(self) -> None:
+        if (finding := finding_of(self._state.overview, self._state.page)) is not None:
+            self._open_for_finding(finding)
+            return
         cause, runbook = self.cause(), self._runbook_of_service()
         view = self._state.selected_view()
         if runbook is not None and view is not None and (cause is None or cause.alert not in runbook.on_alert):
@@ -192,6 +204,13 @@ class AlertActions(ActionGroup):
             self._app.open_runbook(runbook, Cause("", {"service": view.name}, severity, told=told))
         elif cause is not None:
             self._app.go_to_runbook(cause)
+
+    def _open_for_finding(self, finding: FindingView) -> None:
+        runbooks = runbooks_for_finding(self._app, self._state, finding)
+        if runbooks:
+            told = f"{finding.target}: {finding.title}"
+            severity = "SEV-3" if finding.level is Level.FAILING else "SEV-4"
+            self._app.open_runbook(runbooks[0], Cause("", {finding.kind: finding.target}, severity, told=told))
 
     def _runbook_of_service(self) -> Runbook | None:
         """The first runbook for the selected service, if that is not good: for its alerts, or that offers it."""

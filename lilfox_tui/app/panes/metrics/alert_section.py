@@ -20,7 +20,7 @@ from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import break_line, human_age, human_duration
-from lilfox_tui.monitor.model import Overview, StoreUsage, TargetView
+from lilfox_tui.monitor.model import FindingView, Overview, StoreUsage, TargetView
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
@@ -60,6 +60,14 @@ def runbooks_for(app: Console, alerts: Collection[str], service: str = "") -> li
     if for_alerts or not service:
         return for_alerts
     return [each for each in found if any(service in variable.choices for variable in each.variables)]
+
+
+def runbooks_for_finding(app: Console, state: MetricsState, finding: FindingView) -> list[Runbook]:
+    """The runbooks that name the check of a finding, or an alert that fires about the finding."""
+    firing = (each.alert for each in state.items(state.overview).values() if each.alert is not None)
+    about = ("id", finding.check), ("target", finding.target)
+    alerts = {each.name for each in firing if not each.is_resolved and set(about) <= set(each.labels)}
+    return runbooks_for(app, {finding.check, *alerts})
 
 
 def step_rows(number: int, step: Step) -> list[Row]:

@@ -70,7 +70,10 @@ class FindingActions(ActionGroup):
             return
         title = _("Findings")
         if len(findings) < len(view.findings):
-            title = _("Findings on {name}", name=findings[0].target)
+            about = findings[0].target if self._finding is None else self._finding.check
+            title = (
+                _("Findings on {name}", name=about) if self._finding is None else _("Findings: {check}", check=about)
+            )
         choices = finding_choices(view, findings, self._app.glyphs)
         self._app.push_screen(dialogs.Chooser(title, choices, wide=True, tall=True, does=_("opens it")), self._open)
 

@@ -28,15 +28,28 @@ def finding_of(overview: Overview | None, page: tuple[str, str] | None) -> Findi
     return next((each for each in view.findings if each.key == page[1]), None)
 
 
+def same_check(view: AuditView, finding: FindingView) -> tuple[FindingView, ...]:
+    """All findings of the same check, those that count first."""
+    found = (each for each in view.findings if each.check == finding.check)
+    return tuple(sorted(found, key=lambda each: not each.is_open))
+
+
 def findings_about(overview: Overview | None, subject: tuple[str, str] | None) -> tuple[FindingView, ...]:
-    """The findings on a host or backend; all where it has none, or ``subject`` is something else."""
+    """The findings on a host, service or backend, or those of the check whose finding ``subject`` is, if there are
+    several; else all."""
     view = None if overview is None else overview.audit
     if view is None:
         return ()
+    if (finding := finding_of(overview, subject)) is not None:
+        found = same_check(view, finding)
+        return found if len(found) > 1 else view.findings
     return (() if subject is None else view.about(*subject)) or view.findings
 
 
 def has_findings(overview: Overview | None, subject: tuple[str, str] | None) -> bool:
-    """Whether ``subject`` is a host or backend with findings, or their row."""
+    """Whether ``subject`` is a host, service or backend with findings, their row, or a finding beside others of its
+    check."""
     view = None if overview is None else overview.audit
+    if view is not None and (finding := finding_of(overview, subject)) is not None:
+        return len(same_check(view, finding)) > 1
     return view is not None and subject is not None and (subject == AUDIT or bool(view.about(*subject)))

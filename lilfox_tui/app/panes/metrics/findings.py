@@ -8,9 +8,22 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
+from msgspec import Struct
+
 from lilfox_tui.app import dialogs
-from lilfox_tui.app.panes.metrics.sections import Section, SectionStyle, draw_sections, text_section
+from lilfox_tui.app.panes.metrics.finding_state import same_check
+from lilfox_tui.app.panes.metrics.sections import (
+    Band,
+    Section,
+    SectionStyle,
+    beside_each_other,
+    draw_sections,
+    runbook_rows,
+    text_section,
+)
+from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.highlight import coloured, config_pieces, shell_pieces
 from lilfox_tui.app.rows.hosts import ROLES
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, fit, human_age
@@ -52,7 +65,7 @@ def finding_row(finding: FindingView, glyphs: Glyphs, widths: tuple[int, int] = 
     role = ROLES[finding.level] if finding.is_open else "muted"
     mark = glyphs.level(finding.level if finding.is_open else Level.GOOD)
     until = "" if finding.is_open else "  " + _("accepted until {day}", day=finding.accepted_until)
-    subject = finding.subject if finding.subject not in (finding.target, finding.check) else ""
+    subject = finding.subject if _tells(finding) else ""
     severity, check = str(finding.severity_text), finding.check
     return (
         Piece(f"{mark} ", role),
@@ -87,7 +100,7 @@ def finding_choices(view: AuditView, findings: Sequence[FindingView], glyphs: Gl
     targets = list(dict.fromkeys((each.kind, each.target) for each in findings))  # that of the most severe one first
     ordered = sorted(findings, key=lambda each: (not each.is_open, targets.index((each.kind, each.target))))
     for (is_open, kind, target), those in groupby(ordered, key=lambda each: (each.is_open, each.kind, each.target)):
-        name = _target(kind, target)
+        name = target_text(kind, target)
         choices.append(_title(name if is_open else _("{target}: accepted", target=name)))
         choices += (
             dialogs.Choice(
@@ -104,9 +117,17 @@ def finding_choices(view: AuditView, findings: Sequence[FindingView], glyphs: Gl
     return choices
 
 
-def _target(kind: str, name: str) -> str:
-    kinds = {"host": _("host"), "service": _("service"), "backend": _("backend"), "plan": _("backup plan")}
-    return f"{kinds.get(kind, kind)} {name}"
+def target_text(kind: str, name: str) -> str:
+    """What was checked, with its kind."""
+    kinds = {
+        "host": _("host"),
+        "service": _("service"),
+        "backend": _("backend"),
+        "plan": _("backup plan"),
+        "configuration": _("configuration"),
+        "source": _("source code"),
+    }
+    return f"{kinds.get(kind, kind)} {name}" if name != kind else kinds.get(kind, kind)
 
 
 def _title(name: str) -> dialogs.Choice:
@@ -127,28 +148,115 @@ def _unchecked(view: AuditView, glyphs: Glyphs) -> Iterator[dialogs.Choice]:
 # The page of one finding.
 
 
-def finding_page(finding: FindingView, now: datetime, style: SectionStyle) -> list[Row]:
+class FindingPage(Struct, frozen=True):
+    """The contents of the page; ``now`` is aware UTC, ``view`` the result that has the finding, and ``runbooks`` are
+    the titles of those that are for it."""
+
+    finding: FindingView
+    now: datetime
+    view: AuditView
+    runbooks: Sequence[str] = ()
+
+
+def no_finding(*, rewound: bool) -> list[Row]:
+    """Why there is no such page."""
+    told = _("this finding is gone: the newest audit did not find it")
+    if rewound:
+        told = _("the results of the audit are not recorded for the past")
+    return [(Piece("   " + told, "muted"),)]
+
+
+def finding_page(page: FindingPage, style: SectionStyle) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
+    finding = page.finding
     level = finding.level if finding.is_open else Level.GOOD
-    age = human_age((now - finding.first_seen).total_seconds())
+    subject = f": {finding.subject}" if _tells(finding) else ""
     rows: list[Row] = [
         (
             Piece(f" {style.glyphs.level(level)} ", ROLES[level]),
             Piece(finding.check, "strong"),
             Piece(f"   {finding.severity_text}", ROLES[level]),
-            Piece("   " + _target(finding.kind, finding.target), "text"),
-            Piece("   " + _("found {time} ago", time=age), "muted"),
+            Piece("   " + target_text(finding.kind, finding.target), "text"),
         ),
-        (Piece("   "), Piece(f"{finding.title}: {finding.subject}", ROLES[level])),
+        (Piece("   "), Piece(f"{finding.title}{subject}", ROLES[level])),
+        _seen_row(page),
+        *runbook_rows(page.runbooks),
     ]
-    parts = [
-        text_section(_("Evidence"), [_text(finding.evidence)]),
+    others = [
+        _others(_("Also found"), _elsewhere(page, style.glyphs), (Piece(_("enter lists them"), "muted"),)),
+        _others(_("Also on {name}", name=finding.target), _on_target(page, style.glyphs)),
+    ]
+    texts = [
+        text_section(_("Evidence"), [(Piece(" "), *coloured(finding.evidence))]),
         text_section(_("Why"), [_text(str(finding.why))]),
-        text_section(_("Fix"), _fix_rows(finding), note=_fix_note(finding)),
-        text_section(_("Reference"), [_text(finding.reference, "accent")]) if finding.reference else None,
-        text_section(_("Accepted"), _acceptance(finding)) if finding.accepted_until else None,
     ]
-    return [*rows, *draw_sections([[each] for each in parts if each is not None], style)]
+    ends = [
+        text_section(_("Accepted"), _acceptance(finding)) if finding.accepted_until else None,
+        text_section(_("Reference"), [_text(finding.reference, "link")]) if finding.reference else None,
+    ]
+    bands: list[Band] = [
+        *beside_each_other(texts, style.width, _BESIDE),
+        [text_section(_("Fix"), _fix_rows(finding), note=_fix_note(finding))],
+        *beside_each_other([each for each in others if each is not None], style.width, _BESIDE),
+        *beside_each_other([each for each in ends if each is not None], style.width, _BESIDE),
+    ]
+    return [*wrapped(rows, style.width), *draw_sections(bands, style)]
+
+
+_BESIDE = 72
+"""Cells from which a text stands beside another one."""
+_OTHERS_SHOWN = 8
+
+
+def _seen_row(page: FindingPage) -> Row:
+    """When the finding was seen first, and how old the result is that has it."""
+    first, at = page.finding.first_seen, page.view.at
+    age = human_age((page.now - first).total_seconds())
+    told = [_("first seen {at:%Y-%m-%d %H:%M} UTC, {age} ago", at=first, age=age)]
+    if page.view.running:
+        told.append(_("being checked again now"))
+    elif at is not None:
+        told.append(_("last checked {age} ago", age=human_age((page.now - at).total_seconds())))
+    return (Piece("   " + clauses(told), "muted"),)
+
+
+def _elsewhere(page: FindingPage, glyphs: Glyphs) -> list[Row]:
+    """The other findings of the same check, on this target and on others."""
+    found = [each for each in same_check(page.view, page.finding) if each.key != page.finding.key]
+    rows: list[Row] = []
+    for each in found:
+        role = ROLES[each.level] if each.is_open else "muted"
+        until = "" if each.is_open else "  " + _("accepted until {day}", day=each.accepted_until)
+        rows.append(
+            (
+                Piece(f" {glyphs.level(each.level if each.is_open else Level.GOOD)} ", role),
+                Piece(target_text(each.kind, each.target), "strong"),
+                Piece(f"  {each.subject}" if _tells(each) else ""),
+                Piece(until, "muted"),
+            )
+        )
+    return rows
+
+
+def _on_target(page: FindingPage, glyphs: Glyphs) -> list[Row]:
+    """The findings of other checks on the same target."""
+    finding = page.finding
+    found = [each for each in page.view.about(finding.kind, finding.target) if each.check != finding.check]
+    widths = finding_widths(found)
+    return [(Piece(" "), *finding_row(each, glyphs, widths)) for each in found]
+
+
+def _others(title: str, rows: Sequence[Row], note: Row = ()) -> Section | None:
+    """The first of the rows as a section, and how many more there are; None without any."""
+    if (more := len(rows) - _OTHERS_SHOWN) > 0:
+        rest = _text(ngettext("and {count} more", "and {count} more", more), "muted")
+        rows = [*rows[:_OTHERS_SHOWN], rest]
+    return text_section(title, rows, note=note) if rows else None
+
+
+def _tells(finding: FindingView) -> bool:
+    """Whether the subject of a finding says more than its target and check."""
+    return finding.subject not in (finding.target, finding.check, finding.kind)
 
 
 def _text(text: str, role: str = "text") -> Row:
@@ -158,9 +266,14 @@ def _text(text: str, role: str = "text") -> Row:
 def _fix_rows(finding: FindingView) -> list[Row]:
     rows = [_text(str(finding.fix))]
     if finding.lines and finding.file:
-        rows.append((Piece(" " + finding.file + ":", "muted"),))
-    rows += [(Piece("   "), Piece(line, "strong")) for line in finding.lines]
-    rows += [(Piece("   $ ", "muted"), Piece(command, "strong")) for command in finding.commands]
+        rows.append((Piece(" "), Piece(finding.file, "link"), Piece(":", "muted")))
+    rows += [(Piece("   "), *config_pieces(line)) for line in finding.lines]
+    for command in finding.commands:
+        begins, sign = True, "$ "
+        for line in command.split("\n"):
+            pieces, begins = shell_pieces(line, begins=begins)
+            rows.append((Piece(f"   {sign}", "muted"), *pieces))
+            sign = "  "
     return rows
 
 

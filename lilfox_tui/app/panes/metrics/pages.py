@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.evidence import LoggedError, Selected, Selection, each_once, is_named_after, text_of_rows
+from lilfox_tui.app.evidence import LoggedError, Selected, Selection, each_once, is_named_after, page_evidence
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.alert_section import runbooks_for
+from lilfox_tui.app.panes.metrics.alert_section import runbooks_for, runbooks_for_finding
 from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
 from lilfox_tui.app.panes.metrics.finding_state import finding_of
-from lilfox_tui.app.panes.metrics.findings import finding_page
+from lilfox_tui.app.panes.metrics.findings import FindingPage, finding_page, no_finding
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, host_beside, service_page, unanswered_since, units_of
@@ -41,7 +41,16 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, clauses, listed
 from lilfox_tui.metrics.history import Point
 from lilfox_tui.metrics.model import HostSnapshot, Level, Series
-from lilfox_tui.monitor.model import BackendView, ClientReport, FindingView, HostView, Overview, ServiceView, View
+from lilfox_tui.monitor.model import (
+    AuditView,
+    BackendView,
+    ClientReport,
+    FindingView,
+    HostView,
+    Overview,
+    ServiceView,
+    View,
+)
 from lilfox_tui.monitor.raised_levels import caller_reports
 
 if TYPE_CHECKING:
@@ -373,20 +382,22 @@ class MetricsPages:
         )
 
     def _findings(self, kind: str, name: str) -> Sequence[FindingView]:
-        """Those of the audit on a host or backend; none on a rewound screen."""
+        """Those of the audit on a host, service or backend; none on a rewound screen."""
         view = None if self._state.overview is None else self._state.overview.audit
         return () if view is None else view.about(kind, name)
 
     def finding_page(self, now: datetime) -> list[Row]:
         """The page of the open finding, or why there is none."""
-        finding = finding_of(self._state.overview, self._state.page)
+        finding, app = finding_of(self._state.overview, self._state.page), self._app
         if finding is None:
-            told = _("the results of the audit are not recorded for the past")
-            if self._app.rewound is None:
-                told = _("this finding is gone: the newest audit did not find it")
-            return [(Piece("   " + told, "muted"),)]
-        app = self._app
-        return finding_page(finding, now, SectionStyle(app.room.width, app.glyphs, slow_link=app.slow_link))
+            return no_finding(rewound=app.rewound is not None)
+        style = SectionStyle(app.room.width, app.glyphs, slow_link=app.slow_link)
+        return finding_page(self._of_finding(finding, now), style)
+
+    def _of_finding(self, finding: FindingView, now: datetime) -> FindingPage:
+        view = None if self._state.overview is None else self._state.overview.audit
+        runbooks = runbooks_for_finding(self._app, self._state, finding)
+        return FindingPage(finding, now, view or AuditView(), [each.title for each in runbooks])
 
     def chart_height(self, *, single: bool = False) -> int:
         """Rows of each plot of a page, or of a ``single`` one."""
@@ -428,6 +439,7 @@ class MetricsPages:
             units=units_of(view.name, app.config.recovery, self._state.overview),
             past_of=lambda other, series, columns: self._far.past(other, series, columns, now),
             fired=self._state.fired_at(("service", view.name)),
+            findings=self._findings("service", view.name),
         )
 
     def _callers_of(self, view: ServiceView, now: datetime) -> Sequence[ClientReport]:
@@ -490,12 +502,12 @@ class MetricsPages:
         return Selection(title, partial(self._read_alert, item, overview))
 
     async def _read_finding(self, finding: FindingView, overview: Overview) -> Selected:
-        rows = finding_page(finding, overview.at, SectionStyle(_WIDTH, self._app.glyphs))
-        return _kept("finding", finding.target, f"{finding.check}: {finding.title}", overview, rows)
+        rows = finding_page(self._of_finding(finding, overview.at), SectionStyle(_WIDTH, self._app.glyphs))
+        return page_evidence("finding", finding.target, f"{finding.check}: {finding.title}", overview, rows)
 
     async def _read_page(self, view: View, overview: Overview) -> Selected:
         kind = "host" if isinstance(view, HostView) else "service" if isinstance(view, ServiceView) else "backend"
-        return _kept(kind, view.name, _why(view), overview, self._rows_of(view, overview.at))
+        return page_evidence(kind, view.name, _why(view), overview, self._rows_of(view, overview.at))
 
     def _rows_of(self, view: View, now: datetime) -> list[Row]:
         """The rows of a page with the values in history; no query is sent."""
@@ -574,27 +586,10 @@ class MetricsPages:
             silences=() if alerts is None else alerts.silences,
         )
         said = rule_trouble(item.rule, at) if item.alert is None else state_text(item.alert, item.rule, at)
-        return _kept("alert", item.name, said, overview, alert_page(page))
+        return page_evidence("alert", item.name, said, overview, alert_page(page))
 
 
 def _why(view: View) -> str:
     """Return what is wrong with a host, service or backend, or that all is well."""
     error = link_error(view)
     return str(error) if error is not None else clauses(map(str, view.reasons)) or well(view)
-
-
-def _kept(kind: str, name: str, said: str, overview: Overview, rows: Sequence[Row]) -> Selected:
-    words = {
-        "host": _("host {name}: {said}", name=name, said=said),
-        "service": _("service {name}: {said}", name=name, said=said),
-        "backend": _("backend {name}: {said}", name=name, said=said),
-        "alert": _("alert {name}: {said}", name=name, said=said),
-        "finding": _("finding on {name}: {said}", name=name, said=said),
-    }
-    text = words[kind]
-    if overview.rewound:
-        text = _("{said}, as it was at {when:%Y-%m-%d %H:%M:%S} UTC", said=text, when=overview.at)
-    taken = _("taken at {when} UTC", when=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}")
-    shows = _("as of {when} UTC", when=f"{overview.at:%Y-%m-%d %H:%M:%S}")
-    data = f"# {clauses([taken, shows])}\n\n{text_of_rows(rows)}"
-    return Selected(f"{kind}-{name}-{overview.at:%H%M%S}.txt", data.encode("utf-8", "replace"), text)

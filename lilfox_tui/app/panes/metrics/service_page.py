@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.evidence import error_row
+from lilfox_tui.app.panes.metrics.findings import finding_sections
 from lilfox_tui.app.panes.metrics.problems import reason_rows
 from lilfox_tui.app.panes.metrics.sections import (
     CHART_BESIDE,
@@ -68,9 +69,9 @@ from lilfox_tui.app.rows.hosts import (
 )
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Ready, Unavailable
-from lilfox_tui.core.i18n import _, listed
+from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import clean, fit, human_age, human_count, human_duration, short_age
-from lilfox_tui.metrics.model import Health, Level, Series, ServiceState
+from lilfox_tui.metrics.model import CertificateTimes, Health, Level, Series, ServiceState
 from lilfox_tui.metrics.traffic import (
     Quantile,
     Traffic,
@@ -78,6 +79,7 @@ from lilfox_tui.metrics.traffic import (
 )
 from lilfox_tui.monitor.model import (
     ClientReport,
+    FindingView,
     HostView,
     Overview,
     ServiceView,
@@ -310,6 +312,8 @@ class ServicePage(Struct, frozen=True):
     """The past values of another subject: ``past`` of this one."""
     fired: datetime | None = None
     """When the worst alert about it fired; None if none fires."""
+    findings: Sequence[FindingView] = ()
+    """Those of the audit on this service."""
 
 
 def service_page(page: ServicePage) -> list[Row]:
@@ -346,6 +350,7 @@ def _drawn(page: ServicePage, shown: Sequence[PageChart], quiet: Sequence[Sectio
     above = len(charts) if page.charts_first else 1
     source = traffic_source(traffic)
     texts = [Section(_("Last check"), lambda width: _facts(page, width)), *([] if source is None else [source])]
+    texts += finding_sections(page.findings, page.glyphs)
     if changes := lately_rows(page.changes, page.now, page.glyphs):
         texts.append(text_section(_("Recent changes"), changes))
     errors = [error_row(each, page.now, page.glyphs) for each in page.errors[:_ERRORS_SHOWN]]
@@ -380,6 +385,7 @@ def _head(page: ServicePage) -> list[Row]:
             if view.found
             else []
         ),
+        *_certificate_row(page),
         *_what_it_said(view),
         *(_caller_row(each, page.now) for each in page.callers),
         *runbook_rows(page.runbooks),
@@ -542,6 +548,24 @@ def unanswered_since(view: ServiceView, history: History, now: datetime) -> date
     return None if history.window(f"service/{view.name}", RESPONSE_SECONDS, state.since, now, 1) else state.since
 
 
+def certificate_text(times: CertificateTimes, now: datetime) -> str:
+    """How long a certificate is still valid."""
+    days = times.days_left(now)
+    if times.end <= now:
+        return _("expired on {day:%Y-%m-%d}", day=times.end)
+    left = ngettext("{count} day left", "{count} days left", days)
+    return _("{left}, until {day:%Y-%m-%d}", left=left, day=times.end)
+
+
+def _certificate_row(page: ServicePage) -> list[Row]:
+    """That the certificate expires soon, or has expired."""
+    times = None if page.view.state is None else page.view.state.certificate
+    if times is None or not times.expires_soon(page.now):
+        return []
+    role = "failing" if times.end <= page.now else "degraded"
+    return [(Piece("   "), Piece(_("certificate: {left}", left=certificate_text(times, page.now)), role))]
+
+
 def _facts(page: ServicePage, width: int) -> list[Row]:
     """The last answer and how it was asked for, as many of these in a row as fit."""
     config, state = page.view.config, page.view.state
@@ -558,6 +582,8 @@ def _facts(page: ServicePage, width: int) -> list[Row]:
             facts.append((_("response"), last.detail))
         if in_a_row(state):
             facts.append((_("failures in a row"), str(state.failures)))
+        if state.certificate is not None:
+            facts.append((_("certificate"), certificate_text(state.certificate, page.now)))
     facts += page.units
     facts.append((_("expected"), listed(str(code) for code in config.expect)))
     facts.append((_("probed from"), config.from_ or _("this machine")))

@@ -426,7 +426,8 @@ class MetricsState:
     def open(self, subject: Subject | None) -> None:
         """Opens the page of ``subject``; None shows the tables."""
         is_finding = subject is not None and subject[0] == FINDING
-        self.under = self.page if is_finding else None
+        if self.page is None or self.page[0] != FINDING or not is_finding:
+            self.under = self.page if is_finding else None
         self.page = subject
         self.zoomed = False
         self.cursor = self.data_since = None

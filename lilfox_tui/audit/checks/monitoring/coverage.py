@@ -297,10 +297,14 @@ def judge_rules(facts: Facts) -> Iterator[AuditFinding]:
         raise unsure
 
 
+_MADE_HERE = ("lilfox_recovery_", "lilfox_audit_", "lilfox_service_certificate_")
+"""Beginnings of the names of series, not of hosts, that LilFox makes itself."""
+
+
 def _why_nothing(judge: _Judge, hosts: Sequence[HostLabels], matchers: Matchers) -> Message | None:
     """Why a selector selects nothing; None if it selects something or may do so later. Raises NotKnown."""
     name, shown = name_of(matchers), selector_text(matchers)
-    if not name or judge.selection.records(name) or name in MADE_BY_ALERTS or name.startswith("lilfox_recovery_"):
+    if not name or judge.selection.records(name) or name in MADE_BY_ALERTS or name.startswith(_MADE_HERE):
         return None
     if any(of_host(matchers, each) is Answer.YES for each in hosts):
         return None

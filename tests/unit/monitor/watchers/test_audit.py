@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, Fix, Found, Report, Target
 from lilfox_tui.audit.run import Audit
+from lilfox_tui.audit.targets.hosts import ExportedFile
 from lilfox_tui.cli.commands.check import audit_rows
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.config.model import AuditConfig, Config, HostConfig, Seconds
@@ -153,7 +154,22 @@ async def test_it_is_of_the_configuration_that_is_watched(monkeypatch: pytest.Mo
     file = tmp_path / "other.yaml"
     await Monitor(Config(), config_file=file).audit.run_now()
     assert files == [file], "its rules and the deliveries that are recorded for it are judged"
-    assert {each.id for each in chosen([])} - ids == {"export-changed"}, "only lilfox audit knows the exports"
+    assert {each.id for each in chosen([])} - ids == {"export-changed"}, "nobody has said what is exported"
+
+
+async def test_exports_are_compared_where_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[set[str], object]] = []
+
+    async def run(self: Audit, checks: Sequence[AuditCheck], _targets: object) -> Report:
+        assert self._exports is not None
+        seen.append(({each.id for each in checks}, self._exports("web-1")))
+        return REPORT
+
+    monkeypatch.setattr(Audit, "run", run)
+    made, file = watch(), ExportedFile(("lilfox", "export", "alloy"), "text")
+    made.exports = lambda config, host: {"alloy": file} if host in config.hosts else {}
+    await made.run_now()
+    assert seen == [({each.id for each in chosen([])}, {"alloy": file})]
 
 
 async def test_what_is_accepted_here_counts_at_once_and_can_be_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,3 +247,109 @@ def test_rows_of_check_say_what_was_found_and_what_was_not_checked() -> None:
     assert not any("oom-kills" in texts[-1] for _level, texts in rows), "accepted"
     assert [level for level, _lines in audit_rows(result(ACCEPTED, not_checked=()))] == [Level.GOOD]
     assert list(audit_rows(None)) == []
+
+
+# One result for all processes of a user.
+
+
+class Runs:
+    """Counts the runs of all processes, each of which finds :data:`REPORT` of now."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count, self.ends = 0, asyncio.Event()
+        self.ends.set()
+        monkeypatch.setattr(audit, "STEP_S", 0.0)
+        monkeypatch.setattr(audit, "FOLLOW_S", 0.0)
+        runs = self
+
+        async def run(_self: Audit, _checks: object, _targets: object) -> Report:
+            runs.count += 1
+            await runs.ends.wait()
+            return replace(REPORT, at=datetime.now(UTC))
+
+        monkeypatch.setattr(Audit, "run", run)
+
+
+async def test_a_process_that_starts_shows_the_result_of_another_and_does_not_run_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs = Runs(monkeypatch)
+    first = await watch(3600).run_now()
+    made = watch(3600)
+    task = asyncio.create_task(made.run())
+    await until(lambda: made.view is not None and not made.running)
+    for _each in range(5):
+        await turn()
+    task.cancel()
+    assert runs.count == 1
+    assert made.view == first
+    assert made.view is not None
+    assert made.view.findings[0].first_seen == first.at
+
+
+async def test_what_another_process_finds_and_accepts_later_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    Runs(monkeypatch)
+    made, other = watch(3600), watch(3600)
+    task = asyncio.create_task(made.run())
+    await until(lambda: made.view is not None and made.view.at is not None)
+    newer = await other.run_now()
+    await until(lambda: made.view == newer)
+    await other.accept(newer.findings[0].key, "known", DAY)
+    await until(lambda: made.view is not None and not made.view.open_findings)
+    task.cancel()
+
+
+async def test_two_processes_never_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = Runs(monkeypatch)
+    runs.ends.clear()
+    one, other = watch(), watch()
+    first = asyncio.create_task(one.run_now())
+    await until(lambda: runs.count == 1)
+    second = asyncio.create_task(other.run_now())
+    await until(lambda: other.running)
+    for _each in range(20):
+        await turn()
+    assert runs.count == 1
+    runs.ends.set()
+    assert await first == await second
+    assert runs.count == 1, "the result of the one that was running is taken"
+    await other.run_now()
+    assert runs.count == 2, "who asks for a run gets one"
+
+
+async def test_a_process_that_never_ends_its_run_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    Runs(monkeypatch)
+    monkeypatch.setattr(audit, "_OTHER_S", -1.0)
+    other = AuditRun(Config(), None, lambda _name: None)
+    assert other.kept.begin()
+    view = await watch().run_now()
+    assert "another process has been running the audit" in str(view.error)
+    other.kept.end()
+
+
+async def test_a_damaged_result_is_told_of_and_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = Runs(monkeypatch)
+    await watch().run_now()
+    other = AuditRun(Config(), None, lambda _name: None)
+    (other.kept._place() / other.kept._file).write_text("[{")
+    assert other.take()
+    assert "not a result of the audit; not used" in str(other.view().problems[0].message)
+    made = watch(3600)
+    task = asyncio.create_task(made.run())
+    await until(lambda: runs.count == 2 and not made.running)
+    task.cancel()
+    assert made.view is not None
+    assert made.view.problems == ()
+
+
+async def test_check_neither_waits_for_another_process_nor_keeps_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = Runs(monkeypatch)
+    other = AuditRun(Config(), None, lambda _name: None)
+    assert other.kept.begin()
+    made = watch()
+    await made.look_once(15)
+    assert runs.count == 1
+    assert made.view is not None
+    assert made.view.findings
+    assert not (other.kept._place() / other.kept._file).exists()
+    other.kept.end()
