@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.audit.catalogue import chosen, group_of, groups, target_kind
+from lilfox_tui.audit.catalogue import chosen, groups, kind_of
 from lilfox_tui.audit.facts import Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Target
 from lilfox_tui.audit.run import judged
@@ -19,7 +19,7 @@ from lilfox_tui.audit.targets.hosts import LIMIT_BYTES, Printed, _FactScript
 from lilfox_tui.core.errors import UsageError
 
 CHECKS = {check.id: check for check in chosen([])}
-HOST = [check for check in CHECKS.values() if target_kind(group_of(check)) == "host"]
+HOST = [check for check in CHECKS.values() if kind_of(check) == "host"]
 
 
 def outcomes(check: str, answers: Mapping[str, Any]) -> list[str]:
@@ -47,7 +47,7 @@ def test_ids_and_facts_are_named_once() -> None:
     facts: dict[tuple[str, str], Any] = {}
     for check in CHECKS.values():
         for fact in check.facts:
-            assert facts.setdefault((target_kind(group_of(check)), fact.name), fact) is fact
+            assert facts.setdefault((kind_of(check), fact.name), fact) is fact
     with pytest.raises(UsageError):
         chosen(["nosuch"])
 
