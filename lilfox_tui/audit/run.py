@@ -17,7 +17,7 @@ from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Passed, Report
 from lilfox_tui.audit.targets import configuration, plans, postgresql, redis, source
 from lilfox_tui.audit.targets import hosts as host_facts
 from lilfox_tui.audit.targets import services as service_facts
-from lilfox_tui.audit.targets.hosts import EXPORTED, ExportedFile
+from lilfox_tui.audit.targets.hosts import EXPORTED, SETTINGS, ExportedFile
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisTransport
 from lilfox_tui.backup.context import BackupContext
@@ -63,6 +63,16 @@ def logs_of(config: Config, host: str) -> list[str]:
     places = (host, None) if config.hosts[host].local else (host,)
     files = [each for each in config.logs.values() if each.kind == "file" and each.host in places]
     return [each.path for each in files if each.path]
+
+
+def repositories_of(config: Config, host: str) -> list[str]:
+    """The paths of the repositories of backups that the configuration has on a host."""
+    found = []
+    for place in config.audit.repositories:
+        named, _slash, path = place.partition("/")
+        if named == f"{host}:" or (not named and config.hosts[host].local):
+            found.append(f"/{path}")
+    return found
 
 
 class Audit:
@@ -140,10 +150,11 @@ class Audit:
         return {"postgresql": self._ask_postgresql, "redis": self._ask_redis}[kind](target.name, options)
 
     async def _ask_host(self, name: str, facts: Sequence[Fact[Any]], *, sudo: bool) -> Mapping[str, Any]:
-        logs = logs_of(self._config, name)
-        answers = await host_facts.gather(self._host(name), facts, sudo=sudo, logs=logs)
+        logs, repositories = logs_of(self._config, name), repositories_of(self._config, name)
+        answers = await host_facts.gather(self._host(name), facts, sudo=sudo, logs=logs, repositories=repositories)
         exported = NotKnown(tr("what LilFox exports for this host is not known"))
-        return {**answers, EXPORTED.name: exported if self._exports is None else self._exports(name)}
+        own = {EXPORTED.name: exported if self._exports is None else self._exports(name)}
+        return {**answers, **own, SETTINGS.name: self._config.audit}
 
     def _ask_service(self, name: str) -> Gather:
         service = self._config.services[name]
