@@ -28,7 +28,7 @@ def machine(lab: MachineLab) -> Iterator[Machine]:
 
 async def site(machine: Machine, *lines: str) -> None:
     await write(machine, SITE, *lines, BEHIND)
-    await run(machine, "nginx -q -t", "systemctl reload nginx")
+    await run(machine, "nginx -q -t", "systemctl reset-failed nginx; systemctl restart nginx")
 
 
 async def found(lab: MachineLab, machine: Machine, check: str) -> dict[str, AuditFinding]:

@@ -24,9 +24,13 @@ for pid in $(pgrep -x nginx); do
     words=$(tr '\0' ' ' <"/proc/$pid/cmdline")
     case $words in *'master process'*) ;; *) continue ;; esac
     grep -qE 'docker|containerd|kubepods|libpod|lxc' "/proc/$pid/cgroup" && continue
-    file=$(printf '%s' "$words" | sed -n 's/.* -c \([^ ]*\).*/\1/p')
+    set -- -T
+    for option in p c; do
+        given=$(printf '%s' "$words" | sed -n "s/.* -$option \([^ ]*\).*/\1/p")
+        [ -z "$given" ] || set -- "$@" "-$option" "$given"
+    done
     nginx -v 2>&1
-    if [ -n "$file" ]; then exec nginx -T -c "$file" 2>&1; else exec nginx -T 2>&1; fi
+    exec nginx "$@" 2>&1
 done
 exit 127
 """
