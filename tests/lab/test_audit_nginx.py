@@ -48,10 +48,7 @@ def proxy(upstream: str, *lines: str) -> str:
 
 
 @pytest.mark.provokes("nginx-upstream-keepalive")
-@pytest.mark.parametrize(
-    "lines",
-    [(), ("proxy_http_version 1.1;",), ("proxy_http_version 1.1;", "proxy_set_header Connection close;")],
-)
+@pytest.mark.parametrize("lines", [(), ("proxy_http_version 1.1;", "proxy_set_header Connection close;")])
 async def test_connections_that_are_to_be_kept(lab: MachineLab, machine: Machine, lines: tuple[str, ...]) -> None:
     upstream = "upstream app { server 127.0.0.1:8081; keepalive 16; }"
     await site(machine, upstream, proxy("http://app", *lines))

@@ -24,6 +24,8 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Labels
+from lilfox_tui.promql.remote import RemoteEngine
+from lilfox_tui.promql.value import NOTHING, Vector
 from lilfox_tui.runbook.library import catalogue
 from lilfox_tui.scrape.application import recognise
 from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file, service_target
@@ -39,6 +41,9 @@ PAGES_QUESTION = "one scrape of each target of the configuration"
 DELIVERIES_QUESTION = "the deliveries and tests of notifiers that LilFox has recorded"
 STANDBYS_QUESTION = "SELECT pg_is_in_recovery() of each PostgreSQL backend"
 CALLS_QUESTION = "the requests of services and the calls of statements in the backends that they depend on, twice"
+FREE_QUESTION = (
+    "the free space of all file systems in the Prometheus of the configuration, now and on the last two days"
+)
 WINDOW_S = 3.0
 """Between the two times that requests and calls are counted."""
 _KEEP_S, _LIMIT_BYTES = 3600.0, 256 * 1024 * 1024
@@ -134,6 +139,21 @@ class StandbysAnswer(Struct, frozen=True):
     standbys: Mapping[str, bool | NotKnown]
 
 
+class FreeSpace(Struct, frozen=True):
+    """The free bytes of a file system: now, a day ago and two days ago."""
+
+    instance: str
+    device: str
+    mount: str
+    bytes: tuple[float, float, float]
+
+
+class FreeAnswer(Struct, frozen=True):
+    """The file systems that a Prometheus knows for two days, those in memory apart; none without a Prometheus."""
+
+    known: tuple[FreeSpace, ...] = ()
+
+
 class CalledStatement(Struct, frozen=True):
     """How often a statement was called in the window."""
 
@@ -165,6 +185,11 @@ def _itself(answer: T) -> T:
 RULES: Fact[RulesAnswer] = Fact("rules", RULES_QUESTION, _itself)
 DELIVERIES: Fact[DeliveriesAnswer] = Fact("deliveries", DELIVERIES_QUESTION, _itself)
 STANDBYS: Fact[StandbysAnswer] = Fact("standbys", STANDBYS_QUESTION, _itself)
+FREE: Fact[FreeAnswer] = Fact("free-space", FREE_QUESTION, _itself)
+_FREE = (
+    'node_filesystem_avail_bytes{fstype!~"tmpfs|devtmpfs|ramfs|overlay|squashfs|iso9660|nsfs|autofs|fuse[.].*",'
+    'mountpoint!~"/(run|boot|snap|var/lib/(docker|containerd|kubelet))(/.*)?"}'
+)
 CALLS: Fact[CallsAnswer] = Fact("calls", CALLS_QUESTION, _itself)
 _STATEMENTS: Fact[Any] = Fact(
     "called-statements",
@@ -205,6 +230,8 @@ async def gather(
                 return await asyncio.to_thread(_rules, config, config_file)
             if question == PAGES_QUESTION:
                 return await _pages(config, config_file, host_of)
+            if question == FREE_QUESTION:
+                return await _free(config, host_of)
             if question == CALLS_QUESTION:
                 return await _calls(config, host_of, databases)
             if question == STANDBYS_QUESTION:
@@ -300,6 +327,25 @@ async def _standbys(databases: Mapping[str, Gather]) -> list[bool | NotKnown]:
         return rows if isinstance(rows, NotKnown) else bool(rows[0]["standby"])
 
     return await asyncio.gather(*map(asked, databases.values()))
+
+
+async def _free(config: Config, host_of: Callable[[str], Host]) -> FreeAnswer:
+    if config.prometheus is None:
+        return FreeAnswer()
+    engine = RemoteEngine(config.prometheus, _asking(config, config.prometheus.from_, host_of))
+    try:
+        days = await asyncio.gather(*(engine.instant(_FREE + when) for when in ("", " offset 1d", " offset 2d")))
+    finally:
+        await engine.close()
+    free: list[dict[tuple[str, str, str], float]] = []
+    for day in days:
+        vector = day if isinstance(day, Vector) else NOTHING
+        places = (tuple(map(each.get, ("instance", "device", "mountpoint"))) for each in vector.labels)
+        free.append(dict(zip(places, vector.values.tolist(), strict=True)))  # type: ignore[arg-type]  # three names
+    now, one, two = free
+    return FreeAnswer(
+        tuple(FreeSpace(*each, (now[each], one[each], two[each])) for each in now if each in one and each in two)
+    )
 
 
 async def _calls(config: Config, host_of: Callable[[str], Host], databases: Mapping[str, Gather]) -> CallsAnswer:
