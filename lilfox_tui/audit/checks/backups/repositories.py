@@ -131,12 +131,12 @@ def _fix(each: BackupRepository) -> Fix:
     path = shlex.quote(each.path)
     if each.kind == "pgbackrest":
         stanza = each.stanza if re.fullmatch(r"[\w.-]+", each.stanza) else shlex.quote(each.stanza)
-        text = tr("Find out why there is none, in the log of pgBackRest and the timer that starts it; then run it.")
+        text = tr("Find out why there is no newer one, in its log and the timer that starts it. Then back up.")
         return Fix(text, commands=(f"runuser -u postgres -- pgbackrest --stanza={stanza} backup",))
     look = {"restic": f"restic -r {path} snapshots --latest 1", "borg": f"borg list --last 1 {path}"}[each.kind]
     text = tr(
-        "Find out why there is none: whether a timer or cron starts {name}, and what it said. Then back up. If the "
-        "repository is no longer in use, remove it, or accept the finding.",
+        "Find out why there is no newer one: whether a timer or cron starts {name}, and what it said. Then back up. "
+        "If the repository is no longer in use, remove it, or accept the finding.",
         name=_NAMES[each.kind],
     )
     return Fix(text, commands=("systemctl list-timers --all", look))

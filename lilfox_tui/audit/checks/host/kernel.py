@@ -244,9 +244,11 @@ def judge_swapping(facts: Facts) -> Iterator[AuditFinding]:
 def _swap_fix(kernel: Kernel) -> Fix:
     used = kernel.number("SwapTotal") - kernel.number("SwapFree")
     there = kernel.number("MemAvailable") > 2 * used
-    text = tr("Let the kernel prefer to drop its cache, and limit other programs or give the host more memory.")
+    text = tr("Make the kernel drop its cache before it swaps, and limit other programs or give the host more memory.")
     if there:
-        text = tr("Let the kernel prefer to drop its cache, and read back what is in swap: there is memory for it.")
+        text = tr(
+            "Make the kernel drop its cache before it swaps, and read back what is in swap; there is room for it."
+        )
     return _sysctl(text, "swappiness", "vm.swappiness = 1", then=("swapoff -a", "swapon -a") if there else ())
 
 
@@ -258,7 +260,7 @@ def judge_redis(facts: Facts) -> Iterator[AuditFinding]:
         raise Absent
     mode = kernel.values["vm/overcommit_memory"].strip()
     if mode != "1":
-        text = tr("Allow it; what a fork shares with its parent then needs no memory in advance.")
+        text = tr("Set it to 1: a fork then needs no memory reserved in advance.")
         fix = _sysctl(text, "redis", "vm.overcommit_memory = 1")
         severity = AuditSeverity.MEDIUM if mode == "2" else AuditSeverity.LOW
         evidence = tr("vm.overcommit_memory = {mode} on the host of {process}", mode=mode, process=servers[0].name)
@@ -286,7 +288,7 @@ CHECKS = (
         "kernel-limits",
         AuditSeverity.MEDIUM,
         tr("a limit of the kernel is reached"),
-        tr("Clients wait for a second and more, or are refused, although the host has time for them."),
+        tr("Clients wait a second or more, or are refused, although the host is not busy."),
         (QUEUES, KERNEL),
         judge_limits,
         "https://docs.kernel.org/admin-guide/sysctl/net.html#somaxconn",
@@ -295,7 +297,7 @@ CHECKS = (
     AuditCheck(
         "swapping",
         AuditSeverity.MEDIUM,
-        tr("memory that is in use is in swap"),
+        tr("memory in use is swapped out"),
         tr("A disk is a thousand times slower than memory, and a database that waits for it holds its locks."),
         (KERNEL,),
         judge_swapping,

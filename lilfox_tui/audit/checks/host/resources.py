@@ -190,7 +190,7 @@ CHECKS = (
     AuditCheck(
         "filesystem-growth",
         AuditSeverity.HIGH,
-        tr("a file system is full within a week"),
+        tr("a file system will be full within a week"),
         tr("When it is full, databases stop and logs are lost; until then there is time."),
         (FREE,),
         judge_growth,

@@ -238,7 +238,7 @@ def _unused(target: str, old: Sequence[ProxiedLocation], closed: Sequence[Proxie
     names = listed(sorted({each.name for each in (*old, *closed)}))
     if old:
         evidence = tr(
-            "nginx may keep connections to {upstream}, but {locations} ask it with HTTP/1.0, which closes them "
+            "nginx may keep connections to {upstream}, but {locations} use HTTP/1.0, which closes them "
             "(no proxy_http_version 1.1)",
             upstream=target,
             locations=names,
@@ -250,8 +250,8 @@ def _unused(target: str, old: Sequence[ProxiedLocation], closed: Sequence[Proxie
             locations=names,
         )
     text = tr(
-        "Add these lines to {locations}: beside the lines proxy_set_header that apply there, which a location with "
-        "lines of its own does not inherit.",
+        "Add these lines to {locations}, beside the proxy_set_header lines that apply there: a location with "
+        "proxy_set_header lines of its own inherits none.",
         locations=names,
     )
     return AuditFinding(target, evidence, Fix(text, (old or closed)[0].passed.file, _lines(old, closed), _COMMANDS))
@@ -276,7 +276,7 @@ def _unkept(
         block = (*block, f"proxy_ssl_name {server.rpartition(':')[0]};")
     text = tr(
         "Add the first line to the http block, and the others to {locations}, instead of its proxy_pass and Host. A "
-        "location with lines proxy_set_header of its own inherits no others.",
+        "location with proxy_set_header lines of its own inherits none.",
         locations=names,
     )
     return AuditFinding(target, evidence, Fix(text, file, block, _COMMANDS))
@@ -293,8 +293,8 @@ def judge_compression(facts: Facts) -> Iterator[AuditFinding]:
         if behind:
             name = " ".join(next((each.words for each in server.named("server_name")), ("_",)))
             evidence = tr(
-                "server {name} has gzip on and set_real_ip_from {address}, but gzip_proxied is off: what a proxy asks "
-                "with the header Via is not compressed",
+                "server {name} has gzip on and set_real_ip_from {address}, but gzip_proxied is off: responses to "
+                "requests with a Via header are not compressed",
                 name=name,
                 address=behind[0].words[0],
             )
@@ -307,7 +307,7 @@ CHECKS = (
         "nginx-refused",
         AuditSeverity.HIGH,
         tr("nginx refuses its configuration"),
-        tr("It does not start again after a restart of the host or an update, and changes have no effect."),
+        tr("nginx will not start after the next restart or update, and changes of its configuration have no effect."),
         (CONFIGURATION,),
         judge_refused,
         "https://nginx.org/en/docs/switches.html",
@@ -328,7 +328,7 @@ CHECKS = (
         "nginx-gzip-proxied",
         AuditSeverity.LOW,
         tr("nginx does not compress for clients behind a proxy"),
-        tr("Text is about five times as large as it needs to be for all who come over a proxy or CDN."),
+        tr("Every client behind a proxy or CDN gets text about five times as large as it needs to be."),
         (CONFIGURATION,),
         judge_compression,
         "https://nginx.org/en/docs/http/ngx_http_gzip_module.html#gzip_proxied",

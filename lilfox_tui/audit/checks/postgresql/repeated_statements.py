@@ -51,7 +51,7 @@ def _repeated(database: DatabaseCalls, requests: float) -> Iterator[AuditFinding
         )
         text = tr(
             "Read the rows of a request at once, as the line does: selectinload of SQLAlchemy, prefetch_related of "
-            "Django, or a JOIN. If a job runs it instead of requests, let that read in batches."
+            "Django, or a JOIN. If a background job runs it, read in batches there."
         )
         yield AuditFinding(f"{database.backend}: {statement.id}", evidence, Fix(text, lines=(together,)))
 
