@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
+from lilfox_tui.audit.checks.backups.repositories import REPOSITORIES
 from lilfox_tui.audit.model import AuditFinding
+from lilfox_tui.audit.targets.hosts import gather
 from lilfox_tui.config.model import AuditConfig, Seconds
+from lilfox_tui.hosts.open import open_host
 from tests.lab.auditing import audited, found_by, run, write
 from tests.lab.database_host import DatabaseHost
 from tests.lab.machines import Machine, MachineLab
@@ -19,6 +24,8 @@ pytestmark = [
     pytest.mark.provokes("repository-too-old"),
 ]
 CHECK = "repository-too-old"
+LATER_S = 20
+"""The programs tell when they began; the files are written at the end."""
 OLD = "touch -d '3 days ago'"
 
 
@@ -36,6 +43,16 @@ async def found(lab: MachineLab, machine: Machine, **settings: object) -> dict[s
     return found_by(report, CHECK)
 
 
+async def read(lab: MachineLab, machine: Machine) -> list[float]:
+    """When the newest snapshots were written, as the audit reads it."""
+    host = open_host(machine.name, machine.config(), lab.ssh())
+    try:
+        printed = await gather(host, [REPOSITORIES], sudo=False)
+    finally:
+        await host.close()
+    return [each.newest or 0 for each in REPOSITORIES.parse(printed[REPOSITORIES.name]).found]
+
+
 async def test_restic(lab: MachineLab, machine: Machine) -> None:
     backup = "RESTIC_PASSWORD=x restic -q --no-cache -r /srv/backups/shop/restic"
     await run(machine, f"mkdir -p /srv/backups/shop; {backup} init; {backup} backup /etc/hostname")
@@ -51,6 +68,9 @@ async def test_restic(lab: MachineLab, machine: Machine) -> None:
         "restic -r /srv/backups/shop/restic snapshots --latest 1",
     )
     assert await found(lab, machine) == {}
+    told = json.loads(machine.ssh(f"{backup} snapshots --json"))
+    at = datetime.fromisoformat(max(each["time"] for each in told)[:19] + "+00:00")
+    assert 0 <= (await read(lab, machine))[0] - at.timestamp() <= LATER_S
     await run(machine, "rm -r /srv/backups")
 
 
@@ -64,6 +84,9 @@ async def test_borg(lab: MachineLab, machine: Machine) -> None:
     assert "the last write to this repository of Borg was 3 d ago" in str(each.evidence)
     await run(machine, *each.fix.commands, "borg create /root/shop.borg::two /etc/hostname")
     assert await found(lab, machine) == {}
+    told = json.loads(machine.ssh("TZ=UTC borg list --json --last 1 /root/shop.borg"))
+    at = datetime.fromisoformat(told["archives"][0]["time"] + "+00:00")
+    assert 0 <= (await read(lab, machine))[0] - at.timestamp() <= LATER_S
     await run(machine, "rm -r /root/shop.borg")
 
 
@@ -87,6 +110,8 @@ async def test_pgbackrest(lab: MachineLab, machine: Machine) -> None:
     assert "a repository of pgBackRest without a snapshot" in str(each.evidence)
     await run(machine, *each.fix.commands)
     assert await found(lab, machine) == {}
+    told = json.loads(machine.ssh("runuser -u postgres -- pgbackrest info --output=json"))
+    assert await read(lab, machine) == [told[0]["backup"][-1]["timestamp"]["stop"]]
     await run(machine, f"cp {info} /root/info; sed -i -E 's/(timestamp-stop\":)17../\\1160/' {info}")
     each = (await found(lab, machine))["/var/spool/pgbackrest: shop"]  # what was written then
     assert "the newest snapshot in this repository of pgBackRest is " in str(each.evidence)

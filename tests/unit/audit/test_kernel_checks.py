@@ -99,3 +99,12 @@ REDIS = [
 @pytest.mark.parametrize(("changes", "told"), REDIS)
 def test_what_redis_needs(changes: tuple[tuple[str, str], ...], told: list[str]) -> None:
     assert outcomes("redis-kernel-settings", {"kernel": Printed(changed(KERNEL, *changes))}) == told
+
+
+@pytest.mark.parametrize("left_out", [*KERNEL.splitlines(), *QUEUES.splitlines()])
+@pytest.mark.parametrize("instead", ["", "x", "0 0 0", "process Name=redis-server VmRSS=x"])
+def test_an_answer_that_lacks_a_line_ends_no_audit(left_out: str, instead: str) -> None:
+    kernel, queues = (text.replace(left_out, instead) for text in (KERNEL, QUEUES))
+    answers = {"kernel": Printed(kernel), "listen-queues": Printed(queues)}
+    for check in ("kernel-limits", "swapping", "redis-kernel-settings"):
+        outcomes(check, answers)

@@ -78,3 +78,13 @@ def test_files_that_include_each_other_end() -> None:
     files = {f"{number}.conf": "include *.conf;" for number in range(200)}
     with pytest.raises(ValueError, match="conf"):
         CONFIGURATION.parse(dumped("include *.conf;", **files))
+
+
+@pytest.mark.parametrize("text", ["server;", "keepalive;", "proxy_pass;", "set_real_ip_from;", "proxy_set_header;"])
+def test_directives_without_words_end_no_audit(text: str) -> None:
+    http = (
+        f"{text} upstream app {{ {text} }} server {{ gzip on; {text} location / {{ {text} proxy_pass http://app; }} }}"
+    )
+    answers = {"nginx-configuration": dumped(http)}
+    for check in ("nginx-upstream-keepalive", "nginx-gzip-proxied", "nginx-refused"):
+        assert outcomes(check, answers)

@@ -69,15 +69,15 @@ class BackupRepository(Struct, frozen=True):
 
     kind: str
     stanza: str
-    newest: float | None
-    made: float
+    newest: int | None
+    made: int
     path: str
 
 
 class BackupRepositories(Struct, frozen=True):
     """The repositories of a host, and its time."""
 
-    now: float
+    now: int
     found: tuple[BackupRepository, ...]
 
 
@@ -86,11 +86,17 @@ def parse_repositories(printed: Printed) -> BackupRepositories:
     (_now, now), *lines = (line.split(" ", 1) for line in printed.lines())
     found = []
     for kind, rest in lines:
-        newest, made, path = rest.split(" ", 2)
+        written, made, path = rest.split(" ", 2)
         name, _colon, stanza = kind.partition(":")
         known = name if name in _NAMES else ""
-        found.append(BackupRepository(known, stanza, float(newest) or None, float(made), path))
-    return BackupRepositories(float(now), tuple(found))
+        found.append(BackupRepository(known, stanza, _time(written) or None, _time(made), path))
+    return BackupRepositories(_time(now), tuple(found))
+
+
+def _time(word: str) -> int:
+    if not re.fullmatch(r"\d{1,10}", word):
+        raise ValueError(word)
+    return int(word)
 
 
 REPOSITORIES = Fact("repositories", _FOUND, parse_repositories)
@@ -113,7 +119,7 @@ def judge(facts: Facts) -> Iterator[AuditFinding]:
         raise NotKnown(tr("{path}: no repository of restic, Borg or pgBackRest", path=missing))
 
 
-def _evidence(each: BackupRepository, now: float, goal: str) -> Message:
+def _evidence(each: BackupRepository, now: int, goal: str) -> Message:
     name = _NAMES[each.kind]
     if each.newest is None:
         return tr("{path}: a repository of {name} without a snapshot; the RPO is {goal}",

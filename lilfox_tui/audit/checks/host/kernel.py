@@ -39,7 +39,7 @@ for name in fs/file-nr vm/overcommit_memory net/netfilter/nf_conntrack_count net
 done
 printf 'huge %s\n' "$(cat /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null)"
 printf 'uptime %s\n' "$(cut -d' ' -f1 /proc/uptime)"
-printf 'page %s\n' "$(getconf PAGESIZE)"
+printf 'page %s\n' "$(getconf PAGESIZE 2>/dev/null || echo 4096)"
 sed -n 's/^\(MemTotal\|MemAvailable\|SwapTotal\|SwapFree\): */\1 /p' /proc/meminfo
 systemd-detect-virt --container --quiet && echo container || grep '^pswp' /proc/vmstat
 for pid in $(pgrep -x '{"|".join(DATABASES)}'); do
@@ -86,14 +86,19 @@ class DatabaseProcess(Struct, frozen=True):
 
 
 class Kernel(Struct, frozen=True):
-    """What the kernel says of itself: numbers by the names of their files, and the processes of databases."""
+    """What the kernel says of itself: values by the names of their files, numbers as such, and the processes of
+    databases."""
 
-    values: Mapping[str, str]
+    numbers: Mapping[str, tuple[float, ...]]
+    huge: str
+    container: bool
     processes: tuple[DatabaseProcess, ...]
 
-    def number(self, name: str) -> int:
-        """A value that is a number."""
-        return int(self.values[name].split()[0])
+    def number(self, name: str) -> float:
+        """The first number of a value; NotKnown for one that the host does not have."""
+        if name not in self.numbers:
+            raise NotKnown(tr("the host does not tell {name}", name=name))
+        return self.numbers[name][0]
 
 
 def parse_queues(printed: Printed) -> ListenQueues:
@@ -121,18 +126,21 @@ def parse_kernel(printed: Printed) -> Kernel:
     """The values; raises NotKnown if /proc has none."""
     if printed.status == NO_PROGRAM:
         raise NotKnown(tr("there is no /proc/sys on this host"))
-    values, processes = {}, []
-    for line in printed.lines():
+    numbers, processes = {}, []
+    lines = printed.lines()
+    for line in lines:
         name, _blank, value = line.partition(" ")
-        if name != "process":
-            values[name] = value
-        elif "Name=" in value:
+        if found := [float(word) for word in value.split() if word.replace(".", "", 1).isdecimal()]:
+            numbers[name] = tuple(found)
+        elif name == "process" and "Name=" in value:
             told = dict(word.split("=", 1) for word in value.split())
             huge = told.get("THP_enabled")
             resident, swapped = (int(told.get(each, "0kB").removesuffix("kB")) << 10 for each in ("VmRSS", "VmSwap"))
             processes.append(DatabaseProcess(told["Name"], resident, swapped, None if huge is None else huge == "1"))
-    int(values["MemTotal"].split()[0])
-    return Kernel(values, tuple(processes))
+    if "MemTotal" not in numbers:
+        raise ValueError("MemTotal")
+    huge = next((line for line in lines if line.startswith("huge ")), "")
+    return Kernel(numbers, huge, "container" in lines, tuple(processes))
 
 
 QUEUES = Fact("listen-queues", _QUEUES, parse_queues)
@@ -192,15 +200,15 @@ def _queue_fix(queue: ListenQueue, limit: int) -> Fix:
 
 
 def _used_up(kernel: Kernel) -> Iterator[AuditFinding]:
-    if "fs/file-nr" in kernel.values:
-        used, _free, most = map(int, kernel.values["fs/file-nr"].split())
+    if len(kernel.numbers.get("fs/file-nr", ())) == 3:
+        used, _free, most = map(int, kernel.numbers["fs/file-nr"])
         if used * 100 >= NEAR_PERCENT * most:
             evidence = tr("{file}: {used} of {most} are in use", file="/proc/sys/fs/file-nr", used=used, most=most)
             text = tr("Raise the limit, and find out who has so many files open: lsof or ls /proc/*/fd.")
             yield AuditFinding("file handles", evidence, _sysctl(text, "file-max", f"fs.file-max = {2 * most}"))
     name = "net/netfilter/nf_conntrack_max"
-    if name in kernel.values:
-        used, most = kernel.number("net/netfilter/nf_conntrack_count"), kernel.number(name)
+    if name in kernel.numbers:
+        used, most = int(kernel.number("net/netfilter/nf_conntrack_count")), int(kernel.number(name))
         if most and used * 100 >= NEAR_PERCENT * most:
             evidence = tr("{file}: {used} of {most} are in use", file="nf_conntrack_count", used=used, most=most)
             text = tr("Raise the limit. An entry takes about 320 bytes of the kernel's memory.")
@@ -225,15 +233,15 @@ def judge_swapping(facts: Facts) -> Iterator[AuditFinding]:
                 share=round(share),
             )
             yield AuditFinding(name, evidence, _swap_fix(kernel))
-    if "container" in kernel.values:
+    if kernel.container:
         return  # the counters are those of the machine below
-    days = max(1.0, float(kernel.values["uptime"]) / 86400)
+    days = max(1.0, kernel.number("uptime") / 86400)
     read = kernel.number("pswpin") * kernel.number("page")
     if read >= days * kernel.number("MemTotal") * 1024:
         evidence = tr(
             "/proc/vmstat: {size} were read from swap in {time} since the boot, more than the memory of {memory} a day",
             size=human_bytes(read),
-            time=human_duration(float(kernel.values["uptime"])),
+            time=human_duration(kernel.number("uptime")),
             memory=human_bytes(kernel.number("MemTotal") * 1024),
         )
         text = tr("Find out which processes need so much memory, limit them, or give the host more.")
@@ -258,14 +266,14 @@ def judge_redis(facts: Facts) -> Iterator[AuditFinding]:
     servers = [each for each in kernel.processes if each.name in _LIKE_REDIS]
     if not servers:
         raise Absent
-    mode = kernel.values["vm/overcommit_memory"].strip()
-    if mode != "1":
+    mode = int(kernel.number("vm/overcommit_memory"))
+    if mode != 1:
         text = tr("Set it to 1: a fork then needs no memory reserved in advance.")
         fix = _sysctl(text, "redis", "vm.overcommit_memory = 1")
-        severity = AuditSeverity.MEDIUM if mode == "2" else AuditSeverity.LOW
+        severity = AuditSeverity.MEDIUM if mode == 2 else AuditSeverity.LOW
         evidence = tr("vm.overcommit_memory = {mode} on the host of {process}", mode=mode, process=servers[0].name)
         yield AuditFinding("vm.overcommit_memory", evidence, fix, severity)
-    if "[always]" not in kernel.values["huge"]:
+    if "[always]" not in kernel.huge:
         return
     if any(each.huge for each in servers):
         evidence = tr(

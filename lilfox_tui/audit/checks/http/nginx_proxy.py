@@ -55,6 +55,11 @@ class NginxDirective(Struct, frozen=True):
     file: str
     block: tuple[NginxDirective, ...] = ()
 
+    @property
+    def first(self) -> str:
+        """Its first word; empty without one."""
+        return self.words[0] if self.words else ""
+
     def named(self, name: str) -> list[NginxDirective]:
         """The directives of that name right in its block."""
         return [each for each in self.block if each.name == name]
@@ -94,7 +99,7 @@ class ProxiedLocation(Struct, frozen=True):
     @property
     def target(self) -> str:
         """Host and port, the name of an upstream, or a socket."""
-        return re.sub(r"^https?://", "", self.passed.words[0]).partition("/")[0] if self.passed.words else ""
+        return re.sub(r"^https?://", "", self.passed.first).partition("/")[0]
 
     def setting(self, name: str, default: str) -> str:
         """The value of a directive that applies here."""
@@ -211,9 +216,9 @@ def judge_keep_alive(facts: Facts) -> Iterator[AuditFinding]:
         raise Absent
     for target, locations in sorted(by_target.items()):
         upstream = upstreams.get(target)
-        servers = [target] if upstream is None else [each.words[0] for each in upstream.named("server")]
+        servers = [target] if upstream is None else [each.first for each in upstream.named("server")]
         asked = upstream.named("keepalive") if upstream is not None else []
-        kept = asked[0].words[0] != "0" if asked else keeps
+        kept = asked[0].first != "0" if asked else keeps
         old = [each for each in locations if each.setting("proxy_http_version", "1.1" if keeps else "1.0") == "1.0"]
         closed = [each for each in locations if _closes(each, keeps=keeps)]
         if kept and (old or closed):
@@ -268,7 +273,7 @@ def _unkept(
         text = tr("Add the first line to upstream {name}, the others to {locations}.", name=target, locations=names)
         return AuditFinding(target, evidence, Fix(text, file, ("keepalive 32;", *own), _COMMANDS))
     name = re.sub(r"\W+", "_", target).strip("_")
-    scheme, _colon, rest = locations[0].passed.words[0].partition("://")
+    scheme, _colon, rest = locations[0].passed.first.partition("://")
     server = target if re.search(r":\d+$", target) else f"{target}:{443 if scheme == 'https' else 80}"
     passed = f"proxy_pass {scheme}://{name}{rest.removeprefix(target)};"
     block = (f"upstream {name} {{ server {server}; keepalive 32; }}", passed, f"proxy_set_header Host {target};", *own)
@@ -296,7 +301,7 @@ def judge_compression(facts: Facts) -> Iterator[AuditFinding]:
                 "server {name} has gzip on and set_real_ip_from {address}, but gzip_proxied is off: responses to "
                 "requests with a Via header are not compressed",
                 name=name,
-                address=behind[0].words[0],
+                address=behind[0].first,
             )
             text = tr("Add this line beside gzip on, in the http block or in that of the server.")
             yield AuditFinding(name, evidence, Fix(text, server.file, ("gzip_proxied any;",), _COMMANDS))
