@@ -18,7 +18,7 @@ from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Passed, Report
 from lilfox_tui.audit.targets import configuration, kubernetes, plans, postgresql, redis, source
 from lilfox_tui.audit.targets import hosts as host_facts
 from lilfox_tui.audit.targets import services as service_facts
-from lilfox_tui.audit.targets.hosts import EXPORTED, ExportedFile
+from lilfox_tui.audit.targets.hosts import EXPORTED, SETTINGS, ExportedFile
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
 from lilfox_tui.backup.context import BackupContext
@@ -113,6 +113,16 @@ def logs_of(config: Config, host: str) -> list[str]:
     return [each.path for each in files if each.path]
 
 
+def repositories_of(config: Config, host: str) -> list[str]:
+    """The paths of the repositories of backups that the configuration has on a host."""
+    found = []
+    for place in config.audit.repositories:
+        named, _slash, path = place.partition("/")
+        if named == f"{host}:" or (not named and config.hosts[host].local):
+            found.append(f"/{path}")
+    return found
+
+
 class Audit:
     """One run over the targets of a configuration, which is that of ``config_file`` (None: the default one). Hosts are
     opened once, and shared by the backends behind them.
@@ -196,10 +206,11 @@ class Audit:
         return {"postgresql": self._ask_postgresql, "redis": self._ask_redis}[kind](target.name, options)
 
     async def _ask_host(self, name: str, facts: Sequence[Fact[Any]], *, sudo: bool) -> Mapping[str, Any]:
-        logs = logs_of(self._config, name)
-        answers = await host_facts.gather(self._host(name), facts, sudo=sudo, logs=logs)
+        logs, repositories = logs_of(self._config, name), repositories_of(self._config, name)
+        answers = await host_facts.gather(self._host(name), facts, sudo=sudo, logs=logs, repositories=repositories)
         exported = NotKnown(tr("what LilFox exports for this host is not known"))
-        return {**answers, EXPORTED.name: exported if self._exports is None else self._exports(name)}
+        own = {EXPORTED.name: exported if self._exports is None else self._exports(name)}
+        return {**answers, **own, SETTINGS.name: self._config.audit}
 
     async def _ask_kubernetes(self, target: Target, facts: Sequence[Fact[Any]]) -> Mapping[str, Any]:
         if target.kind == "manifests":

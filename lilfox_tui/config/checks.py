@@ -104,9 +104,10 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
         findings.add_at(("audit", "services", name), _("no service named {value}", value=quoted(name)))
     for name, cluster in config.audit.clusters.items():
         check_host_name(cluster.host, ("audit", "clusters", name, "host"), host_names, findings)
-    for number, folder in enumerate(config.audit.folders):
-        named = folder.partition("/")[0].removesuffix(":") or None
-        check_host_name(named, ("audit", "folders", str(number)), host_names, findings)
+    for key, places in (("folders", config.audit.folders), ("repositories", config.audit.repositories)):
+        for number, place in enumerate(places):
+            named = place.partition("/")[0].removesuffix(":") or None
+            check_host_name(named, ("audit", key, str(number)), host_names, findings)
     for name, unit in config.recovery.items():
         _check_recovery(unit, ("recovery", name), config, host_names, findings)
     for at, place in enumerate(config.runbooks.never_ban, 1):

@@ -517,6 +517,9 @@ class AuditConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Name of a service → what an audit may use of it."""
     folders: tuple[Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*:)?/")], ...] = ()
     """Folders that a backup plan must have: ``HOST:PATH``, or ``PATH`` on this machine."""
+    repositories: tuple[Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*:)?/")], ...] = ()
+    """Repositories of restic, Borg and pgBackRest that are not at a usual place: ``HOST:PATH``, or ``PATH`` on this
+    machine."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.model import AuditFinding, Fix, Report
 from lilfox_tui.audit.run import Audit, targets_of
-from lilfox_tui.config.model import Config, LogConfig
+from lilfox_tui.config.model import AuditConfig, Config, LogConfig
 from tests.lab.machines import Machine, MachineLab
 
 WEAK_PACKAGE = """
@@ -37,10 +37,15 @@ restart."""
 
 
 async def audited(
-    lab: MachineLab, machine: Machine, *checks: str, logs: Mapping[str, LogConfig] | None = None
+    lab: MachineLab,
+    machine: Machine,
+    *checks: str,
+    logs: Mapping[str, LogConfig] | None = None,
+    audit: AuditConfig | None = None,
 ) -> Report:
     """The report of ``checks`` on one host, of which the configuration has these ``logs``."""
-    config = Config(hosts={machine.name: machine.config()}, ssh=lab.ssh(), logs=dict(logs or {}))
+    audit = audit or AuditConfig()
+    config = Config(hosts={machine.name: machine.config()}, ssh=lab.ssh(), logs=dict(logs or {}), audit=audit)
     return await Audit(config, timeout_s=120).run(chosen(checks), targets_of(config))
 
 

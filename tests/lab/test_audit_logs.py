@@ -89,6 +89,39 @@ async def test_children_that_inherit_a_log(lab: MachineLab, machine: Machine) ->
     assert (report.found, report.not_checked) == ((), ())
 
 
+WRITES = (
+    "import logging, sys",
+    "handler = logging.FileHandler('/srv/shop/shop.log', 'w')",
+    "{formatter}",
+    "layout = '%(asctime)s - %(name)s - %(levelname)s - %(message)s'",
+    "logging.basicConfig(level='INFO', handlers=[handler], format=layout)",
+    "for number in range(9): logging.getLogger('shop').info('GET /items/%s 200', number, extra={{'request_id': 'r7'}})",
+)
+"""An application that logs requests as the manual's console format has it, or by a formatter."""
+
+
+@pytest.mark.provokes("log-not-structured")
+async def test_lines_that_lack_what_searches_need(lab: MachineLab, machine: Machine) -> None:
+    async def logs_with(formatter: str) -> None:
+        text = "\n".join(WRITES).format(formatter=formatter)
+        await write(machine, "/srv/shop/app.py", text)
+        await run(machine, "python3 /srv/shop/app.py")
+
+    await logs_with("")
+    logs = {"shop": file.Options(host=machine.name, path="/srv/shop/*.log")}
+    found = found_by(await audited(lab, machine, "log-not-structured", logs=logs), "log-not-structured")
+    assert {subject: str(each.evidence) for subject, each in found.items()} == {
+        "/srv/shop/shop.log": "/srv/shop/shop.log: the newest 9 lines have no JSON, times without an offset, "
+        "no request id"
+    }
+    lines = found["/srv/shop/shop.log"].fix.lines
+    await logs_with("\n".join((*lines, "", "handler.setFormatter(JSONFormatter())")))
+    after = await audited(lab, machine, "log-not-structured", logs=logs)
+    assert (after.found, after.not_checked) == ((), ())
+    assert [each.check.id for each in after.passed] == ["log-not-structured"]
+    await run(machine, "rm -r /srv/shop")
+
+
 async def test_nothing_is_found_on_a_host_as_it_is_installed(lab: MachineLab, machine: Machine) -> None:
     report = await audited(lab, machine, "logs")
     assert (report.found, report.not_checked) == ((), ())

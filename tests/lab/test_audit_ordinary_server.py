@@ -57,3 +57,8 @@ async def test_nothing_is_found_on_an_ordinary_server(lab: MachineLab, machine: 
     assert [(each.check.id, str(each.finding.evidence)) for each in report.found] == []
     assert [(each.check.id, str(each.reason)) for each in report.not_checked] == []
     assert {each.check.id for each in report.passed} == {each.id for each in chosen(["secrets", "systemd", "logs"])}
+    checks = ("kernel-limits", "swapping", "nginx-refused", "nginx-upstream-keepalive", "nginx-gzip-proxied")
+    report = await audited(lab, machine, *checks, "repository-too-old")
+    assert [(each.check.id, str(each.finding.evidence)) for each in report.found] == []
+    assert [(each.check.id, str(each.reason)) for each in report.not_checked] == []
+    assert {each.check.id for each in report.passed} == {*checks} - {"nginx-upstream-keepalive"}  # it is no proxy

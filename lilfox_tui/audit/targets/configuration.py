@@ -9,20 +9,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from msgspec import Struct
 
 from lilfox_tui.alerts.rules import Rule, RuleFiles, read_rule_files
 from lilfox_tui.alerts.state_folder import state_folder
 from lilfox_tui.alerts.storage import DATABASE, EVENTS_KEPT, AlertDatabase, AlertStorage, Outbox
 from lilfox_tui.audit.facts import Fact, NotKnown
-from lilfox_tui.config.model import Config
+from lilfox_tui.audit.targets.postgresql import Composed
+from lilfox_tui.config.model import Config, MetricNames
 from lilfox_tui.core import paths
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Labels
+from lilfox_tui.promql.remote import RemoteEngine
+from lilfox_tui.promql.value import NOTHING, Vector
 from lilfox_tui.runbook.library import catalogue
+from lilfox_tui.scrape.application import recognise
 from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file, service_target
 from lilfox_tui.scrape.exposition import BadPage
 from lilfox_tui.scrape.labels import NAME, LabelSet
@@ -35,6 +40,12 @@ RULES_QUESTION = "the rule files and runbooks of the configuration"
 PAGES_QUESTION = "one scrape of each target of the configuration"
 DELIVERIES_QUESTION = "the deliveries and tests of notifiers that LilFox has recorded"
 STANDBYS_QUESTION = "SELECT pg_is_in_recovery() of each PostgreSQL backend"
+CALLS_QUESTION = "the requests of services and the calls of statements in the backends that they depend on, twice"
+FREE_QUESTION = (
+    "the free space of all file systems in the Prometheus of the configuration, now and on the last two days"
+)
+WINDOW_S = 3.0
+"""Between the two times that requests and calls are counted."""
 _KEEP_S, _LIMIT_BYTES = 3600.0, 256 * 1024 * 1024
 _SUFFIXES = ("", "_total", "_bucket", "_count", "_sum", "_created", "_info", "_max")
 """Of the samples that a metric's family may have."""
@@ -128,6 +139,45 @@ class StandbysAnswer(Struct, frozen=True):
     standbys: Mapping[str, bool | NotKnown]
 
 
+class FreeSpace(Struct, frozen=True):
+    """The free bytes of a file system: now, a day ago and two days ago."""
+
+    instance: str
+    device: str
+    mount: str
+    bytes: tuple[float, float, float]
+
+
+class FreeAnswer(Struct, frozen=True):
+    """The file systems that a Prometheus knows for two days, those in memory apart; none without a Prometheus."""
+
+    known: tuple[FreeSpace, ...] = ()
+
+
+class CalledStatement(Struct, frozen=True):
+    """How often a statement was called in the window."""
+
+    id: str
+    text: str
+    calls: int
+
+
+class DatabaseCalls(Struct, frozen=True):
+    """What the services that depend on a backend did in the window. ``requests`` is None where one of them has no
+    counter of requests."""
+
+    backend: str
+    services: tuple[str, ...]
+    requests: float | None = None
+    statements: tuple[CalledStatement, ...] = ()
+
+
+class CallsAnswer(Struct, frozen=True):
+    """The calls in each PostgreSQL backend that services depend on; NotKnown where it does not tell them."""
+
+    databases: tuple[DatabaseCalls | NotKnown, ...]
+
+
 def _itself(answer: T) -> T:
     return answer
 
@@ -135,6 +185,31 @@ def _itself(answer: T) -> T:
 RULES: Fact[RulesAnswer] = Fact("rules", RULES_QUESTION, _itself)
 DELIVERIES: Fact[DeliveriesAnswer] = Fact("deliveries", DELIVERIES_QUESTION, _itself)
 STANDBYS: Fact[StandbysAnswer] = Fact("standbys", STANDBYS_QUESTION, _itself)
+FREE: Fact[FreeAnswer] = Fact("free-space", FREE_QUESTION, _itself)
+_FREE = (
+    'node_filesystem_avail_bytes{fstype!~"tmpfs|devtmpfs|ramfs|overlay|squashfs|iso9660|nsfs|autofs|fuse[.].*",'
+    'mountpoint!~"/(run|boot|snap|var/lib/(docker|containerd|kubelet))(/.*)?"}'
+)
+CALLS: Fact[CallsAnswer] = Fact("calls", CALLS_QUESTION, _itself)
+_STATEMENTS: Fact[Any] = Fact(
+    "called-statements",
+    Composed(
+        """
+        SELECT CASE WHEN s.schema IS NULL OR NOT s.loaded THEN 'SELECT WHERE false' ELSE replace($q$
+          SELECT CASE WHEN query <> '<insufficient privilege>' THEN queryid::text END AS id,
+                 sum(calls)::bigint AS calls, min(left(query, 1000)) AS text
+            FROM @schema.pg_stat_statements
+           WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND (query ~* '^\\s*select' OR query = '<insufficient privilege>')
+           GROUP BY 1 ORDER BY 2 DESC LIMIT 1000
+        $q$, '@schema', s.schema) END
+          FROM (SELECT (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+                         WHERE e.extname = 'pg_stat_statements') AS schema,
+                       EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.max') AS loaded) AS s
+        """
+    ),
+    _itself,
+)
 _STANDBY: Fact[Any] = Fact("standby", "SELECT pg_is_in_recovery() AS standby", _itself)
 Gather = Callable[[Sequence[Fact[Any]]], Awaitable[Mapping[str, Any]]]
 
@@ -155,6 +230,10 @@ async def gather(
                 return await asyncio.to_thread(_rules, config, config_file)
             if question == PAGES_QUESTION:
                 return await _pages(config, config_file, host_of)
+            if question == FREE_QUESTION:
+                return await _free(config, host_of)
+            if question == CALLS_QUESTION:
+                return await _calls(config, host_of, databases)
             if question == STANDBYS_QUESTION:
                 return StandbysAnswer(dict(zip(databases, await _standbys(databases), strict=True)))
             return await asyncio.to_thread(_deliveries, config, config_file)
@@ -248,6 +327,88 @@ async def _standbys(databases: Mapping[str, Gather]) -> list[bool | NotKnown]:
         return rows if isinstance(rows, NotKnown) else bool(rows[0]["standby"])
 
     return await asyncio.gather(*map(asked, databases.values()))
+
+
+async def _free(config: Config, host_of: Callable[[str], Host]) -> FreeAnswer:
+    if config.prometheus is None:
+        return FreeAnswer()
+    engine = RemoteEngine(config.prometheus, _asking(config, config.prometheus.from_, host_of))
+    try:
+        days = await asyncio.gather(*(engine.instant(_FREE + when) for when in ("", " offset 1d", " offset 2d")))
+    finally:
+        await engine.close()
+    free: list[dict[tuple[str, str, str], float]] = []
+    for day in days:
+        vector = day if isinstance(day, Vector) else NOTHING
+        places = (tuple(map(each.get, ("instance", "device", "mountpoint"))) for each in vector.labels)
+        free.append(dict(zip(places, vector.values.tolist(), strict=True)))  # type: ignore[arg-type]  # three names
+    now, one, two = free
+    return FreeAnswer(
+        tuple(FreeSpace(*each, (now[each], one[each], two[each])) for each in now if each in one and each in two)
+    )
+
+
+async def _calls(config: Config, host_of: Callable[[str], Host], databases: Mapping[str, Gather]) -> CallsAnswer:
+    users = {
+        backend: tuple(name for name, each in config.services.items() if backend in each.depends_on)
+        for backend in databases
+    }
+    asked = [_calls_in(config, host_of, name, users[name], ask) for name, ask in databases.items() if users[name]]
+    return CallsAnswer(tuple(await asyncio.gather(*asked)))
+
+
+async def _calls_in(
+    config: Config, host_of: Callable[[str], Host], backend: str, services: tuple[str, ...], ask: Gather
+) -> DatabaseCalls | NotKnown:
+    store = SeriesStore(keep_s=_KEEP_S, limit_bytes=_LIMIT_BYTES)
+    named = {name: config.services[name] for name in services}
+    targets = [service_target(name, each) for name, each in named.items() if each.metrics and name not in config.scrape]
+    if len(targets) < len(services):
+        return DatabaseCalls(backend, services)
+    scrapers = [Scraper(target, store, _asking(config, target.host, host_of)) for target in targets]
+    try:
+        if not await _statements(ask):
+            return DatabaseCalls(backend, services)
+        await asyncio.gather(*(scraper.scrape_once() for scraper in scrapers))
+        before = await _statements(ask)
+        await asyncio.sleep(WINDOW_S)
+        after = await _statements(ask)
+        await asyncio.gather(*(scraper.scrape_once() for scraper in scrapers))
+        counts = [_requests(scraper, store, each) for scraper, each in zip(scrapers, named.values(), strict=True)]
+    except LilFoxError as error:
+        return NotKnown(tr("{name}: {reason}", name=backend, reason=error.message))
+    finally:
+        await asyncio.gather(*(scraper.close() for scraper in scrapers))
+    made = [
+        CalledStatement(each, row["text"], row["calls"] - before[each]["calls"])
+        for each, row in after.items()
+        if each in before and row["calls"] > before[each]["calls"]
+    ]
+    requests = None if None in counts else sum(filter(None, counts))
+    return DatabaseCalls(backend, services, requests, tuple(made))
+
+
+async def _statements(ask: Gather) -> dict[str, Any]:
+    """The statements by their ids; none where they are not counted. Raises LilFoxError."""
+    rows = (await ask([_STATEMENTS]))[_STATEMENTS.name]
+    if isinstance(rows, NotKnown):
+        raise LilFoxError(rows.reason)
+    if any(row["id"] is None for row in rows):
+        raise LilFoxError(tr("the role may not see the statements of others: GRANT pg_monitor TO it"))
+    return {row["id"]: row for row in rows}
+
+
+def _requests(scraper: Scraper, store: SeriesStore, names: MetricNames) -> float | None:
+    """How many requests a service counted between its two pages; None where it does not count them."""
+    selected = store.target(scraper.target.key).select((), 0, 1 << 62)
+    if selected is None or len(selected.times) < 2:
+        return None
+    counter = recognise(scraper.exposition.families, selected.labels, names).requests
+    if counter is None:
+        return None
+    places = [place for place, each in enumerate(selected.labels) if each.get(NAME) == counter.metric]
+    first, last = (np.nan_to_num(selected.values[row, places]) for row in (0, -1))
+    return float(np.maximum(last - first, 0).sum())
 
 
 def _deliveries(config: Config, config_file: Path | None) -> DeliveriesAnswer | NotKnown:

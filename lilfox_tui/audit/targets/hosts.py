@@ -2,7 +2,8 @@
 
 A fact's question is POSIX sh. It only reads, as every check does; it runs in a shell of its own with no input, at low
 priority, ended after :data:`LIMIT_S` seconds, its output cut at :data:`LIMIT_BYTES`. Its answer is :class:`Printed`.
-``LILFOX_LOGS`` has the paths and patterns of the logs in the configuration, one a line.
+``LILFOX_LOGS`` has the paths and patterns of the logs in the configuration, one a line, ``LILFOX_REPOSITORIES`` the
+paths of its repositories.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from lilfox_tui.audit.facts import Fact, NotKnown
+from lilfox_tui.config.model import AuditConfig
 from lilfox_tui.core.errors import HostError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host
@@ -26,7 +28,7 @@ NO_PROGRAM = 127
 TIMED_OUT = 124
 """The exit status of ``timeout`` for what it ended."""
 _MARK = "@@LILFOX-FACT@@"
-OWN_WORDS = ("lilfox_fact", "lilfox_limit", "LILFOX_LOGS", _MARK)
+OWN_WORDS = ("lilfox_fact", "lilfox_limit", "LILFOX_LOGS", "LILFOX_REPOSITORIES", _MARK)
 """Words of the script that asks: what has one of them is the audit itself, and may name what it looks for."""
 
 
@@ -88,12 +90,28 @@ EXPORTED = Fact("exported-files", "# LilFox answers it: what it exports now\nexi
 """Not asked of the host: whoever runs the audit answers it (``Audit``)."""
 
 
+def parse_settings(answer: Any) -> AuditConfig:
+    """The settings; raises NotKnown where nobody has told them."""
+    if not isinstance(answer, AuditConfig):
+        raise NotKnown(tr("the settings of the audit are not known"))
+    return answer
+
+
+SETTINGS = Fact("audit-settings", "# LilFox answers it: audit: of the configuration\nexit 1", parse_settings)
+"""As EXPORTED."""
+
+
 async def gather(
-    host: Host, facts: Sequence[Fact[Any]], *, sudo: bool, logs: Iterable[str] = ()
+    host: Host,
+    facts: Sequence[Fact[Any]],
+    *,
+    sudo: bool,
+    logs: Iterable[str] = (),
+    repositories: Iterable[str] = (),
 ) -> Mapping[str, Printed]:
     """What the host prints for ``facts``, in one round trip; as root with ``sudo``. Raises HostError. ``logs``: paths
-    and patterns of the log files that the configuration has on it."""
-    question = _FactScript(facts, logs)
+    and patterns of the log files that the configuration has on it; ``repositories``: paths of those of backups."""
+    question = _FactScript(facts, logs, repositories)
     count = len({fact.name for fact in facts})
     completed = await host.run_script(
         question.script, timeout_s=count * LIMIT_S, limit_bytes=(count + 1) * (LIMIT_BYTES + 1024), sudo=sudo
@@ -112,9 +130,9 @@ class _FactScript:
     """One script that asks for ``facts``, and the reading of what it prints. The secret in its marks keeps what the
     programs print from passing for a mark."""
 
-    def __init__(self, facts: Iterable[Fact[Any]], logs: Iterable[str] = ()) -> None:
+    def __init__(self, facts: Iterable[Fact[Any]], logs: Iterable[str] = (), repositories: Iterable[str] = ()) -> None:
         self._facts = {fact.name: fact for fact in facts}
-        self._logs = "\n".join(logs)
+        self._logs, self._repositories = "\n".join(logs), "\n".join(repositories)
         self._mark = f"{_MARK} {secrets.token_hex(8)}"
 
     @property
@@ -129,6 +147,7 @@ class _FactScript:
             limit=LIMIT_BYTES + 1,
             time=LIMIT_S,
             logs=shlex.quote(self._logs),
+            repositories=shlex.quote(self._repositories),
             asked="\n".join(asked),
         )
 
@@ -151,7 +170,7 @@ class _FactScript:
 
 _SCRIPT = r"""
 LC_ALL=C; export LC_ALL
-LILFOX_LOGS={logs}; export LILFOX_LOGS
+LILFOX_LOGS={logs} LILFOX_REPOSITORIES={repositories}; export LILFOX_LOGS LILFOX_REPOSITORIES
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH
 if timeout 3 true 2>/dev/null; then lilfox_limit() {{ timeout {time} "$@"; }}
 else lilfox_limit() {{ "$@"; }}

@@ -14,7 +14,7 @@ from lilfox_tui.alerts.rules import RuleFiles, from_text
 from lilfox_tui.audit.catalogue import chosen, kind_of
 from lilfox_tui.audit.facts import NotKnown
 from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Target
-from lilfox_tui.audit.run import judged, targets_of
+from lilfox_tui.audit.run import judged, repositories_of, targets_of
 from lilfox_tui.audit.targets.configuration import (
     DeliveriesAnswer,
     Page,
@@ -238,11 +238,20 @@ def test_folders_and_plans(source: str, told: list[str]) -> None:
     assert outcomes("data-without-backup", answers) == told
 
 
-def test_a_folder_is_on_a_host_that_there_is() -> None:
+@pytest.mark.parametrize("key", ["folders", "repositories"])
+def test_a_folder_is_on_a_host_that_there_is(key: str) -> None:
     for wrong in ("web-9:/srv", "srv", "web-1:srv"):
-        with pytest.raises(ConfigError, match=r"audit\.folders"):
-            configuration(f"hosts: {{web-1: {{}}}}\naudit: {{folders: ['{wrong}']}}", "config.yaml")
-    assert configuration("audit: {folders: [/srv/a:/b]}", "config.yaml").audit.folders == ("/srv/a:/b",)
+        with pytest.raises(ConfigError, match=rf"audit\.{key}"):
+            configuration(f"hosts: {{web-1: {{}}}}\naudit: {{{key}: ['{wrong}']}}", "config.yaml")
+    audit = configuration(f"audit: {{{key}: [/srv/a:/b]}}", "config.yaml").audit
+    assert getattr(audit, key) == ("/srv/a:/b",)
+
+
+def test_repositories_are_those_of_their_host() -> None:
+    text = "hosts: {web-1: {}, here: {local: true}}\naudit: {repositories: ['web-1:/srv/a', '/srv/b', 'here:/srv/c']}"
+    config = configuration(text, "config.yaml")
+    assert repositories_of(config, "web-1") == ["/srv/a"]
+    assert repositories_of(config, "here") == ["/srv/b", "/srv/c"]
 
 
 def test_targets_can_be_chosen_by_host_and_service() -> None:

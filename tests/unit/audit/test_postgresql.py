@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lilfox_tui.audit.catalogue import chosen, group_of, groups, tags
+from lilfox_tui.audit.catalogue import chosen, group_of, groups, kind_of, tags
 from lilfox_tui.audit.checks.postgresql.access import HbaRule, parse_rules
 from lilfox_tui.audit.checks.postgresql.memory import parse_memory
 from lilfox_tui.audit.checks.postgresql.settings import Setting, psql
@@ -17,7 +17,7 @@ from lilfox_tui.audit.facts import NotKnown
 from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Target
 from lilfox_tui.audit.run import judged
 
-CHECKS = {check.id: check for check in groups()["postgresql"]}
+CHECKS = {check.id: check for check in groups()["postgresql"] if kind_of(check) == "postgresql"}
 
 
 def outcomes(check: AuditCheck, answers: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The clock, kills for lack of memory, and file systems that are nearly full."""
+"""The clock, kills for lack of memory, and file systems that are nearly full or soon will be."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from msgspec import Struct
 
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.targets.configuration import FREE
 from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import human_bytes, human_duration
 
 _CLOCK = r"""
 systemd-detect-virt --container --quiet && { echo container; exit 0; }
@@ -24,7 +26,7 @@ find . -name memory.events -path '*.service/*' -exec grep -H '^oom_kill ' {} + 2
 _DISKS = r"""
 df -lPT; status=$?; echo; df -lPi; exit $status
 """
-FULL_PERCENT = 90
+FULL_PERCENT, FULL_DAYS = 90, 7
 _READ_ONLY = frozenset({"squashfs", "iso9660", "erofs", "udf", "efivarfs", "devtmpfs"})
 """File systems that are always full, or that nothing writes to."""
 
@@ -127,6 +129,36 @@ def judge_disks(facts: Facts) -> Iterator[AuditFinding]:
             yield AuditFinding(f"{each.mount}: inodes", evidence, fix)
 
 
+def judge_growth(facts: Facts) -> Iterator[AuditFinding]:
+    """File systems that are full within a week if the days to come take as much as the last two did. Whole days are
+    compared, because what a night's job writes and removes is back where it was; the day that took less counts."""
+    known = facts[FREE].known
+    if not known:
+        raise Absent  # no Prometheus, or none that has asked for two days
+    seen: set[tuple[str, str]] = set()
+    for each in sorted(known, key=lambda one: (one.instance, len(one.mount), one.mount)):
+        free, day_ago, two_ago = each.bytes
+        a_day = min(day_ago - free, two_ago - day_ago)
+        if (each.instance, each.device) in seen or not a_day > 0 or free >= FULL_DAYS * a_day:
+            continue
+        seen.add((each.instance, each.device))
+        evidence = tr(
+            "{instance}: {mount} has {free} free, and each of the last two days took {growth} or more: full in {time}",
+            instance=each.instance,
+            mount=each.mount,
+            free=human_bytes(free),
+            growth=human_bytes(a_day),
+            time=human_duration(free / a_day * 86400),
+        )
+        mount = shlex.quote(each.mount)
+        text = tr("On that host, find out what grows: what has been written since yesterday, and what is largest.")
+        commands = (
+            f"find {mount} -xdev -type f -mtime -1 -size +10M -exec ls -lh {{}} +",
+            f"du -xh -d 2 {mount} | sort -h",
+        )
+        yield AuditFinding(f"{each.instance}: {each.mount}", evidence, Fix(text, commands=commands))
+
+
 CHECKS = (
     AuditCheck(
         "clock-not-synchronised",
@@ -154,5 +186,15 @@ CHECKS = (
         (DISKS,),
         judge_disks,
         "https://www.gnu.org/software/coreutils/manual/html_node/df-invocation.html",
+    ),
+    AuditCheck(
+        "filesystem-growth",
+        AuditSeverity.HIGH,
+        tr("a file system will be full within a week"),
+        tr("When it is full, databases stop and logs are lost; until then there is time."),
+        (FREE,),
+        judge_growth,
+        "https://prometheus.io/docs/prometheus/latest/querying/basics/#offset-modifier",
+        target="configuration",
     ),
 )
