@@ -4,7 +4,7 @@ server."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import bcrypt
@@ -98,6 +98,33 @@ async def test_what_is_hashed_anew_at_the_next_login() -> None:
         server.csv("UPDATE users SET password_digest = crypt('x', gen_salt('bf', 10)) WHERE password_digest <> ''")
         server.csv("UPDATE members SET hashed_password = crypt('x', gen_salt('bf', 10)) WHERE id > 2")
         await is_mended(server, CHECK)
+
+
+MADE = {
+    "crypt('x', gen_salt('des'))": "DES crypt or plain text (13 characters)",
+    "crypt('x', gen_salt('md5'))": "MD5 crypt",
+    "crypt('x', gen_salt('bf', 4))": "bcrypt with cost 4",
+    "crypt('x', gen_salt('bf', 10))": None,
+    "encode(digest('x', 'md5'), 'hex')": "32 hex digits without a salt (MD5)",
+    "upper(encode(digest('x', 'sha1'), 'hex'))": "40 hex digits without a salt (SHA-1)",
+    "encode(digest('x', 'sha256'), 'hex')": "64 hex digits without a salt (SHA-256)",
+    "'{SHA}' || encode(digest('x', 'sha1'), 'base64')": "MD5 or SHA without a salt, in braces",
+}
+
+
+@pytest.mark.parametrize(("made", "kind"), MADE.items())
+async def test_hashes_as_pgcrypto_makes_them(pgcrypto: Postgres, made: str, kind: str | None) -> None:
+    pgcrypto.csv(f"DROP TABLE IF EXISTS users; SELECT {made} AS passwd INTO users FROM generate_series(1, 3)")
+    report = await audited(pgcrypto, CHECK)
+    told = {} if kind is None else {"public.users.passwd": f"public.users.passwd: of 3 values read: 3 × {kind}"}
+    assert evidence(report) == told
+
+
+@pytest.fixture(scope="module")
+def pgcrypto() -> Iterator[Postgres]:
+    with Postgres() as server:
+        server.csv("CREATE EXTENSION pgcrypto")
+        yield server
 
 
 GOOD = [

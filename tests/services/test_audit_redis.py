@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import shlex
 import subprocess
@@ -18,6 +19,7 @@ from redis import Redis
 
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.checks.redis import load, memory
+from lilfox_tui.audit.checks.redis.access import parse_users
 from lilfox_tui.audit.model import AuditFinding, AuditSeverity, Fix, Report
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.audit.targets import redis as redis_facts
@@ -270,6 +272,41 @@ async def test_a_default_user_beside_others_is_for_people_until_a_library_is_con
         with Redis(port=server.port, password=PASSWORD) as application:
             application.ping()
             assert list(found_by(await audited(server, COMMANDS))) == ["default"]
+
+
+RULES = (
+    *(
+        "+@all",
+        "-@all",
+        "+@read",
+        "+@write",
+        "+@keyspace",
+        "+@admin",
+        "-@admin",
+        "-@dangerous",
+        "-@slow",
+        "allcommands",
+    ),
+    *("nocommands", "+keys", "-keys", "-flushall", "+config", "-config", "+config|get", "+config|set", "+module|load"),
+    *("+debug", "(~tmp:* +flushdb)"),
+)
+TRIED = {
+    "keys": ("keys", "*"), "flushall": ("flushall",), "flushdb": ("flushdb",), "debug": ("debug", "jmap"),
+    "config|set": ("config", "set", "save", ""), "module|load": ("module", "load", "/x"),
+}  # fmt: skip
+
+
+async def test_the_server_itself_allows_the_same() -> None:
+    chance = random.Random(7)
+    with RedisServer() as server, Redis(port=server.port, password=PASSWORD, decode_responses=True) as client:
+        for _turn in range(150):
+            rules = chance.sample(RULES, chance.randint(1, 6))
+            client.execute_command("ACL", "SETUSER", "app", "reset", "on", ">pw", "~*", *rules)
+            lines = client.execute_command("ACL", "LIST")
+            (user,) = (each for each in parse_users(lines) if each.name == "app")
+            for command, words in TRIED.items():
+                allowed = client.execute_command("ACL", "DRYRUN", "app", *words) == "OK"
+                assert user.may(command) is allowed, (rules, command)
 
 
 async def test_a_user_that_lilfox_shares_with_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
