@@ -274,9 +274,22 @@ async def test_a_default_user_beside_others_is_for_people_until_a_library_is_con
             assert list(found_by(await audited(server, COMMANDS))) == ["default"]
 
 
-RULES = ("+@all", "-@all", "+@read", "-@dangerous", "+@admin", "-@admin", "+keys", "-keys", "+config|get",
-         "+config|set", "-config", "+config", "+@write", "-flushall", "+module|load", "-@slow", "+@keyspace",
-         "allcommands", "nocommands", "+debug", "(~tmp:* +flushdb)")  # fmt: skip
+RULES = (
+    *(
+        "+@all",
+        "-@all",
+        "+@read",
+        "+@write",
+        "+@keyspace",
+        "+@admin",
+        "-@admin",
+        "-@dangerous",
+        "-@slow",
+        "allcommands",
+    ),
+    *("nocommands", "+keys", "-keys", "-flushall", "+config", "-config", "+config|get", "+config|set", "+module|load"),
+    *("+debug", "(~tmp:* +flushdb)"),
+)
 TRIED = {
     "keys": ("keys", "*"), "flushall": ("flushall",), "flushdb": ("flushdb",), "debug": ("debug", "jmap"),
     "config|set": ("config", "set", "save", ""), "module|load": ("module", "load", "/x"),
