@@ -54,6 +54,7 @@ from lilfox_tui.incident.reducer import (
     still_in_force,
 )
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.export import Failure, Failures, utc_time
 from lilfox_tui.monitor.model import Overview, PlanView
 
 _AT_ONCE = timedelta(seconds=1)
@@ -518,6 +519,47 @@ def _name(by: str) -> str:
 def _who(leader: str) -> str:
     """The user name, with the terminal if known: two people may share a user."""
     return f"{_name(leader)} {leader.partition('@')[2].partition(' ')[2]}".rstrip()
+
+
+def failing_rows(found: Failures, now: datetime, glyphs: Glyphs, most: int = 8) -> list[Row]:
+    """What still fails, why and since when; that nothing fails is said only where all of it is known, with the time at
+    which that was so."""
+    at = "" if found.at is None else utc_time(found.at, now)
+    rows: list[Row] = []
+    if found.failing:
+        count = len(found.failing)
+        rows.append((Piece("  "), Piece(_("Still failing at {time}:", time=at), "failing")))
+        shown = found.failing if count <= most else found.failing[: most - 1]
+        rows += [_failure_row(each, now, glyphs) for each in shown]
+        if left := count - len(shown):
+            rows.append((Piece("    "), Piece(_("{count} more", count=left), "muted")))
+    elif not found.unknown:
+        rows.append((Piece("  "), Piece(_("Nothing fails at {time}.", time=at), "good")))
+    for text in found.unknown[:_UNKNOWN]:
+        rows.append((Piece("  "), Piece(_("not known: {what}", what=text), "unknown")))
+    if left := len(found.unknown[_UNKNOWN:]):
+        rows.append((Piece("  "), Piece(_("not known: {count} more", count=left), "unknown")))
+    if found.degraded:
+        rows.append((Piece("  "), Piece(_("degraded: {names}", names=listed(found.degraded)), "degraded")))
+    if found.evaluated is not None:
+        time = utc_time(found.evaluated, now)
+        rows.append((Piece("  "), Piece(_("alert rules evaluated at {time}", time=time), "muted")))
+    return rows
+
+
+def _failure_row(failure: Failure, now: datetime, glyphs: Glyphs) -> Row:
+    since = "" if failure.since is None else _("since {time}", time=utc_time(failure.since, now))
+    return (
+        Piece(f"    {glyphs.failing} ", "failing"),
+        Piece(f"{failure.kind} ", "muted"),
+        Piece(f"{clean(failure.name)}  ", "strong"),
+        Piece(clean(failure.text), "text"),
+        *((Piece(f"  {since}", "muted"),) if since else ()),
+    )
+
+
+_UNKNOWN = 3
+"""Lines of what is not known in a question."""
 
 
 def closing_rows(incident: Incident, now: datetime, running: Collection[str]) -> list[Row]:
