@@ -63,13 +63,42 @@ async def test_a_source_says_how_it_is_read_and_where(tmp_path: Path) -> None:
         await until(lambda: "times without a zone: UTC" in screen_text(pilot), what="the second source is told")
         text = screen_text(pilot)
         row = next(line for line in text.splitlines() if "● gateway" in line)
-        assert "json_lines" in row
+        assert "json_lines" in text
         assert "…" in row
         assert row.rstrip(" │").endswith("/gateway.log"), "of a path the middle goes"
         assert str(folder / "gateway.log") in "".join(line.strip(" │") for line in text.splitlines())
         await pilot.press("down")
         await pilot.pause()
         assert str(folder / "backend.log") in "".join(line.strip(" │") for line in screen_text(pilot).splitlines())
+
+
+async def test_the_list_of_sources_counts_what_the_histogram_counts(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        pane = await settled(app, pilot)
+        await until(lambda: pane.histogram.drawn is not None, what="the histogram")
+        bars = pane.histogram.drawn
+        assert bars is not None
+        await pilot.press("o")
+        await until(lambda: "Sources and columns" in screen_text(pilot), what="the list")
+        lines = [line.split("│")[1].strip() for line in screen_text(pilot).splitlines() if line.count("│") == 2]
+        assert "records errors newest" in [" ".join(line.split()) for line in lines]
+        told = {}
+        for line in lines:
+            if line.startswith("● ") and "json_lines" in line:
+                _mark, name, records, errors, newest, *_more = line.split()
+                assert newest in ("0s", "1s", "2s")
+                told[name] = (int(records.replace(",", "")), int(errors.replace(",", "")))
+        assert set(told) == {"gateway", "backend"}
+        assert sum(each[0] for each in told.values()) == bars.total.records
+        assert sum(each[1] for each in told.values()) == bars.total.errors > 0
+        await pilot.press("down", "enter")
+        await until(lambda: "gateway" in pane.state.hidden, what="one is hidden")
+        await pilot.press("o")
+        await until(lambda: "○ gateway" in screen_text(pilot), what="it is counted no more")
+        row = next(line for line in screen_text(pilot).splitlines() if "○ gateway" in line)
+        assert "json_lines" in row
+        assert row.split("gateway")[1].startswith(" " * 27)
 
 
 async def test_the_palette_says_all_of_the_selected_action() -> None:
