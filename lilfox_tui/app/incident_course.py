@@ -17,13 +17,14 @@ from lilfox_tui.app.dialogs.prompt import Prompt, PromptOffer
 from lilfox_tui.app.evidence import Cause, cause_of, firing_alerts
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, reason_pieces
-from lilfox_tui.app.rows.incidents import closing_rows, failing_rows
+from lilfox_tui.app.rows.incidents import closing_rows
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext, tr
+from lilfox_tui.core.text import clean
 from lilfox_tui.incident.incidents import append, close, current, open_beside, open_incident
 from lilfox_tui.incident.model import Closed, Incident, Noted, SeverityLevel, alert_subject
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.export import Failures, failures
+from lilfox_tui.monitor.export import Failure, Failures, failures, utc_time
 from lilfox_tui.monitor.incident_events import closed_with
 from lilfox_tui.monitor.model import Overview, View
 
@@ -245,6 +246,47 @@ def _closing_prompt(app: Console, incident: Incident, running: Collection[str], 
         does=_("do it") if found.failing else _("close it"),
         stays=_("leave it open"),
     )
+
+
+def failing_rows(found: Failures, now: datetime, glyphs: Glyphs, most: int = 8) -> list[Row]:
+    """What still fails, why and since when; that nothing fails is said only where all of it is known, with the time at
+    which that was so."""
+    at = "" if found.at is None else utc_time(found.at, now)
+    rows: list[Row] = []
+    if found.failing:
+        count = len(found.failing)
+        rows.append((Piece("  "), Piece(_("Still failing at {time}:", time=at), "failing")))
+        shown = found.failing if count <= most else found.failing[: most - 1]
+        rows += [_failure_row(each, now, glyphs) for each in shown]
+        if left := count - len(shown):
+            rows.append((Piece("    "), Piece(_("{count} more", count=left), "muted")))
+    elif not found.unknown:
+        rows.append((Piece("  "), Piece(_("Nothing fails at {time}.", time=at), "good")))
+    for text in found.unknown[:_UNKNOWN]:
+        rows.append((Piece("  "), Piece(_("not known: {what}", what=text), "unknown")))
+    if left := len(found.unknown[_UNKNOWN:]):
+        rows.append((Piece("  "), Piece(_("not known: {count} more", count=left), "unknown")))
+    if found.degraded:
+        rows.append((Piece("  "), Piece(_("degraded: {names}", names=listed(found.degraded)), "degraded")))
+    if found.evaluated is not None:
+        time = utc_time(found.evaluated, now)
+        rows.append((Piece("  "), Piece(_("alert rules evaluated at {time}", time=time), "muted")))
+    return rows
+
+
+def _failure_row(failure: Failure, now: datetime, glyphs: Glyphs) -> Row:
+    since = "" if failure.since is None else _("since {time}", time=utc_time(failure.since, now))
+    return (
+        Piece(f"    {glyphs.failing} ", "failing"),
+        Piece(f"{failure.kind} ", "muted"),
+        Piece(f"{clean(failure.name)}  ", "strong"),
+        *((Piece(f"{since}  ", "muted"),) if since else ()),
+        Piece(clean(failure.text), "text"),
+    )
+
+
+_UNKNOWN = 3
+"""Lines of what is not known in a question."""
 
 
 async def _close(app: Console, incident: Incident, summary: str, found: Closed) -> None:

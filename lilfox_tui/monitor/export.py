@@ -41,6 +41,7 @@ from lilfox_tui.monitor.export_sections import (
     traffic_families,
 )
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView
+from lilfox_tui.monitor.raised_levels import without_alerts
 
 
 def level_name(level: Level) -> str:
@@ -103,7 +104,8 @@ def failures(overview: Overview | None, *, has_plans: bool = False) -> Failures:
     degraded: list[str] = []
     unknown: list[str] = []
     for view in (*overview.views, *plans):
-        kind, why = kinds[type(view)], clauses(map(str, view.reasons))
+        told = view if isinstance(view, PlanView) else without_alerts(view)  # they are listed by themselves
+        kind, why = kinds[type(view)], clauses(map(str, told.reasons))
         name = f"{view.name} ({view.store})" if isinstance(view, PlanView) and view.copy else view.name
         if view.level is Level.FAILING:
             failing.append(Failure(kind, name, why, view.since))

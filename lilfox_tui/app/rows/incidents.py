@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import Silence, urgency_of
+from lilfox_tui.alerts.model import Alert, Silence, urgency_of
 from lilfox_tui.alerts.silences import format_matchers
 from lilfox_tui.app.evidence import firing_alerts
 from lilfox_tui.app.rendering.columns import cells, slice_row, wrap_spans, wrapped
@@ -38,6 +38,7 @@ from lilfox_tui.incident.model import (
     alert_subject,
 )
 from lilfox_tui.incident.reducer import (
+    MOMENTS,
     TimelineItem,
     alert_has_no_data,
     alert_is_over,
@@ -54,8 +55,8 @@ from lilfox_tui.incident.reducer import (
     still_in_force,
 )
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.export import Failure, Failures, utc_time
-from lilfox_tui.monitor.model import Overview, PlanView
+from lilfox_tui.monitor.model import Overview, PlanView, View
+from lilfox_tui.monitor.raised_levels import without_alerts
 
 _AT_ONCE = timedelta(seconds=1)
 """What was recorded within so long after it happened has one time."""
@@ -121,8 +122,9 @@ def wrong_rows(overview: Overview, glyphs: Glyphs, about: str = "", most: int = 
         alerts = [each for each in alerts if each not in of_view]
         names = listed(dict.fromkeys(each.name for each in of_view))
         mark = Piece(f"{glyphs.level(view.level)} ", ROLES[view.level])
-        named = (Piece(f"{names}  ", "muted"),) if names else ()
-        why = plan_reasons(view) if isinstance(view, PlanView) else reason_pieces(view)
+        at = f"{view.since:%H:%M:%S}" if view.since.date() == overview.at.date() else f"{view.since:%m-%d %H:%M}"
+        named = (*((Piece(f"{names}  ", "muted"),) if names else ()), Piece(_("since {time}", time=at) + "  ", "muted"))
+        why = plan_reasons(view) if isinstance(view, PlanView) else reason_pieces(_without_named(view, of_view))
         rows.append((mark, Piece(f"{clean(view.name)}  ", "strong"), *named, *why))
     halves = () if backups is None else backups.interrupted_restores
     rows += [(Piece(f"{glyphs.failing} ", "failing"), Piece(str(each.message), "failing")) for each in halves]
@@ -136,6 +138,12 @@ def wrong_rows(overview: Overview, glyphs: Glyphs, about: str = "", most: int = 
     if not rows and isinstance(overview.alerts, Ready) and all(each.level is Level.GOOD for each in watched):
         rows.append((Piece(_("nothing fails, and no alert fires"), "good"),))
     return rows or [(Piece(_("no failure and no firing alert is known"), "muted"),)]
+
+
+def _without_named(view: View, alerts: Sequence[Alert]) -> View:
+    """The view without the reason that an alert fires whose name stands beside it, if it has another one."""
+    own = without_alerts(view) if alerts else view
+    return own if own.reasons else view
 
 
 def fact_rows(
@@ -154,15 +162,25 @@ def fact_rows(
     rows += _force_facts(incident, entries, now, beside.silences)
     unknown = incident.steps.values()
     rows += [_fact(_("no result"), f"{step.host}: {code_line(step.command)}", "degraded") for step in unknown]
-    if known := impact(incident, entries):
-        start = known["detected"].when
-        texts = [f"{moment_text(moment)} {each.when:%H:%M:%S}" for moment, each in known.items()]
-        ages = ["", *(f" (+{human_duration((each.when - start).total_seconds())})" for each in [*known.values()][1:])]
-        rows.append(_fact(_("moments"), "  ".join(map(str.__add__, texts, ages))))
+    rows.append((_label(_("moments")), *_moment_pieces(incident, entries)))
     rows += _state_facts(incident, entries, now)
     roles = {"lead": _who(incident.leader)} | {role: _name(who) for role, who in incident.roles.items()}
     rows.append(_fact(_("roles"), "  ".join(f"{role_text(role)} {who}" for role, who in roles.items())))
     return [*rows, *_evidence_facts(entries)]
+
+
+def _moment_pieces(incident: Incident, entries: Sequence[TimelineEntry]) -> Iterator[Piece]:
+    """The four moments, each with its time and how long after the detection it was, or that it is still to come."""
+    known = impact(incident, entries)
+    start = known["detected"].when
+    missing = _("not yet") if incident.closed is None else _("not recorded")
+    for number, moment in enumerate(MOMENTS):
+        gap = "  " if number else ""
+        if (found := known.get(moment)) is None:
+            yield Piece(f"{gap}{moment_text(moment)} {missing}", "muted")
+            continue
+        after = f" (+{human_duration((found.when - start).total_seconds())})" if number else ""
+        yield Piece(f"{gap}{moment_text(moment)} {found.when:%H:%M:%S}{after}", "text")
 
 
 def _evidence_facts(entries: Sequence[TimelineEntry]) -> list[Row]:
@@ -519,47 +537,6 @@ def _name(by: str) -> str:
 def _who(leader: str) -> str:
     """The user name, with the terminal if known: two people may share a user."""
     return f"{_name(leader)} {leader.partition('@')[2].partition(' ')[2]}".rstrip()
-
-
-def failing_rows(found: Failures, now: datetime, glyphs: Glyphs, most: int = 8) -> list[Row]:
-    """What still fails, why and since when; that nothing fails is said only where all of it is known, with the time at
-    which that was so."""
-    at = "" if found.at is None else utc_time(found.at, now)
-    rows: list[Row] = []
-    if found.failing:
-        count = len(found.failing)
-        rows.append((Piece("  "), Piece(_("Still failing at {time}:", time=at), "failing")))
-        shown = found.failing if count <= most else found.failing[: most - 1]
-        rows += [_failure_row(each, now, glyphs) for each in shown]
-        if left := count - len(shown):
-            rows.append((Piece("    "), Piece(_("{count} more", count=left), "muted")))
-    elif not found.unknown:
-        rows.append((Piece("  "), Piece(_("Nothing fails at {time}.", time=at), "good")))
-    for text in found.unknown[:_UNKNOWN]:
-        rows.append((Piece("  "), Piece(_("not known: {what}", what=text), "unknown")))
-    if left := len(found.unknown[_UNKNOWN:]):
-        rows.append((Piece("  "), Piece(_("not known: {count} more", count=left), "unknown")))
-    if found.degraded:
-        rows.append((Piece("  "), Piece(_("degraded: {names}", names=listed(found.degraded)), "degraded")))
-    if found.evaluated is not None:
-        time = utc_time(found.evaluated, now)
-        rows.append((Piece("  "), Piece(_("alert rules evaluated at {time}", time=time), "muted")))
-    return rows
-
-
-def _failure_row(failure: Failure, now: datetime, glyphs: Glyphs) -> Row:
-    since = "" if failure.since is None else _("since {time}", time=utc_time(failure.since, now))
-    return (
-        Piece(f"    {glyphs.failing} ", "failing"),
-        Piece(f"{failure.kind} ", "muted"),
-        Piece(f"{clean(failure.name)}  ", "strong"),
-        Piece(clean(failure.text), "text"),
-        *((Piece(f"  {since}", "muted"),) if since else ()),
-    )
-
-
-_UNKNOWN = 3
-"""Lines of what is not known in a question."""
 
 
 def closing_rows(incident: Incident, now: datetime, running: Collection[str]) -> list[Row]:
