@@ -120,10 +120,10 @@ def wrong_rows(overview: Overview, glyphs: Glyphs, about: str = "", most: int = 
     for view in sorted(bad, key=lambda each: (each.name != about, each.level is not Level.FAILING)):
         of_view = [each for each in alerts if alert_subject(dict(each.labels)) == view.name]
         alerts = [each for each in alerts if each not in of_view]
-        names = listed(dict.fromkeys(each.name for each in of_view))
+        own = listed(dict.fromkeys(each.name for each in of_view))
         mark = Piece(f"{glyphs.level(view.level)} ", ROLES[view.level])
         at = f"{view.since:%H:%M:%S}" if view.since.date() == overview.at.date() else f"{view.since:%m-%d %H:%M}"
-        named = (*((Piece(f"{names}  ", "muted"),) if names else ()), Piece(_("since {time}", time=at) + "  ", "muted"))
+        named = (*((Piece(f"{own}  ", "muted"),) if own else ()), Piece(_("since {time}", time=at) + "  ", "muted"))
         why = plan_reasons(view) if isinstance(view, PlanView) else reason_pieces(_without_named(view, of_view))
         rows.append((mark, Piece(f"{clean(view.name)}  ", "strong"), *named, *why))
     halves = () if backups is None else backups.interrupted_restores
@@ -132,12 +132,17 @@ def wrong_rows(overview: Overview, glyphs: Glyphs, about: str = "", most: int = 
         role = firing_role(each.urgency)
         rows.append((Piece(f"{glyphs.alert} ", role), Piece(f"{each.name}  ", "strong"), Piece(each.summary, role)))
     if len(rows) > most:
-        left = len(rows) - most + 1
-        more = ngettext("{count} more: press 1", "{count} more: press 1", left)
+        left = [row[1].text.strip() if row[1].role == "strong" else _("restore") for row in rows[most - 1 :]]
+        told = listed([*left[:_MORE_NAMED], *(["…"] if len(left) > _MORE_NAMED else [])])
+        more = ngettext("{count} more: {names}; press 1", "{count} more: {names}; press 1", len(left), names=told)
         rows = [*rows[: most - 1], (Piece(more, "muted"),)]
     if not rows and isinstance(overview.alerts, Ready) and all(each.level is Level.GOOD for each in watched):
         rows.append((Piece(_("nothing fails, and no alert fires"), "good"),))
     return rows or [(Piece(_("no failure and no firing alert is known"), "muted"),)]
+
+
+_MORE_NAMED = 3
+"""Names of what is wrong for which there is no line."""
 
 
 def _without_named(view: View, alerts: Sequence[Alert]) -> View:

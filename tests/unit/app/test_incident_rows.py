@@ -375,7 +375,7 @@ def test_what_is_wrong_now_comes_first_with_its_reasons_and_alerts() -> None:
     assert rows[0].startswith(f"✖ {failing[0]}  ")
     assert len(rows) <= 4
     assert said(wrong_rows(mixed(), UNICODE, failing[-1])[0]).startswith(f"✖ {failing[-1]}  "), "what it was opened for"
-    assert said(wrong_rows(mixed(), UNICODE, most=2)[-1]).endswith(" more: press 1")
+    assert said(wrong_rows(mixed(), UNICODE, most=2)[-1]).endswith("; press 1")
     seen = long_incident()
     assert seen.incident is not None
     facts = fact_rows(seen.incident, seen.entries, NOW, Situation(wrong=[(Piece("web"),)], silences=["silence a"]))
@@ -440,3 +440,9 @@ def test_the_moments_that_are_still_to_come_are_told() -> None:
     assert seen.incident is not None
     told = [said(row) for row in fact_rows(seen.incident, seen.entries, NOW)]
     assert any("resolved not yet" in row for row in told)
+
+
+def test_what_has_no_line_of_what_is_wrong_is_named() -> None:
+    whole = [said(row).split()[1] for row in wrong_rows(mixed(), UNICODE, most=99)]
+    last = said(wrong_rows(mixed(), UNICODE, most=2)[-1])
+    assert last == f"{len(whole) - 1} more: {', '.join(whole[1:4])}; press 1"
