@@ -27,7 +27,7 @@ from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, clauses, listed, ngettext, ntr, tr
-from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes, short_age
+from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes
 from lilfox_tui.logs.filter.model import EVERYTHING, FieldMatch, Filter, Not
 from lilfox_tui.logs.filter.syntax import narrowed, to_text
 from lilfox_tui.logs.merge import save_all, unfinished
@@ -236,8 +236,10 @@ class SourceActions(ActionGroup):
         room = min(WIDTHS["wide"], self._app.size.width) - 3
         counts, are_all = self._counts()
         if are_counted := bool(counts) and room >= _COUNTED_LEAST:
-            note = "" if are_all else _("of the loaded records")
-            heads = "".join(fit(each, _COUNT, right=True) for each in (_("records"), _("errors"), _("newest")))
+            time = f"{self._app.clock.astimezone(self._state.zone):%H:%M:%S}"
+            note = _("at {time}", time=time) if are_all else _("at {time}, of the loaded records", time=time)
+            heads = "".join(fit(each, _COUNT, right=True) for each in (_("records"), _("errors")))
+            heads += fit(_("newest"), _NEWEST, right=True)
             choices.append(Choice("", (Piece(" " * (widest + 2) + heads, "muted"), Piece(f"  {note}", "muted")), "",
                                   title=True))  # fmt: skip
         for each in self._state.sources:
@@ -266,13 +268,12 @@ class SourceActions(ActionGroup):
         """The records of a source, its errors, and the age of its newest record; blank for a hidden source, of which
         nothing is counted."""
         if source.name in self._state.hidden:
-            return (Piece(" " * 3 * _COUNT),)
-        ago_us = 0 if count.newest_us is None else microseconds(self._app.clock) - count.newest_us
-        age = "" if count.newest_us is None else short_age(max(0, ago_us) / 1e6)
+            return (Piece(" " * (2 * _COUNT + _NEWEST)),)
+        newest = count.newest(self._state.zone, self._app.clock)
         return (
             Piece(fit(counted(count.records), _COUNT, right=True)),
             Piece(fit(counted(count.errors), _COUNT, right=True), "failing" if count.errors else "muted"),
-            Piece(fit(age, _COUNT, right=True), "muted"),
+            Piece(fit(newest, _NEWEST, right=True), "muted"),
         )
 
     def _columns(self) -> Iterator[Choice]:
@@ -425,8 +426,8 @@ def _records(count: int) -> Message:
     return ntr("{shown} record", "{shown} records", count, shown=grouped(count))
 
 
-_COUNT, _COUNTED_LEAST, _FORMAT_LEAST = 9, 70, 46
-"""Cells of a count of a source, and those from which there is room for counts, and for the format beside the place."""
+_COUNT, _NEWEST, _COUNTED_LEAST, _FORMAT_LEAST = 9, 12, 70, 46
+"""Cells of a count of a source and of a time, and those from which there is room for them, and for the format too."""
 
 
 def _short(source: LogSource, room: int) -> Row:

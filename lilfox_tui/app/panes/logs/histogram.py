@@ -368,6 +368,13 @@ class SourceCount(Struct):
     errors: int = 0
     newest_us: int | None = None
 
+    def newest(self, zone: tzinfo, now: datetime) -> str:
+        """The time of the newest record if that is of today, else its day; empty if it has none."""
+        if self.newest_us is None:
+            return ""
+        at = (EPOCH + timedelta(microseconds=self.newest_us)).astimezone(zone)
+        return f"{at:%H:%M:%S}" if at.date() == now.astimezone(zone).date() else f"{at:%Y-%m-%d}"
+
 
 def counts_by_source(merged: MergedLogs, counted: Statistics | None, came: int) -> tuple[dict[str, SourceCount], bool]:
     """Return the counts of each source, and whether they are of all that matches: what was ``counted``, and of the
