@@ -236,7 +236,8 @@ class SourceActions(ActionGroup):
         room = min(WIDTHS["wide"], self._app.size.width) - 3
         counts, are_all = self._counts()
         if are_counted := bool(counts) and room >= _COUNTED_LEAST:
-            time = f"{self._app.clock.astimezone(self._state.zone):%H:%M:%S}"
+            now = max(self._app.clock, self._state.newest or self._app.clock)  # the clock ticks more slowly
+            time = f"{now.astimezone(self._state.zone):%H:%M:%S}"
             note = _("at {time}", time=time) if are_all else _("at {time}, of the loaded records", time=time)
             heads = "".join(fit(each, _COUNT, right=True) for each in (_("records"), _("errors")))
             heads += fit(_("newest"), _NEWEST, right=True)
@@ -246,9 +247,8 @@ class SourceActions(ActionGroup):
             row: Row = (self._mark_of(each), Piece(fit(each.name, widest), "strong"))
             row = (*row, *self._counted(counts.get(each.name, SourceCount()), each)) if are_counted else row
             row = (*row, Piece("  "))
-            left = room - cells(row) - 1
-            choices.append(Choice(f"turn {each.name}", (*row, *_short(each, left)), each.name,
-                                  more=self._how_it_is(each)))  # fmt: skip
+            told = (*row, *_short(each, room - cells(row) - 1))
+            choices.append(Choice(f"turn {each.name}", told, each.name, more=self._how_it_is(each)))
         if len(self._state.sources) > 1:
             names = [each.name for each in self._state.sources]
             choices += [Choice(f"only {name}", (Piece(_("only {name}", name=name)),), f"only {name}") for name in names]
