@@ -29,6 +29,7 @@ LAZY = {
         "cli/commands/logs": ".cli.log_sources .logs.analyze",
         "cli/commands/query": ".cli.query_engine",
         "cli/commands/restore": ".backup.effects",
+        "cli/incident_output": ".monitor.monitor",
         "cli/job_output": ".backup.context .backup.restores.interrupted",
         "logs/files/one_log": ".logs.files.remote",
         "logs/filter/model": "re2",
@@ -81,7 +82,6 @@ LAZY = {
         "app/open_logs": ".runbook.run.gate",
         "app/panes/logs/statistics": ".logs.analyze",
         "app/panes/logs/view": ".logs.analyze",
-        "app/panes/runbook/incident_actions": ".monitor.export",
     },
     "not on every system, or only on some": {
         "logs/files/local": "bz2 lzma",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 from msgspec import Struct
 
 from lilfox_tui.app.console import Console
+from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Prompt, PromptOffer
 from lilfox_tui.app.evidence import Cause, cause_of, firing_alerts
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
@@ -19,9 +20,12 @@ from lilfox_tui.app.rows.hosts import ROLES, reason_pieces
 from lilfox_tui.app.rows.incidents import closing_rows
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext, tr
-from lilfox_tui.incident.incidents import close, current, open_beside, open_incident
-from lilfox_tui.incident.model import Closed, Incident, SeverityLevel, alert_subject
+from lilfox_tui.core.text import clean
+from lilfox_tui.incident.incidents import append, close, current, open_beside, open_incident
+from lilfox_tui.incident.model import Closed, Incident, Noted, SeverityLevel, alert_subject
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.export import Failure, Failures, failures, utc_time
+from lilfox_tui.monitor.incident_events import closed_with
 from lilfox_tui.monitor.model import Overview, View
 
 if TYPE_CHECKING:
@@ -140,9 +144,9 @@ def proposal_rows(proposed: Proposal, glyphs: Glyphs, now: datetime) -> list[Row
     return [*rows, (Piece("    "), Piece(clauses(also), "muted"))] if also else rows
 
 
-async def ask_open(app: Console, cause: Cause | None) -> bool:
-    """Asks for the title and severity of an incident and opens it; ``cause`` is the alert that led to it. Both are
-    proposed, with the reason. Returns whether it was opened. Raises LilFoxError."""
+async def ask_open(app: Console, cause: Cause | None, follow_up_of: Incident | None = None) -> Incident | None:
+    """Asks for the title and severity of an incident and opens it; ``cause`` is the alert that led to it, or it follows
+    up on another incident. Both are proposed, with the reason. Returns it once it was opened. Raises LilFoxError."""
     levels, meanings = get_args(SeverityLevel), _meanings()
     proposed = propose(app.shown if app.rewound is None else app.monitor.overview.value, cause)
     rows: list[Row] = [(Piece("  "), Piece(_("Describe the problem in a few words, and choose its severity.")))]
@@ -158,12 +162,15 @@ async def ask_open(app: Console, cause: Cause | None) -> bool:
     )
     answer = await app.push_screen_wait(asked)
     if answer is None:
-        return False
+        return None
     told = answer.text.strip() or proposed.title or _("untitled")
     opened = await written(app, lambda: open_incident(told, levels[answer.at], cause=proposed.cause))
+    if follow_up_of is not None:
+        text = _("follow-up of {id}: {title}", id=follow_up_of.id, title=follow_up_of.title)
+        await written(app, lambda: append(opened.id, Noted(text=text)))
     await _read(app, opened.id)
     app.tell(tr("{id} is open: actions from now on are recorded in it", id=opened.id))
-    return True
+    return opened
 
 
 _READ_WITHIN_S = 1.0
@@ -193,26 +200,118 @@ async def ask_close(app: Console, incident: Incident) -> None:
         rows += [BLANK, (Piece("  "), Piece(_("Closing the incident does not stop what is running.")))]
         if not await app.confirm(_("{id}: still running", id=incident.id), rows, CLOSE_WORD):
             return
-    asked = Prompt(
+    found = still_failing(app)
+    answer = await app.push_screen_wait(_closing_prompt(app, incident, running, found))
+    if answer is None or (found.failing and answer.at == _KEEP):
+        if answer is not None:
+            app.tell(tr("{id} stays open", id=incident.id))
+        return
+    follow_up = ""
+    if answer.at == _FOLLOW_UP:
+        opened = await ask_open(app, None, follow_up_of=incident)
+        if opened is None:
+            app.tell(tr("{id} stays open", id=incident.id))
+            return
+        follow_up = opened.id
+    await _close(app, incident, answer.text.strip(), closed_with(found, follow_up))
+
+
+_KEEP, _ANYWAY, _FOLLOW_UP = range(3)
+"""The ways on where something still fails, in their order."""
+
+
+def still_failing(app: Console) -> Failures:
+    """What fails now, also while the screen shows the past."""
+    return failures(app.monitor.overview.value, has_plans=bool(app.config.backup.plans))
+
+
+def _closing_prompt(app: Console, incident: Incident, running: Collection[str], found: Failures) -> Prompt:
+    """The question before an incident is closed. While something fails, enter keeps it open until another way is
+    chosen."""
+    rows = [
+        *failing_rows(found, app.clock, app.glyphs),
+        *closing_rows(incident, datetime.now(UTC), running),
+    ]
+    ways = [
+        (_("keep it open"), _("nothing is written")),
+        (_("close it anyway"), _("the timeline keeps what still fails")),
+        (_("close it with a follow-up"), _("opens another incident for what still fails")),
+    ]
+    offers = [PromptOffer((Piece(way, "strong"), Piece(f"  {text}", "muted")), None) for way, text in ways]
+    return Prompt(
         _("Close {id}", id=incident.id),
-        closing_rows(incident, datetime.now(UTC), running),
+        rows,
         placeholder=_("summary (optional)"),
-        does=_("close it"),
+        offers=offers if found.failing else (),
+        does=_("do it") if found.failing else _("close it"),
         stays=_("leave it open"),
     )
-    answer = await app.push_screen_wait(asked)
-    if answer is None:
-        return
+
+
+def failing_rows(found: Failures, now: datetime, glyphs: Glyphs, most: int = 8) -> list[Row]:
+    """What still fails, why and since when; that nothing fails is said only where all of it is known, with the time at
+    which that was so."""
+    at = "" if found.at is None else utc_time(found.at, now)
+    rows: list[Row] = []
+    if found.failing:
+        count = len(found.failing)
+        rows.append((Piece("  "), Piece(_("Still failing at {time}:", time=at), "failing")))
+        shown = found.failing if count <= most else found.failing[: most - 1]
+        rows += [_failure_row(each, now, glyphs) for each in shown]
+        if left := count - len(shown):
+            rows.append((Piece("    "), Piece(_("{count} more", count=left), "muted")))
+    elif not found.unknown:
+        rows.append((Piece("  "), Piece(_("Nothing fails at {time}.", time=at), "good")))
+    for text in found.unknown[:_UNKNOWN]:
+        rows.append((Piece("  "), Piece(_("not known: {what}", what=text), "unknown")))
+    if left := len(found.unknown[_UNKNOWN:]):
+        rows.append((Piece("  "), Piece(_("not known: {count} more", count=left), "unknown")))
+    if found.degraded:
+        rows.append((Piece("  "), Piece(_("degraded: {names}", names=listed(found.degraded)), "degraded")))
+    if found.evaluated is not None:
+        time = utc_time(found.evaluated, now)
+        rows.append((Piece("  "), Piece(_("alert rules evaluated at {time}", time=time), "muted")))
+    return rows
+
+
+def _failure_row(failure: Failure, now: datetime, glyphs: Glyphs) -> Row:
+    since = "" if failure.since is None else _("since {time}", time=utc_time(failure.since, now))
+    return (
+        Piece(f"    {glyphs.failing} ", "failing"),
+        Piece(f"{failure.kind} ", "muted"),
+        Piece(f"{clean(failure.name)}  ", "strong"),
+        *((Piece(f"{since}  ", "muted"),) if since else ()),
+        Piece(clean(failure.text), "text"),
+    )
+
+
+_UNKNOWN = 3
+"""Lines of what is not known in a question."""
+
+
+async def _close(app: Console, incident: Incident, summary: str, found: Closed) -> None:
     folder = Path(incident.folder)
-    entry, other = await written(app, lambda: (close(folder, answer.text.strip()), open_beside(folder)))
+    entry, other = await written(app, lambda: (close(folder, summary, found=found), open_beside(folder)))
     left = len(entry.what.in_force) if isinstance(entry.what, Closed) else 0
     told = [_("{id} is closed", id=incident.id)]
     if left:
         told.append(ngettext("{count} change is still in force", "{count} changes are still in force", left))
+    if found.failing:
+        told.append(ngettext("{count} failure is left", "{count} failures are left", len(found.failing)))
     if other is not None:
         told.append(_("{id} is now the current incident", id=other.id))
     app.closed_incident = incident.id
     app.tell(tr("{said}; press a in pane 4 to export it", said=clauses(told)))
+
+
+async def ask_resolved(app: Console, incident: Incident) -> bool:
+    """Return whether to mark the incident as resolved: asks where something still fails, or where that is not known."""
+    found = still_failing(app)
+    if not found.failing and not found.unknown:
+        return True
+    rows = failing_rows(found, app.clock, app.glyphs)
+    title = _("{id}: mark it as resolved?", id=incident.id)
+    return await app.push_screen_wait(AskDialog(title, rows, does=_("mark it anyway"), stays=_("go back")))
 
 
 def _has_ended(app: Console, job: str) -> bool:

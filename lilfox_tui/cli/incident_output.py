@@ -9,13 +9,45 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from lilfox_tui.cli.output import Cell, print_json, print_line, shape
-from lilfox_tui.core.i18n import _
+from lilfox_tui.config.loader import load
+from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import human_duration
+from lilfox_tui.incident.export import IntegrityReport
 from lilfox_tui.incident.model import Incident, SeverityLevel, StepBegan, StepEnded, TimelineEntry
 from lilfox_tui.incident.reducer import event_text, happened_at, still_in_force
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.export import Failures, failures, utc_time
+
+
+async def check_failures(config_file: str | None) -> Failures:
+    """Check everything that the configuration names once, as ``lilfox check`` does, and return what fails. This machine
+    and the services found on it do not count where it does not name them: the sample is of the moment in which the
+    command starts. Raises ConfigError."""
+    from lilfox_tui.monitor.monitor import Monitor
+
+    loaded = load(None if config_file is None else Path(config_file))
+    overview = await Monitor(loaded.config, config_file=loaded.path).check_once()
+    services = {name: each for name, each in overview.services.items() if not each.found}
+    overview = replace(overview, services=services, hosts=overview.hosts if loaded.config.hosts else {})
+    if not overview.views and overview.alerts is None and not loaded.config.backup.plans:
+        return Failures(unknown=(_("the configuration names nothing to check"),))
+    return failures(overview, has_plans=bool(loaded.config.backup.plans))
+
+
+def failures_lines(found: Failures) -> Iterator[str]:
+    """What fails and what nobody knows; that nothing fails is said only where all of it is known."""
+    now = found.at or datetime.now(UTC)
+    if found.failing:
+        yield _("still failing at {time}:", time=utc_time(now, now))
+        yield from (f"  {each.line(now)}" for each in found.failing)
+    elif not found.unknown:
+        yield _("nothing fails at {time}", time=utc_time(now, now))
+    yield from (_("not known: {what}", what=text) for text in found.unknown)
+    if found.degraded:
+        yield _("degraded: {names}", names=listed(found.degraded))
 
 
 def incident_document(incident: Incident) -> dict[str, Any]:
@@ -50,6 +82,35 @@ def entry_document(entry: TimelineEntry) -> dict[str, Any]:
     """The entry as a JSON document, as it is stored in the timeline."""
     made: dict[str, Any] = msgspec.to_builtins(entry)
     return made
+
+
+def print_verdict(verdict: IntegrityReport) -> None:
+    """Print what was found altered, or that nothing was."""
+    for problem in verdict.problems:
+        where = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
+        print_line(f"{where}: {problem.text}")
+    for note in verdict.notes:
+        print_line(_("note: {said}", said=note))
+    if verdict.problems:
+        print_line(_("{id}: altered", id=verdict.id))
+        return
+    print_line(
+        _("{id}: intact, {entries}; SHA-256 of the last entry: {number}:{sha256}",
+          id=verdict.id, entries=ngettext("{count} entry", "{count} entries", verdict.entries),
+          number=verdict.entries, sha256=verdict.sha256)
+    )  # fmt: skip
+
+
+def verdict_document(verdict: IntegrityReport) -> dict[str, object]:
+    """The same as a JSON document."""
+    return {
+        "id": verdict.id,
+        "intact": not verdict.problems,
+        "entries": verdict.entries,
+        "sha256": verdict.sha256,
+        "problems": [{"file": each.file, "line": each.line, "text": str(each.text)} for each in verdict.problems],
+        "notes": [str(note) for note in verdict.notes],
+    }
 
 
 LEVELS: dict[SeverityLevel, Level] = {

@@ -506,11 +506,9 @@ class AuditConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     drill_every: Seconds = Seconds(30 * 86400)
     """How long ago the last restore test of each plan may be."""
     source: str | None = None
-    """Folder of the application's source code on this machine, whose Python files are checked; a relative one is
-    beside the configuration file."""
+    """Folder of the application's Python code on this machine; a relative one is beside the configuration file."""
     manifests: str | None = None
-    """Folder on this machine with manifests of Kubernetes and Compose files; a relative one is beside the
-    configuration file."""
+    """Folder on this machine with manifests of Kubernetes and Compose files; a relative one is as ``source``."""
     clusters: dict[Name, AuditClusterConfig] = {}
     """Name → Kubernetes cluster."""
     services: dict[Name, AuditServiceConfig] = {}
@@ -518,8 +516,7 @@ class AuditConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     folders: tuple[Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*:)?/")], ...] = ()
     """Folders that a backup plan must have: ``HOST:PATH``, or ``PATH`` on this machine."""
     repositories: tuple[Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*:)?/")], ...] = ()
-    """Repositories of restic, Borg and pgBackRest that are not at a usual place: ``HOST:PATH``, or ``PATH`` on this
-    machine."""
+    """Repositories of restic, Borg and pgBackRest that are not at a usual place, as ``folders``."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

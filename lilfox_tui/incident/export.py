@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.files import open_regular
-from lilfox_tui.core.i18n import Message, _, in_language, ngettext, tr
+from lilfox_tui.core.i18n import Message, _, clauses, in_language, ngettext, tr
 from lilfox_tui.core.text import clean, human_duration
 from lilfox_tui.incident import timeline
 from lilfox_tui.incident.incidents import read_timeline
@@ -284,7 +284,7 @@ def _document(
     yield from _section(_("Changes still in force"), _in_force(incident, now))
     yield from _section(_("What went well"), [_item(_("to be filled in"))])
     yield from _section(_("What did not go well"), _not_well(entries))
-    yield from _section(_("Action items"), _action_items(incident, now))
+    yield from _section(_("Action items"), _action_items(incident, entries, now))
 
 
 def _field(name: str, value: str) -> str:
@@ -449,7 +449,13 @@ def _not_well(entries: Sequence[TimelineEntry]) -> Iterator[str]:
     yield _item(_("to be filled in"))
 
 
-def _action_items(incident: Incident, now: datetime) -> Iterator[str]:
+def _action_items(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> Iterator[str]:
+    closed = next((each.what for each in reversed(entries) if isinstance(each.what, Closed)), None)
+    for text in () if closed is None or incident.closed is None else closed.failing:
+        said = _("still failed when the incident was closed: {what}", what=md_lines(text, 2))
+        if closed is not None and closed.follow_up:
+            said = clauses([said, _("follow-up: {id}", id=md_inline(closed.follow_up))])
+        yield _item(said, to_do=True)
     for change in still_in_force(incident, now):
         yield _item(_("undo, or decide to keep: {said}", said=md_lines(change.text, 2)), to_do=True)
     for step in incident.steps.values():

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.core import paths
 from lilfox_tui.core.i18n import Message, tr
@@ -221,15 +222,20 @@ def take_over(folder: Path, *, by: str = "", who: str = "", process: int = 0) ->
         return timeline.append(TookOver(before=read_incident(folder).leader, who=who, process=process))
 
 
-def close(folder: Path, summary: str, *, by: str = "") -> TimelineEntry:
-    """Close the incident; its ``Closed`` entry names the changes that are still in force. Raises NotRecorded,
-    IncidentError (closed already)."""
+def check_open(incident: Incident) -> None:
+    """Raise IncidentError if the incident is closed already."""
+    if incident.closed is not None:
+        raise IncidentError(tr("{id} is already closed", id=incident.id))
+
+
+def close(folder: Path, summary: str, *, by: str = "", found: Closed | None = None) -> TimelineEntry:
+    """Close the incident; its ``Closed`` entry names the changes that are still in force, and has what ``found`` has of
+    what still fails. Raises NotRecorded, IncidentError (closed already)."""
     with open_for_append(folder, by or myself()) as timeline:
         incident = read_incident(folder)
-        if incident.closed is not None:
-            raise IncidentError(tr("{id} is already closed", id=incident.id))
+        check_open(incident)
         changes = tuple(change.text for change in still_in_force(incident, datetime.now(UTC)))
-        return timeline.append(Closed(summary=summary, in_force=changes))
+        return timeline.append(replace(found or Closed(summary=""), summary=summary, in_force=changes))
 
 
 def reopen(folder: Path, reason: str, *, by: str = "") -> TimelineEntry:

@@ -193,6 +193,14 @@ class Closed(Struct, frozen=True, kw_only=True, tag="closed", tag_field="event")
     summary: str
     in_force: tuple[str, ...] = ()
     """Changes that were still in force."""
+    failing: tuple[str, ...] = ()
+    """What still failed, each with its reason and since when."""
+    not_known: tuple[str, ...] = ()
+    """Of what nobody knew whether it failed, and why."""
+    checked: datetime | None = None
+    """When that was looked at; None in entries of older versions, and where nobody could look."""
+    follow_up: str = ""
+    """The incident that was opened for what still failed."""
 
 
 class Reopened(Struct, frozen=True, kw_only=True, tag="reopened", tag_field="event"):

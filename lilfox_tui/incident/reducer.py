@@ -486,17 +486,28 @@ def _alert(what: model.AlertChanged) -> str:
 def _whole(what: model.Closed | model.Reopened | model.TookOver) -> str:
     match what:
         case model.Closed():
-            text = _("closed: {summary}", summary=what.summary or "-")
-            if not what.in_force:
-                return text
-            left = ngettext("{count} change still in force", "{count} changes still in force", len(what.in_force))
-            return clauses([text, _("{name}: {what}", name=left, what=clauses(what.in_force))])
+            return clauses([_("closed: {summary}", summary=what.summary or "-"), *_left_behind(what)])
         case model.Reopened():
             return _("reopened: {reason}", reason=what.reason or "-")
         case model.TookOver():
             if what.who:
                 return _("{who} took over from {before}", who=what.who, before=what.before)
             return _("took over from {who}", who=what.before)
+
+
+def _left_behind(what: model.Closed) -> Iterator[str]:
+    """What an incident left when it was closed: changes in force, what still failed, and what nobody knew."""
+    if what.in_force:
+        left = ngettext("{count} change still in force", "{count} changes still in force", len(what.in_force))
+        yield _("{name}: {what}", name=left, what=clauses(what.in_force))
+    if what.failing:
+        yield _("still failing: {what}", what=clauses(what.failing))
+    elif what.checked is not None and not what.not_known:
+        yield _("nothing failed at {time:%H:%M:%S} UTC", time=what.checked)
+    if what.not_known:
+        yield _("not known: {what}", what=clauses(what.not_known))
+    if what.follow_up:
+        yield _("follow-up: {id}", id=what.follow_up)
 
 
 def _work(what: What) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from lilfox_tui import __version__
 from lilfox_tui.core.aio import Pending, Ready, Unavailable
+from lilfox_tui.core.i18n import _, clauses
 from lilfox_tui.metrics.model import (
     FilesystemUsage,
     Health,
@@ -39,7 +42,8 @@ from lilfox_tui.monitor.export_sections import (
     traffic_document,
     traffic_families,
 )
-from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView
+from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView
+from lilfox_tui.monitor.raised_levels import without_alerts
 
 
 def level_name(level: Level) -> str:
@@ -53,6 +57,96 @@ def worst(overview: Overview) -> Level:
     down = Level.DEGRADED if any(target.down for target in overview.targets) else Level.GOOD
     levels = [view.level for view in overview.views]
     return max((*levels, alerts_level(overview.alerts), backups_level(overview.backups), down))
+
+
+class Failure(Struct, frozen=True):
+    """Something that fails: ``kind`` and ``name`` say what, in the reader's language, ``text`` why. ``since`` is aware,
+    None where it is not known."""
+
+    kind: str
+    name: str
+    text: str
+    since: datetime | None = None
+
+    def line(self, now: datetime) -> str:
+        """It in one line, with its time, and its date unless that is today's."""
+        named = " ".join(filter(None, (self.kind, self.name)))
+        parts = [_("{name}: {what}", name=named, what=self.text) if self.text else named]
+        if self.since is not None:
+            parts.append(_("since {time}", time=utc_time(self.since, now)))
+        return ", ".join(parts)
+
+
+class Failures(Struct, frozen=True):
+    """What fails at ``at`` (aware UTC; None: nothing was looked at), what is only degraded, by its name, and what
+    nobody knows the state of, with the reason. ``evaluated`` is when the rules of the alerts were evaluated last."""
+
+    at: datetime | None = None
+    failing: tuple[Failure, ...] = ()
+    degraded: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    evaluated: datetime | None = None
+
+
+def utc_time(at: datetime, now: datetime) -> str:
+    """A time of today, or with its date; in UTC."""
+    at = at.astimezone(UTC)
+    return f"{at:%H:%M:%S} UTC" if at.date() == now.astimezone(UTC).date() else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def failures(overview: Overview | None, *, has_plans: bool = False) -> Failures:
+    """Return what fails, by the levels that ``check`` tells too: hosts, services, backends, backup plans, interrupted
+    restores, and firing alerts, also the silenced ones. ``has_plans``: the configuration names backup plans."""
+    if overview is None:
+        return Failures(unknown=(_("nothing has been checked yet"),))
+    backups = overview.backups
+    plans = [] if backups is None else [each for each in backups.plans.values() if each.config is not None]
+    kinds = {HostView: _("host"), ServiceView: _("service"), BackendView: _("backend"), PlanView: _("backup plan")}
+    failing: list[Failure] = []
+    degraded: list[str] = []
+    unknown: list[str] = []
+    for view in (*overview.views, *plans):
+        told = view if isinstance(view, PlanView) else without_alerts(view)  # they are listed by themselves
+        kind, why = kinds[type(view)], clauses(map(str, told.reasons))
+        name = f"{view.name} ({view.store})" if isinstance(view, PlanView) and view.copy else view.name
+        if view.level is Level.FAILING:
+            failing.append(Failure(kind, name, why, view.since))
+        elif view.level is Level.DEGRADED:
+            degraded.append(name)
+        elif view.level is Level.UNKNOWN:
+            unknown.append(_("{name}: {what}", name=f"{kind} {name}", what=why or _("no answer yet")))
+    halves = () if backups is None else backups.interrupted_restores
+    failing += [Failure(_("restore"), each.restored.set, str(each.message)) for each in halves]
+    if backups is None and has_plans:
+        unknown.append(_("the backup plans: their stores have not been read yet"))
+    alerts, evaluated, blind = _firing(overview)
+    return Failures(overview.at, (*failing, *alerts), tuple(degraded), (*unknown, *blind), evaluated)
+
+
+def _firing(overview: Overview) -> tuple[list[Failure], datetime | None, list[str]]:
+    """The alerts that fire, when the rules were evaluated last, and why alerts may be missing."""
+    state = overview.alerts
+    if state is None:
+        return [], None, []
+    if not isinstance(state, Ready):
+        why = str(state.error) if isinstance(state, Unavailable) else _("not evaluated yet")
+        return [], None, [_("the alerts: {why}", why=why)]
+    alerts = state.value
+    found = []
+    for each in alerts.alerts:
+        if each.is_firing:
+            silenced = _("silenced") if each.silenced_by else ""
+            text = ", ".join(filter(None, (each.summary, silenced)))
+            found.append(Failure(_("alert"), each.name, text, each.fired_at or each.active_at))
+    blind = [_("the alerts: {why}", why=each) for each in alerts.troubles if each.blind]
+    for each in alerts.alerts:
+        if each.no_data_since is not None and not each.is_firing:
+            why = _("it ended without data, since {time}", time=utc_time(each.no_data_since, overview.at))
+            blind.append(_("the alert {name}: {why}", name=each.name, why=why))
+    broken = [each for each in alerts.rules if each.error is not None]
+    blind += [_("the alert {name}: {why}", name=each.name, why=each.error) for each in broken]
+    times = [each.evaluated_at for each in alerts.rules if each.evaluated_at is not None]
+    return found, max(times, default=None), blind
 
 
 def report(overview: Overview, local: HostSnapshot | None = None) -> dict[str, Any]:

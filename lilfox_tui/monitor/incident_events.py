@@ -21,6 +21,7 @@ from lilfox_tui.core.paths import PolledFolders
 from lilfox_tui.incident.incidents import append_in, current_folder, open_incident, read_timeline
 from lilfox_tui.incident.model import (
     AlertChanged,
+    Closed,
     IncidentError,
     Noticed,
     SeverityLevel,
@@ -34,6 +35,7 @@ from lilfox_tui.incident.reducer import fold
 from lilfox_tui.incident.timeline import TimelineReader
 from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.monitor.changes import lost_text
+from lilfox_tui.monitor.export import Failures
 from lilfox_tui.monitor.model import HostView, IncidentView, Overview, StatusChange, View
 
 SAME_WITHIN = timedelta(seconds=60)
@@ -343,3 +345,13 @@ def _changes(alerts: Alerts) -> Iterator[tuple[str, AlertChanged]]:
             name=alert.name, labels=labels, state=state, since=since, summary=summary, as_of=now if later else None
         )
         yield f"alert {alert.labels} {state} {since.isoformat()}", what
+
+
+# What an incident keeps when it is closed.
+
+
+def closed_with(found: Failures, follow_up: str = "") -> Closed:
+    """What the timeline keeps of ``found``."""
+    now = found.at or datetime.now(UTC)
+    lines = tuple(each.line(now) for each in found.failing)
+    return Closed(summary="", failing=lines, not_known=found.unknown, checked=found.at, follow_up=follow_up)

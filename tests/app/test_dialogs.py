@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from lilfox_tui.core.errors import HostKeyUnknown
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import HostView, Overview
-from tests.app.log_files import logs_app, settled, write_logs
+from tests.app.log_files import line, logs_app, messages, settled, write_logs
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check
@@ -63,13 +64,49 @@ async def test_a_source_says_how_it_is_read_and_where(tmp_path: Path) -> None:
         await until(lambda: "times without a zone: UTC" in screen_text(pilot), what="the second source is told")
         text = screen_text(pilot)
         row = next(line for line in text.splitlines() if "● gateway" in line)
-        assert "json_lines" in row
+        assert "json_lines" in text
         assert "…" in row
         assert row.rstrip(" │").endswith("/gateway.log"), "of a path the middle goes"
         assert str(folder / "gateway.log") in "".join(line.strip(" │") for line in text.splitlines())
         await pilot.press("down")
         await pilot.pause()
         assert str(folder / "backend.log") in "".join(line.strip(" │") for line in screen_text(pilot).splitlines())
+
+
+async def test_the_list_of_sources_counts_what_the_histogram_counts(tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        pane = await settled(app, pilot)
+        await until(lambda: pane.histogram.drawn is not None, what="the histogram")
+        bars = pane.histogram.drawn
+        assert bars is not None
+        await pilot.press("o")
+        await until(lambda: "Sources and columns" in screen_text(pilot), what="the list")
+        rows = [row.split("│")[1].strip() for row in screen_text(pilot).splitlines() if row.count("│") == 2]
+        assert "records errors newest at 03:12:44" in [" ".join(row.split()) for row in rows]
+        told = {}
+        for row in rows:
+            if row.startswith("● ") and "json_lines" in row:
+                _mark, name, records, errors, newest, *_more = row.split()
+                assert newest in ("03:12:42", "03:12:43")
+                told[name] = (int(records.replace(",", "")), int(errors.replace(",", "")))
+        assert set(told) == {"gateway", "backend"}
+        assert sum(each[0] for each in told.values()) == bars.total.records
+        assert sum(each[1] for each in told.values()) == bars.total.errors > 0
+        await pilot.press("escape")
+        later = NOW + timedelta(seconds=2)
+        with (tmp_path / "gateway.log").open("a") as file:
+            file.write(line(later, "ERROR", "http", "one more") + "\n")
+        await until(lambda: "one more" in messages(pane), what="one more record")
+        await pilot.press("o")
+        await until(lambda: "at 03:12:46" in screen_text(pilot), what="no record is newer than the counts")
+        await pilot.press("down", "enter")
+        await until(lambda: "gateway" in pane.state.hidden, what="one is hidden")
+        await pilot.press("o")
+        await until(lambda: "○ gateway" in screen_text(pilot), what="it is counted no more")
+        row = next(line for line in screen_text(pilot).splitlines() if "○ gateway" in line)
+        assert "json_lines" in row
+        assert row.split("gateway")[1].startswith(" " * 27)
 
 
 async def test_the_palette_says_all_of_the_selected_action() -> None:

@@ -8,12 +8,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.logs.pane import LogsPane
-from lilfox_tui.incident.incidents import current, entries, open_incident
-from lilfox_tui.incident.model import EvidenceKept
+from lilfox_tui.incident.incidents import current, entries, open_incident, read_incident, read_timeline
+from lilfox_tui.incident.model import Closed, EvidenceKept, Noted, find
+from lilfox_tui.incident.reducer import event_text, is_open
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.export import failures
+from lilfox_tui.monitor.model import Overview
 from tests.app.alerts_made import alerting
 from tests.app.log_files import counted, line, logs_app, selected, settled
 from tests.app.overviews import NOW, mixed
@@ -342,14 +347,117 @@ async def test_quitting_with_an_open_incident_asks_and_says_that_it_stays_open()
     assert current() is not None
 
 
+def good() -> Overview:
+    """Everything is watched and good."""
+    seen = mixed()
+    hosts = {name: replace(each, level=Level.GOOD, reasons=()) for name, each in seen.hosts.items()}
+    services = {name: replace(each, level=Level.GOOD, reasons=()) for name, each in seen.services.items()}
+    return replace(seen, hosts=hosts, services=services)
+
+
 async def test_closing_is_an_action_of_its_own() -> None:
+    app = still_app(good())
+    async with app.run_test(size=SIZE) as pilot:
+        await _with_open_incident(pilot, app)
+        await pilot.press("I", "colon", *"close", "enter")
+        await until(lambda: "Close INC-1" in screen_text(pilot), what="the question")
+        assert "Nothing fails at 03:12:44 UTC." in screen_text(pilot)
+        assert "keep it open" not in screen_text(pilot)
+        await pilot.press(*"it was the fan", "enter")
+        await until(lambda: current() is None, what="it is closed")
+    what = read_timeline(find("INC-1")).entries[-1].what
+    assert isinstance(what, Closed)
+    assert (what.summary, what.failing, what.not_known, what.checked) == ("it was the fan", (), (), NOW)
+
+
+async def test_closing_lists_what_still_fails_and_enter_keeps_it_open() -> None:
     app = still_app(mixed())
     async with app.run_test(size=SIZE) as pilot:
         await _with_open_incident(pilot, app)
         await pilot.press("I", "colon", *"close", "enter")
         await until(lambda: "Close INC-1" in screen_text(pilot), what="the question")
-        await pilot.press(*"it was the fan", "enter")
+        text = " ".join(screen_text(pilot).split())
+        assert "Still failing at 03:12:44 UTC:" in text
+        failing = failures(mixed()).failing
+        assert failing
+        for each in failing:
+            assert f"{each.kind} {each.name} since" in text
+            assert each.text in text
+        await pilot.press(*"not yet", "enter")
+        await until(lambda: "INC-1 stays open" in app.note[0], what="that it stays open")
+    assert current() is not None
+
+
+async def test_what_still_fails_is_kept_in_the_timeline_of_an_incident_that_is_closed_anyway() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await _with_open_incident(pilot, app)
+        await pilot.press("I", "colon", *"close", "enter")
+        await until(lambda: "close it anyway" in screen_text(pilot), what="the question")
+        await pilot.press(*"known", "down", "enter")
         await until(lambda: current() is None, what="it is closed")
+        assert "3 failures are left" in app.note[0]
+    what = read_timeline(find("INC-1")).entries[-1].what
+    assert isinstance(what, Closed)
+    assert what.failing == tuple(each.line(NOW) for each in failures(mixed()).failing)
+    assert "still failing: " in event_text(what)
+
+
+async def test_a_follow_up_is_an_incident_for_what_still_fails() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await _with_open_incident(pilot, app)
+        await pilot.press("I", "colon", *"close", "enter")
+        await until(lambda: "with a follow-up" in screen_text(pilot), what="the question")
+        await pilot.press("down", "down", "enter")
+        await until(lambda: "Open an incident" in screen_text(pilot), what="the second question")
+        await pilot.press("escape")
+        await until(lambda: "INC-1 stays open" in app.note[0], what="that it stays open")
+        found = current()
+        assert found is not None
+        assert found.id == "INC-1"
+        await pilot.press("colon", *"close", "enter")
+        await until(lambda: "with a follow-up" in screen_text(pilot), what="the question")
+        await pilot.press("down", "down", "enter")
+        await until(lambda: "Open an incident" in screen_text(pilot), what="the second question")
+        await pilot.press("enter")
+        await until(lambda: not is_open(read_timeline(find("INC-1")).entries), what="it is closed")
+    found = current()
+    assert found is not None
+    assert found.id == "INC-2"
+    what = read_timeline(find("INC-1")).entries[-1].what
+    assert isinstance(what, Closed)
+    assert what.follow_up == "INC-2"
+    assert Noted(text="follow-up of INC-1: it burns") in [each.what for each in read_timeline(find("INC-2")).entries]
+
+
+async def test_what_nobody_knows_is_not_told_to_be_good() -> None:
+    seen = good()
+    name = next(iter(seen.services))
+    unknown = replace(seen.services[name], level=Level.UNKNOWN, reasons=())
+    app = still_app(replace(seen, services={**seen.services, name: unknown}))
+    async with app.run_test(size=SIZE) as pilot:
+        await _with_open_incident(pilot, app)
+        await pilot.press("I", "colon", *"close", "enter")
+        await until(lambda: "Close INC-1" in screen_text(pilot), what="the question")
+        assert f"not known: service {name}: no answer yet" in screen_text(pilot)
+        assert "Nothing fails" not in screen_text(pilot)
+
+
+async def test_resolved_is_not_marked_without_a_question_while_something_fails() -> None:
+    app = still_app(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        await _with_open_incident(pilot, app)
+        for answer in ("escape", "enter"):
+            await pilot.press("I", "colon", *"moment", "enter")
+            await until(lambda: "what just happened?" in screen_text(pilot), what="the choice")
+            await pilot.press(*"resolved", "enter")
+            await until(lambda: "mark it as resolved?" in screen_text(pilot), what="the question")
+            assert "Still failing at" in screen_text(pilot)
+            assert "resolved" not in read_incident(find("INC-1")).moments
+            await pilot.press(answer)
+            await until(lambda: "mark it as resolved?" not in screen_text(pilot), what="it is answered")
+        await until(lambda: "resolved" in read_incident(find("INC-1")).moments, what="it is marked")
 
 
 async def test_while_a_run_of_it_is_going_on_closing_asks_for_a_word(tmp_path: Path) -> None:

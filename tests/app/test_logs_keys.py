@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.app.panes.logs.board import Board
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.record import Severity
@@ -265,6 +266,23 @@ async def test_paused_it_holds_still_and_then_goes_on(tmp_path: Path) -> None:
         await until(lambda: selected(pane) == "and on")
 
 
+@pytest.mark.parametrize(("key", "text"), [("plus", "level>=ERROR"), ("minus", "not level>=ERROR")])
+async def test_a_row_of_the_statistics_is_kept_or_hidden_by_one_key(key: str, text: str, tmp_path: Path) -> None:
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        pane = await settled(app, pilot)
+        await pilot.press("S")
+        await until(lambda: "11 errors (level ERROR or above)" in screen_text(pilot))
+        assert "- hides its records" in screen_text(pilot)
+        await pilot.press(key)
+        await until(lambda: pane.state.filter_text == text, what=text)
+        await pilot.press("escape", "S")
+        await until(lambda: "11 errors (level ERROR or above)" in screen_text(pilot))
+        await pilot.press("x", key)
+        await pilot.pause()
+        assert isinstance(app.screen, Board), "in a word it is a character"
+
+
 async def test_logs_that_are_shown_after_the_screen_was_paused_end_there(tmp_path: Path) -> None:
     app = logs_app(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -303,7 +321,7 @@ async def test_rewound_nothing_is_there_that_was_written_later(tmp_path: Path) -
         assert f"to {then:%H:%M:%S} UTC" in screen_text(pilot)
         assert "no filter" in screen_text(pilot)
         await pilot.press("escape", "P")
-        patterns = f"88 records between {NOW - timedelta(seconds=180):%m-%d %H:%M:%S} and {then:%H:%M:%S}"
+        patterns = f"{NOW - timedelta(seconds=180):%H:%M:%S} to {then:%H:%M:%S} UTC"
         await until(lambda: patterns in screen_text(pilot))
         await pilot.press("escape", "enter")
         await until(lambda: has_neighbours(pane))

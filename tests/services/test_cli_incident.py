@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pytest
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.incident import incidents as book
 from lilfox_tui.incident.model import Closed, Noticed
+from tests.pages import served
 from tests.services.lilfox_command import LILFOX, lilfox
 from tests.waiting import wait_for
 
@@ -92,6 +94,40 @@ def test_an_incident_from_its_opening_to_its_export(state: Path, tmp_path: Path)
     assert (made / "INC-1.md").read_text("utf-8") == text
     assert (made / "evidence/a.log").read_text() == "connection refused\n"
     assert "already exists" in incident("export", "INC-1", "--to", made, code=2)
+
+
+def test_an_incident_stays_open_while_something_fails_unless_it_is_said_to_be_closed_anyway(state: Path) -> None:
+    config = Path(os.environ["XDG_CONFIG_HOME"]) / "lilfox/config.yaml"
+    config.write_text('services: {web: {url: "http://127.0.0.1:9/health"}}\n')
+    incident("open", "web", "is", "down")
+    told = incident("close", code=1)
+    assert "still failing at " in told
+    assert "service web: " in told
+    assert "INC-1 stays open; to close it anyway: lilfox incident close INC-1 --anyway" in told
+    assert incident("current").startswith("INC-1")
+    assert "INC-1 is closed" in incident("close", "--anyway", "--summary", "known")
+    closed = book.read_timeline(Path(book.read_incident(state / "INC-1").folder)).entries[-1].what
+    assert isinstance(closed, Closed)
+    assert [each.partition(":")[0] for each in closed.failing] == ["service web"]
+    assert closed.checked is not None
+    text = incident("export", "INC-1")
+    assert "- [ ] still failed when the incident was closed: service web" in text
+
+
+def test_an_incident_is_closed_with_the_word_that_nothing_fails(state: Path) -> None:
+    incident("open", "x")
+    told = incident("close")
+    assert "not known: the configuration names nothing to check" in told
+    assert "nothing fails" not in told
+    with served([lambda: (200, b"")]) as (address,):
+        config = Path(os.environ["XDG_CONFIG_HOME"]) / "lilfox/config.yaml"
+        config.write_text(f'services: {{web: {{url: "http://{address}/health"}}}}\n')
+        incident("reopen", "INC-1")
+        assert "nothing fails at " in incident("close")
+    closed = book.read_timeline(state / "INC-1").entries[-1].what
+    assert isinstance(closed, Closed)
+    assert (closed.failing, closed.not_known) == ((), ())
+    assert closed.checked is not None
 
 
 def test_events_are_shown_in_the_order_of_time(state: Path) -> None:

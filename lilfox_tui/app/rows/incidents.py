@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import Silence, urgency_of
+from lilfox_tui.alerts.model import Alert, Silence, urgency_of
 from lilfox_tui.alerts.silences import format_matchers
 from lilfox_tui.app.evidence import firing_alerts
 from lilfox_tui.app.rendering.columns import cells, slice_row, wrap_spans, wrapped
@@ -38,6 +38,7 @@ from lilfox_tui.incident.model import (
     alert_subject,
 )
 from lilfox_tui.incident.reducer import (
+    MOMENTS,
     TimelineItem,
     alert_has_no_data,
     alert_is_over,
@@ -54,7 +55,8 @@ from lilfox_tui.incident.reducer import (
     still_in_force,
 )
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import Overview, PlanView
+from lilfox_tui.monitor.model import Overview, PlanView, View
+from lilfox_tui.monitor.raised_levels import without_alerts
 
 _AT_ONCE = timedelta(seconds=1)
 """What was recorded within so long after it happened has one time."""
@@ -118,10 +120,11 @@ def wrong_rows(overview: Overview, glyphs: Glyphs, about: str = "", most: int = 
     for view in sorted(bad, key=lambda each: (each.name != about, each.level is not Level.FAILING)):
         of_view = [each for each in alerts if alert_subject(dict(each.labels)) == view.name]
         alerts = [each for each in alerts if each not in of_view]
-        names = listed(dict.fromkeys(each.name for each in of_view))
+        own = listed(dict.fromkeys(each.name for each in of_view))
         mark = Piece(f"{glyphs.level(view.level)} ", ROLES[view.level])
-        named = (Piece(f"{names}  ", "muted"),) if names else ()
-        why = plan_reasons(view) if isinstance(view, PlanView) else reason_pieces(view)
+        at = f"{view.since:%H:%M:%S}" if view.since.date() == overview.at.date() else f"{view.since:%m-%d %H:%M}"
+        named = (*((Piece(f"{own}  ", "muted"),) if own else ()), Piece(_("since {time}", time=at) + "  ", "muted"))
+        why = plan_reasons(view) if isinstance(view, PlanView) else reason_pieces(_without_named(view, of_view))
         rows.append((mark, Piece(f"{clean(view.name)}  ", "strong"), *named, *why))
     halves = () if backups is None else backups.interrupted_restores
     rows += [(Piece(f"{glyphs.failing} ", "failing"), Piece(str(each.message), "failing")) for each in halves]
@@ -129,12 +132,23 @@ def wrong_rows(overview: Overview, glyphs: Glyphs, about: str = "", most: int = 
         role = firing_role(each.urgency)
         rows.append((Piece(f"{glyphs.alert} ", role), Piece(f"{each.name}  ", "strong"), Piece(each.summary, role)))
     if len(rows) > most:
-        left = len(rows) - most + 1
-        more = ngettext("{count} more: press 1", "{count} more: press 1", left)
+        left = [row[1].text.strip() if row[1].role == "strong" else _("restore") for row in rows[most - 1 :]]
+        told = listed([*left[:_MORE_NAMED], *(["…"] if len(left) > _MORE_NAMED else [])])
+        more = ngettext("{count} more: {names}; press 1", "{count} more: {names}; press 1", len(left), names=told)
         rows = [*rows[: most - 1], (Piece(more, "muted"),)]
     if not rows and isinstance(overview.alerts, Ready) and all(each.level is Level.GOOD for each in watched):
         rows.append((Piece(_("nothing fails, and no alert fires"), "good"),))
     return rows or [(Piece(_("no failure and no firing alert is known"), "muted"),)]
+
+
+_MORE_NAMED = 3
+"""Names of what is wrong for which there is no line."""
+
+
+def _without_named(view: View, alerts: Sequence[Alert]) -> View:
+    """The view without the reason that an alert fires whose name stands beside it, if it has another one."""
+    own = without_alerts(view) if alerts else view
+    return own if own.reasons else view
 
 
 def fact_rows(
@@ -153,15 +167,25 @@ def fact_rows(
     rows += _force_facts(incident, entries, now, beside.silences)
     unknown = incident.steps.values()
     rows += [_fact(_("no result"), f"{step.host}: {code_line(step.command)}", "degraded") for step in unknown]
-    if known := impact(incident, entries):
-        start = known["detected"].when
-        texts = [f"{moment_text(moment)} {each.when:%H:%M:%S}" for moment, each in known.items()]
-        ages = ["", *(f" (+{human_duration((each.when - start).total_seconds())})" for each in [*known.values()][1:])]
-        rows.append(_fact(_("moments"), "  ".join(map(str.__add__, texts, ages))))
+    rows.append((_label(_("moments")), *_moment_pieces(incident, entries)))
     rows += _state_facts(incident, entries, now)
     roles = {"lead": _who(incident.leader)} | {role: _name(who) for role, who in incident.roles.items()}
     rows.append(_fact(_("roles"), "  ".join(f"{role_text(role)} {who}" for role, who in roles.items())))
     return [*rows, *_evidence_facts(entries)]
+
+
+def _moment_pieces(incident: Incident, entries: Sequence[TimelineEntry]) -> Iterator[Piece]:
+    """The four moments, each with its time and how long after the detection it was, or that it is still to come."""
+    known = impact(incident, entries)
+    start = known["detected"].when
+    missing = _("not yet") if incident.closed is None else _("not recorded")
+    for number, moment in enumerate(MOMENTS):
+        gap = "  " if number else ""
+        if (found := known.get(moment)) is None:
+            yield Piece(f"{gap}{moment_text(moment)} {missing}", "muted")
+            continue
+        after = f" (+{human_duration((found.when - start).total_seconds())})" if number else ""
+        yield Piece(f"{gap}{moment_text(moment)} {found.when:%H:%M:%S}{after}", "text")
 
 
 def _evidence_facts(entries: Sequence[TimelineEntry]) -> list[Row]:

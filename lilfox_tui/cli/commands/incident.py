@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import socket
 import sys
 from contextlib import suppress
@@ -13,11 +14,15 @@ from typing import get_args
 
 from lilfox_tui.cli.commands.jobs import settings
 from lilfox_tui.cli.incident_output import (
+    check_failures,
     entry_document,
     entry_rows,
+    failures_lines,
     incident_document,
     incident_rows,
     print_entry,
+    print_verdict,
+    verdict_document,
 )
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, flush, print_json, print_line, print_table, print_text, warn
@@ -25,11 +30,12 @@ from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import _, language, listed, ngettext, tr
-from lilfox_tui.incident.export import IntegrityReport, export_markdown, export_to, handover_text, verify
+from lilfox_tui.incident.export import export_markdown, export_to, handover_text, verify
 from lilfox_tui.incident.incidents import (
     MOST_EVIDENCE_BYTES,
     TimelineContents,
     append_in,
+    check_open,
     chosen,
     close,
     current,
@@ -62,6 +68,7 @@ from lilfox_tui.incident.reducer import begun_steps, event_text, fold, happened_
 from lilfox_tui.incident.timeline import follow
 from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.logs.filter.syntax import Clock
+from lilfox_tui.monitor.incident_events import closed_with
 from lilfox_tui.runbook.run.protocol import RUN_KIND, ClientActs, RunFact, RunOpened
 
 # What the actions of ``lilfox incident`` share: which incident is meant, who writes, and whether anything may be
@@ -123,6 +130,7 @@ def add_course_arguments(parser: argparse.ArgumentParser, action: str) -> None:
         case "close":
             add_id(parser)
             parser.add_argument("--summary", default="", metavar="TEXT", help=_("what happened and how it ended"))
+            parser.add_argument("--anyway", action="store_true", help=_("close it although something still fails"))
         case "reopen":
             parser.add_argument("incident", metavar="INC-N", help=_("which incident"))
             parser.add_argument("--reason", default="", metavar="TEXT", help=_("why"))
@@ -139,13 +147,11 @@ def run_course(args: argparse.Namespace) -> int:
     place = folder(args)
     match args.action:
         case "close":
-            entry = close(place, args.summary, by=by)
+            return _close(args, place, by)
         case "reopen":
             entry = reopen(place, args.reason, by=by)
         case _:
             entry = take_over(place, by=by)
-    if isinstance(entry.what, Closed):
-        return _closed(place, entry.what)
     print_line(_("{id}: entry {number}: {said}", id=place.name, number=entry.number, said=event_text(entry.what)))
     if args.action == "reopen":
         _tell_current(place)
@@ -194,6 +200,19 @@ def _open(args: argparse.Namespace) -> int:
     if before is not None:
         warn(_("{before} is also open; from now on, actions are recorded in {id}", before=before.id, id=made.id))
     return 0
+
+
+def _close(args: argparse.Namespace, place: Path, by: str) -> int:
+    """Closes the incident if nothing that is checked now fails, or ``--anyway``; returns 1 if it stays open."""
+    check_open(read_incident(place))
+    found = asyncio.run(check_failures(args.config))
+    for line in failures_lines(found):
+        warn(line)
+    if found.failing and not args.anyway:
+        warn(_("{id} stays open; to close it anyway: lilfox incident close {id} --anyway", id=place.name))
+        return 1
+    what = close(place, args.summary, by=by, found=closed_with(found)).what
+    return _closed(place, what) if isinstance(what, Closed) else 1
 
 
 def _closed(place: Path, what: Closed) -> int:
@@ -475,37 +494,10 @@ def _verify(args: argparse.Namespace) -> int:
     settings(args)
     verdict = verify(folder(args).name, known=dict(args.known))
     if args.json:
-        print_json(_verdict_document(verdict))
+        print_json(verdict_document(verdict))
     else:
-        _print_verdict(verdict)
+        print_verdict(verdict)
     return 1 if verdict.problems else 0
-
-
-def _print_verdict(verdict: IntegrityReport) -> None:
-    for problem in verdict.problems:
-        where = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
-        print_line(f"{where}: {problem.text}")
-    for note in verdict.notes:
-        print_line(_("note: {said}", said=note))
-    if verdict.problems:
-        print_line(_("{id}: altered", id=verdict.id))
-        return
-    print_line(
-        _("{id}: intact, {entries}; SHA-256 of the last entry: {number}:{sha256}",
-          id=verdict.id, entries=ngettext("{count} entry", "{count} entries", verdict.entries),
-          number=verdict.entries, sha256=verdict.sha256)
-    )  # fmt: skip
-
-
-def _verdict_document(verdict: IntegrityReport) -> dict[str, object]:
-    return {
-        "id": verdict.id,
-        "intact": not verdict.problems,
-        "entries": verdict.entries,
-        "sha256": verdict.sha256,
-        "problems": [{"file": each.file, "line": each.line, "text": str(each.text)} for each in verdict.problems],
-        "notes": [str(note) for note in verdict.notes],
-    }
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -582,7 +574,7 @@ ACTIONS = {
         run_course,
     ),
     "close": Subcommand(
-        tr("close the incident; lists the changes still in force"),
+        tr("close the incident; lists what still fails and the changes in force"),
         partial(add_course_arguments, action="close"),
         run_course,
     ),

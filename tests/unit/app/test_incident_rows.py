@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import Silence, SilenceMatcher
+from lilfox_tui.alerts.model import Alerts, AlertState, Silence, SilenceMatcher
 from lilfox_tui.app.actions import actions_of
 from lilfox_tui.app.navigation import RUNBOOK, TABS
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row, safe
@@ -31,6 +31,7 @@ from lilfox_tui.app.rows.incidents import (
     wrapped_facts,
     wrong_rows,
 )
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.incident.model import (
     AlertChanged,
@@ -46,9 +47,11 @@ from lilfox_tui.incident.model import (
 )
 from lilfox_tui.incident.reducer import TimelineItem, fold, timeline_items
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.raised_levels import raised
+from tests.app.alerts_made import RULES, alert
 from tests.app.backups_made import broken
 from tests.app.overviews import NOW, fleet, mixed
-from tests.app.runs_made import SCRIPT, long_incident
+from tests.app.runs_made import SCRIPT, long_incident, open_incident
 from tests.app.test_backup_warnings import interrupted_restores
 
 
@@ -372,7 +375,7 @@ def test_what_is_wrong_now_comes_first_with_its_reasons_and_alerts() -> None:
     assert rows[0].startswith(f"✖ {failing[0]}  ")
     assert len(rows) <= 4
     assert said(wrong_rows(mixed(), UNICODE, failing[-1])[0]).startswith(f"✖ {failing[-1]}  "), "what it was opened for"
-    assert said(wrong_rows(mixed(), UNICODE, most=2)[-1]).endswith(" more: press 1")
+    assert said(wrong_rows(mixed(), UNICODE, most=2)[-1]).endswith("; press 1")
     seen = long_incident()
     assert seen.incident is not None
     facts = fact_rows(seen.incident, seen.entries, NOW, Situation(wrong=[(Piece("web"),)], silences=["silence a"]))
@@ -421,3 +424,25 @@ def test_a_command_has_the_duration_that_its_output_has() -> None:
     assert isinstance(ended.what, StepEnded)
     told = TimelineItem((began, replace(ended, what=replace(ended.what, took_s=0.025)), changed))
     assert said(item_row(told, 118, 3, UNICODE)).endswith("done, 25 ms, changed")
+
+
+def test_what_is_wrong_says_since_when_and_names_its_alert_once() -> None:
+    firing = alert(RULES[0], AlertState.FIRING, 0.31, 6, {"job": "backend", "severity": "critical"}, "31 % fail")
+    seen = raised(replace(mixed(), alerts=Ready(Alerts(NOW, RULES, (firing,)), NOW)))
+    row = next(said(row) for row in wrong_rows(seen, UNICODE) if "backend" in said(row))
+    assert row.count(firing.name) == 1
+    assert f"since {seen.services['backend'].since:%H:%M:%S}" in row
+    assert "answers 503" in row
+
+
+def test_the_moments_that_are_still_to_come_are_told() -> None:
+    seen = open_incident()
+    assert seen.incident is not None
+    told = [said(row) for row in fact_rows(seen.incident, seen.entries, NOW)]
+    assert any("resolved not yet" in row for row in told)
+
+
+def test_what_has_no_line_of_what_is_wrong_is_named() -> None:
+    whole = [said(row).split()[1] for row in wrong_rows(mixed(), UNICODE, most=99)]
+    last = said(wrong_rows(mixed(), UNICODE, most=2)[-1])
+    assert last == f"{len(whole) - 1} more: {', '.join(whole[1:4])}; press 1"

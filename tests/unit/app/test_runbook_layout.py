@@ -95,3 +95,10 @@ def test_the_facts_of_an_incident_have_the_rows_that_a_short_timeline_leaves_fre
     assert arrange_parts(80, 21, few)["facts"].inner_height == 12
     many = Wants(column=INCIDENT, beside=1, facts=12, timeline=40)
     assert arrange_parts(80, 21, many)["facts"].inner_height == 9
+
+
+def test_the_list_has_room_for_whole_titles_before_whole_steps() -> None:
+    for width, titles, got in ((80, 43, 45), (80, 60, 48), (80, 10, 28), (60, 43, 28), (120, 60, 48)):
+        found = arrange_parts(width, 24, Wants(column=LIST, beside=2, titles=titles, steps=28))
+        assert found["list"].width == got, (width, titles)
+        assert found["steps"].width >= 32

@@ -28,7 +28,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import HostSnapshot, Level, Series
 from lilfox_tui.metrics.traffic import Quantile, Traffic
 from lilfox_tui.monitor.changes import ChangeLog
-from lilfox_tui.monitor.export import _HELP, prometheus, report, worst
+from lilfox_tui.monitor.export import _HELP, Failures, failures, prometheus, report, worst
 from lilfox_tui.monitor.export_sections import alerts_document, alerts_level, backups_level
 from lilfox_tui.monitor.model import BackendView, Backups, Overview
 from lilfox_tui.scrape.exposition import read_series
@@ -297,3 +297,41 @@ def test_the_help_of_a_host_and_of_a_backend_is_a_sentence() -> None:
     assert "# HELP lilfox_cpus Number of online CPUs.\n" in text
     assert "# HELP lilfox_postgresql_connections_used Number of client sessions in all states" in text
     assert "as read from" not in text
+
+
+def test_what_fails_is_what_the_document_tells_to_fail() -> None:
+    for seen in (mixed(), over(healthy()), over(broken()), busy()):
+        document = report(seen)
+        kinds = ("services", "hosts", "backends")
+        failing = {name for kind in kinds for name, each in document[kind].items() if each["level"] == "failing"}
+        failing |= {each["plan"] for each in document["backups"] if each["level"] == "failing"}
+        unknown = [each for kind in kinds for each in document[kind].values() if each["level"] == "unknown"]
+        unknown += [each for each in document["backups"] if each["level"] == "unknown"]
+        found = failures(seen)
+        assert {each.name for each in found.failing} == failing
+        assert len(found.unknown) == len(unknown)
+        assert found.at == seen.at
+
+
+def test_an_alert_fails_while_it_fires_and_also_when_it_is_silenced() -> None:
+    firing = Alert((("alertname", "Slow"),), (), AlertState.FIRING, T0, 1.0, fired_at=T0, silenced_by=("1",))
+    pending = Alert((("alertname", "Near"),), (), AlertState.PENDING, T0, 1.0)
+    gone = Alert((("alertname", "Gone"),), (), AlertState.RESOLVED, T0, 1.0, T0, T0, no_data_since=T0)
+    rule = RuleView("1", "alert", "Slow", "g", "x", 0, RuleHealth.GOOD, evaluated_at=T0)
+    seen = replace(over(None), alerts=Ready(Alerts(NOW, (rule,), (firing, pending, gone)), NOW))
+    found = failures(seen)
+    assert [(each.name, each.text, each.since) for each in found.failing] == [("Slow", "silenced", T0)]
+    assert found.evaluated == T0
+    assert found.unknown == ("the alert Gone: it ended without data, since 2026-01-02 03:04:05 UTC",)
+
+
+def test_that_nothing_fails_needs_everything_to_be_known() -> None:
+    assert failures(None) == Failures(unknown=("nothing has been checked yet",))
+    assert failures(over(None), has_plans=True).unknown == ("the backup plans: their stores have not been read yet",)
+    states: list[State[Alerts]] = [Pending(), Unavailable(NotEvaluated(tr("nobody evaluates them")), NOW)]
+    for state in states:
+        assert failures(replace(over(None), alerts=state)).unknown
+    broken_rule = RuleView("1", "alert", "Slow", "g", "x", 0, RuleHealth.GOOD, error=tr("no such function"))
+    seen = replace(over(None), alerts=Ready(Alerts(NOW, (broken_rule,), ()), NOW))
+    assert failures(seen).unknown == ("the alert Slow: no such function",)
+    assert failures(over(healthy())) == Failures(NOW)

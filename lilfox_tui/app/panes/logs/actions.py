@@ -18,9 +18,11 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.columns import AUTOMATIC, fields_in, title_of
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.find import neighbours_of
+from lilfox_tui.app.panes.logs.histogram import SourceCount, counted, counts_by_source
 from lilfox_tui.app.panes.logs.rows import clock_zone, grouped
 from lilfox_tui.app.panes.logs.state import BeforeTrace, LogsState
 from lilfox_tui.app.panes.logs.view import sampled, when
+from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
@@ -232,15 +234,46 @@ class SourceActions(ActionGroup):
         choices = [Choice("all", (Piece(_("all"), "strong"),), "all")]
         widest = min(24, max((cell_width(each.name) for each in self._state.sources), default=0))
         room = min(WIDTHS["wide"], self._app.size.width) - 3
+        counts, are_all = self._counts()
+        if are_counted := bool(counts) and room >= _COUNTED_LEAST:
+            now = max(self._app.clock, self._state.newest or self._app.clock)  # the clock ticks more slowly
+            time = f"{now.astimezone(self._state.zone):%H:%M:%S}"
+            note = _("at {time}", time=time) if are_all else _("at {time}, of the loaded records", time=time)
+            heads = "".join(fit(each, _COUNT, right=True) for each in (_("records"), _("errors")))
+            heads += fit(_("newest"), _NEWEST, right=True)
+            choices.append(Choice("", (Piece(" " * (widest + 2) + heads, "muted"), Piece(f"  {note}", "muted")), "",
+                                  title=True))  # fmt: skip
         for each in self._state.sources:
-            row = (self._mark_of(each), Piece(fit(each.name, widest), "strong"), Piece("  "))
-            choices.append(Choice(f"turn {each.name}", (*row, *_short(each, room - widest - 5)), each.name,
-                                  more=self._how_it_is(each)))  # fmt: skip
+            row: Row = (self._mark_of(each), Piece(fit(each.name, widest), "strong"))
+            row = (*row, *self._counted(counts.get(each.name, SourceCount()), each)) if are_counted else row
+            row = (*row, Piece("  "))
+            told = (*row, *_short(each, room - cells(row) - 1))
+            choices.append(Choice(f"turn {each.name}", told, each.name, more=self._how_it_is(each)))
         if len(self._state.sources) > 1:
             names = [each.name for each in self._state.sources]
             choices += [Choice(f"only {name}", (Piece(_("only {name}", name=name)),), f"only {name}") for name in names]
         self._app.push_screen(
             Chooser(_("Sources and columns"), [*choices, *self._columns()], wide=True), self._take_sources
+        )
+
+    def _counts(self) -> tuple[dict[str, SourceCount], bool]:
+        """What the list has of each source, and whether that is all that matches; nothing before it is begun."""
+        merged, count = self._state.merged, self._state.count
+        if merged is None:
+            return {}, False
+        known = count.counted if count.is_of(merged, merged.where) else None
+        return counts_by_source(merged, known, merged.came - count.came_before)
+
+    def _counted(self, count: SourceCount, source: LogSource) -> Row:
+        """The records of a source, its errors, and the age of its newest record; blank for a hidden source, of which
+        nothing is counted."""
+        if source.name in self._state.hidden:
+            return (Piece(" " * (2 * _COUNT + _NEWEST)),)
+        newest = count.newest(self._state.zone, self._app.clock)
+        return (
+            Piece(fit(counted(count.records), _COUNT, right=True)),
+            Piece(fit(counted(count.errors), _COUNT, right=True), "failing" if count.errors else "muted"),
+            Piece(fit(newest, _NEWEST, right=True), "muted"),
         )
 
     def _columns(self) -> Iterator[Choice]:
@@ -393,6 +426,10 @@ def _records(count: int) -> Message:
     return ntr("{shown} record", "{shown} records", count, shown=grouped(count))
 
 
+_COUNT, _NEWEST, _COUNTED_LEAST, _FORMAT_LEAST = 9, 12, 70, 46
+"""Cells of a count of a source and of a time, and those from which there is room for them, and for the format too."""
+
+
 def _short(source: LogSource, room: int) -> Row:
     """A source in ``room`` cells: its format, its size and its location, shortened in the middle."""
     status, state = source.status.value, source.status.state
@@ -401,7 +438,7 @@ def _short(source: LogSource, room: int) -> Row:
     if status is None:
         return (Piece(_("not read yet"), "muted"),)
     size = "" if status.size_bytes is None else human_bytes(status.size_bytes)
-    head = f"{fit(status.format, 12)} {size:>6}  "
+    head = f"{fit(status.format, 12)} {size:>6}  " if room >= _FORMAT_LEAST else f"{size:>6}  "
     if room < cell_width(head):
         return (Piece(fit(status.format, min(room, cell_width(status.format))), "muted"),)
     return (Piece(head + fit_middle(status.description, room - cell_width(head)), "muted"),)

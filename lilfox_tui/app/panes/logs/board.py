@@ -30,7 +30,7 @@ from lilfox_tui.app.rendering.panels import (
 from lilfox_tui.app.widgets import Lines, TextField
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.text import cell_width
-from lilfox_tui.logs.filter.model import Filter
+from lilfox_tui.logs.filter.model import Filter, Not
 
 TWO, THREE = 120, 168
 """Cells of the screen from which sections stand side by side, in so many columns."""
@@ -318,7 +318,7 @@ class Board(Dialog[Filter | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Lines(ground="bar", id="dialog-title")
-            yield TextField(id="dialog-input", select_on_focus=False, leaves=(*_STEPS, *_SIDES))
+            yield TextField(id="dialog-input", select_on_focus=False, leaves=(*_STEPS, *_SIDES), ends=self._chooses)
             yield Lines(ground="bar", id="dialog-list")
             yield Lines(ground="bar", id="dialog-more")
 
@@ -349,6 +349,7 @@ class Board(Dialog[Filter | None]):
         dialog.styles.width = "100%"
         does = _("filters by the selected row")
         hints = (
+            _("type to filter; enter or + {does}, - hides its records, esc closes", does=does),
             _("type to filter; enter {does}, esc closes", does=does),
             _("enter {does}, esc closes", does=does),
             _("type to filter; esc closes"),
@@ -430,6 +431,14 @@ class Board(Dialog[Filter | None]):
         elif event.key == "escape":
             event.stop()
             self.close(None)
+
+    def _chooses(self, key: str) -> bool:
+        """Take ``+`` and ``-`` for the selected row, unless they are part of words; return whether that was so."""
+        if key not in ("plus", "minus") or self._words or not self._drawing.places:
+            return False
+        where = self._drawing.places[self._at].row.where
+        self.close(Not(where) if where is not None and key == "minus" else where)
+        return True
 
     def on_input_submitted(self) -> None:
         if self._drawing.places:

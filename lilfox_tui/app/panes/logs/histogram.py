@@ -250,12 +250,16 @@ def counts_beside(bars: Bars | None, glyphs: Glyphs) -> list[list[Row]]:
     parts = (total.errors, total.warnings, total.records - total.errors - total.warnings)
     full: list[Row] = []
     for mark, word, role, count in zip(marks, words, _ROLES, parts, strict=True):
-        text = grouped(count) if count < 1_000_000 else human_count(count)
-        number = Piece(fit(text, _COUNT_CELLS, right=True), role if count and role != "muted" else "text")
+        number = Piece(fit(counted(count), _COUNT_CELLS, right=True), role if count and role != "muted" else "text")
         share = Piece(f"  {percent(count, total.records):>4}", "muted")
         full.append((Piece(f"   {mark} ", role), number, Piece(f" {word}", "muted"), share))
     roomy: list[Row] = [(*row, Piece(" " * (_NOTES_CELLS - cells(row)))) for row in full]
     return [roomy, full, [row[:3] for row in full], [row[:2] for row in full]]
+
+
+def counted(count: int) -> str:
+    """A count with its thousands apart; a long one rounded."""
+    return grouped(count) if count < 1_000_000 else human_count(count)
 
 
 def _words(glyphs: Glyphs) -> tuple[str, str, str]:
@@ -354,6 +358,43 @@ class Histogram:
         if counted is not None and slices:
             return replace(bars, missing=missing + counted.unread + counted.timeless)
         return replace(bars, missing=missing, loaded_only=not whole)
+
+
+class SourceCount(Struct):
+    """The records of one source that the histogram counts too, those of them at ERROR or above, and the time of the
+    newest one (microseconds since 1970, UTC); None if no loaded one has a time."""
+
+    records: int = 0
+    errors: int = 0
+    newest_us: int | None = None
+
+    def newest(self, zone: tzinfo, now: datetime) -> str:
+        """The time of the newest record if that is of today, else its day; empty if it has none."""
+        if self.newest_us is None:
+            return ""
+        at = (EPOCH + timedelta(microseconds=self.newest_us)).astimezone(zone)
+        return f"{at:%H:%M:%S}" if at.date() == now.astimezone(zone).date() else f"{at:%Y-%m-%d}"
+
+
+def counts_by_source(merged: MergedLogs, counted: Statistics | None, came: int) -> tuple[dict[str, SourceCount], bool]:
+    """Return the counts of each source, and whether they are of all that matches: what was ``counted``, and of the
+    ``came`` records since then those that are loaded; else only what is loaded."""
+    found: dict[str, SourceCount] = {}
+    whole = merged.at_oldest and merged.at_newest
+    since = 0
+    if counted is not None and not whole:
+        found = {each.name: SourceCount(each.records, each.errors) for each in counted.by_source}
+        since = max(0, len(merged.shown) - came) if merged.at_newest else len(merged.shown)
+    for place, each in enumerate(merged.shown):
+        if not isinstance(each.item, LogRecord):
+            continue
+        count, entry = found.setdefault(each.item.source, SourceCount()), each.item.entry
+        if place >= since:
+            count.records += 1
+            count.errors += entry.severity >= Severity.ERROR
+        if entry.time_us is not None and merged.at_newest:
+            count.newest_us = max(count.newest_us or 0, entry.time_us)
+    return found, whole or counted is not None
 
 
 class HistogramActions(ActionGroup):

@@ -36,12 +36,8 @@ def pattern_head(recent: RecentPatterns, zone: tzinfo, *, narrowed: bool = False
     if recent.since_us is None or recent.until_us is None:
         text = _("no record has a time: there are no last 10 minutes to compare")
         return missing if recent.failed else [(Piece(" " + text, "degraded"),)]
-    begun_us = min(recent.unknown.values(), default=0) if recent.known_from_us is None else 0
-    first = moment(max(recent.since_us, begun_us), zone)
-    since, until = _clock(recent.since_us, zone), _clock(recent.until_us, zone)
-    records = records_told(grouped(recent.recent), recent.recent, narrowed=narrowed)
-    text = _("{records} between {since} and {until}", records=records, until=until,
-             since=f"{first:%m-%d} {_clock(max(recent.since_us, begun_us), zone)}")  # fmt: skip
+    since = _clock(recent.since_us, zone)
+    text = records_told(grouped(recent.recent), recent.recent, narrowed=narrowed)
     if recent.before or not recent.unknown:
         text = _("{counted}, {before} in the hour before", counted=text, before=grouped(recent.before))
     head: list[Row] = [(Piece(" " + text, "strong"),)]
@@ -51,6 +47,14 @@ def pattern_head(recent: RecentPatterns, zone: tzinfo, *, narrowed: bool = False
     if recent.unknown:
         head.append((Piece(" " + _without_before(recent, zone), "muted"),))
     return head + missing
+
+
+def counted_span(recent: RecentPatterns) -> tuple[int, int] | None:
+    """The times of which the patterns are, as the statistics tell theirs; None where no record has a time."""
+    if recent.since_us is None or recent.until_us is None:
+        return None
+    begun_us = min(recent.unknown.values(), default=0) if recent.known_from_us is None else 0
+    return max(recent.since_us, begun_us), recent.until_us
 
 
 def _clock(at_us: int, zone: tzinfo) -> str:

@@ -11,6 +11,7 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.board import Board, BoardSection
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.patterns import (
+    counted_span,
     halves_of,
     halves_row,
     not_read,
@@ -105,7 +106,7 @@ class StatisticsActions(ActionGroup):
             self._tell_work("")
         self._tell_failed(recent.failed)
         first, *more = pattern_head(recent, state.zone, narrowed=chosen != EVERYTHING) or [()]
-        head = [first, self._scope(chosen, at), *more]
+        head = [first, self._scope(chosen, at, counted_span(recent)), *more]
         sections = pattern_sections(recent, state.zone, self._app.glyphs, sparklines=not self._app.slow_link)
         self._offer(_("Patterns"), head, sections, stacked=True)
 

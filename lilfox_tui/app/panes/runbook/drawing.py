@@ -208,8 +208,8 @@ class Drawing:
 
     def _titles_width(self) -> int:
         """The cells that the longest row of the runbooks needs."""
-        longest = [cell_width(clean(f"{each.title} {each.origin}")) for each in self._state.items]
-        return max(longest, default=0) + _TITLE_INDENT
+        longest = [cell_width(clean(f"{each.title} {each.origin or each.alert}")) for each in self._state.items]
+        return max(longest, default=0) + _TITLE_INDENT + (4 if self._app.runs else 0)  # and the step of a run
 
     def _steps_width(self) -> int:
         """The cells that the longest row of the steps needs."""
@@ -290,7 +290,8 @@ class Drawing:
         elif item.problems:
             mark = Piece(glyphs.failing, "failing")
         elif item.alert:
-            mark = Piece(glyphs.alert, self._state.alerts.role_of(item.alert))
+            fits = cell_width(item.title) + cell_width(item.alert) + 5 <= width  # else the title, and no reason
+            mark, right = Piece(glyphs.alert, self._state.alerts.role_of(item.alert)), Piece(item.alert * fits, "muted")
         else:
             mark = Piece(" ", "muted")
         if item.origin and not right.text:

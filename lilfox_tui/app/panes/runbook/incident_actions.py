@@ -17,7 +17,7 @@ from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.evidence import Selected, firing_alerts
-from lilfox_tui.app.incident_course import ask_close, written
+from lilfox_tui.app.incident_course import ask_close, ask_resolved, written
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.runbook.dialogs import take_over_rows
 from lilfox_tui.app.panes.runbook.orders import Permission
@@ -33,6 +33,7 @@ from lilfox_tui.incident.export import export_to, handover_text
 from lilfox_tui.incident.incidents import append, keep_evidence, mark
 from lilfox_tui.incident.model import AlertChanged, Called, Decided, EvidenceKept, Noted, alert_subject
 from lilfox_tui.incident.reducer import MOMENTS, impact, moment_text
+from lilfox_tui.monitor.export import report
 from lilfox_tui.runbook.control import take_over
 
 if TYPE_CHECKING:
@@ -165,10 +166,16 @@ class IncidentActions(ActionGroup):
         choices = [Choice(each, (Piece(moment_text(each), "strong"),), moment_text(each)) for each in MOMENTS]
 
         def take(chosen: str | None) -> None:
-            if chosen is not None:
+            if chosen == "resolved":
+                self._context.run(partial(self._mark_resolved, incident), group="incident")
+            elif chosen is not None:
                 self._mark(Path(incident.folder), cast("Moment", chosen))
 
         self._app.push_screen(Chooser(_("{id}: what just happened?", id=incident.id), choices), take)
+
+    async def _mark_resolved(self, incident: Incident) -> None:
+        if await ask_resolved(self._app, incident):
+            await written(self._app, lambda: mark(Path(incident.folder), "resolved", datetime.now(UTC)))
 
     def _mark(self, folder: Path, moment: Moment) -> None:
         self._write(lambda: mark(folder, moment, datetime.now(UTC)))
@@ -242,8 +249,6 @@ class IncidentActions(ActionGroup):
         return found
 
     def _metrics(self, text: str) -> Selected:
-        from lilfox_tui.monitor.export import report
-
         overview = self._app.monitor.overview.value
         document = {} if overview is None else report(overview)
         now = datetime.now(UTC)
@@ -297,7 +302,7 @@ class CourseActions(ActionGroup):
         "close-incident",
         "",
         tr("close the incident"),
-        tr("close the incident: lists the changes in force, asks for a summary"),
+        tr("close the incident: lists what still fails and the changes in force, asks for a summary"),
         why_not=_why_not_close,
     )
     def close(self) -> None:

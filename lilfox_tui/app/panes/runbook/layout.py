@@ -21,6 +21,8 @@ _ENTRY, _ENTRY_FROM = 3, 16
 the timeline would need them."""
 _STEPS = 30
 _LIST = 28, 48
+_BESIDE_LIST = 32
+"""Cells that the list leaves to what stands beside it."""
 _TIMELINE = 4
 """Lines of the timeline at least, where it stands below the rest."""
 _OUTPUT = 60
@@ -81,7 +83,8 @@ def _columns(width: int, height: int, wants: Wants) -> dict[PartId, PanelArea]:
     placed: dict[PartId, PanelArea] = {}
     left = 0
     if wants.column == LIST:
-        right = min(max(_LIST[0], wants.titles + 2), max(_LIST[0], min(width * 2 // 5, _LIST[1])))
+        most = min(max(width * 2 // 5, width - _BESIDE_LIST), _LIST[1])  # whole titles before whole steps
+        right = min(max(_LIST[0], wants.titles + 2), max(_LIST[0], most))
         placed["list"] = PanelArea(0, 0, right, height)
         left = right - 1
         if wants.document:
