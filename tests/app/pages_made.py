@@ -87,12 +87,16 @@ def database(*, ill: bool) -> BackendView:
     """A PostgreSQL with and without sessions that block each other."""
     view, found = postgres_view(), look()
     assert view.reading is not None
+    known = _database_values(1.0, ill=ill)
     inspection = replace(
         found,
-        pool=(
-            SessionCounts("active", 14 if ill else 4, 9 if ill else 0, 41.0 if ill else 0.2),
-            SessionCounts("idle", 20, 0, None),
-            SessionCounts("idle in transaction", int(ill), 0, 64.0 if ill else None),
+        pool=tuple(
+            SessionCounts(state, round(known[_connections(state)]), waiting, oldest_s)
+            for state, waiting, oldest_s in (
+                ("active", 9 if ill else 0, 41.0 if ill else 0.2),
+                ("idle", 0, None),
+                ("idle in transaction", 0, 64.0 if ill else None),
+            )
         ),
         sessions=tuple(
             replace(each, wait="Lock transactionid") if each.blocked_by else each for each in found.sessions or ()
@@ -117,12 +121,16 @@ def database(*, ill: bool) -> BackendView:
     return replace(view, reading=reading, level=Level.GOOD, reasons=(), figures=figures)
 
 
+def _connections(state: str) -> Series:
+    return Series("postgresql_connections", (("state", state),))
+
+
 def _database_values(place: float, *, ill: bool) -> dict[Series, float]:
     bad = ill and place >= _ILL_FROM
     wave = math.sin(place * 7)
     active, idle, waiting = (14.0 if bad else round(4 + 2 * wave)), round(20 + 3 * wave), (9.0 if bad else 0.0)
     states = {"active": float(active), "idle": float(idle), "idle in transaction": 1.0 if bad else 0.0}
-    values = {Series("postgresql_connections", (("state", state),)): count for state, count in states.items()}
+    values = {_connections(state): count for state, count in states.items()}
     return values | {
         Series("postgresql_connections_waiting"): waiting,
         Series("postgresql_connections_used"): sum(states.values()),

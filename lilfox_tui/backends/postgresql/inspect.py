@@ -272,13 +272,13 @@ def _sessions(look: Inspection) -> Iterator[Table]:
 def _states(look: Inspection) -> Iterator[Table]:
     """Yield how many sessions are in each state; those that clients usually have are there without any too."""
     columns = (
-        _STATE, TableColumn("sessions", tr("sessions"), "count"), TableColumn("waiting", tr("waiting"), "count"),
-        _OLDEST,
+        _STATE, _OLDEST, TableColumn("waiting", tr("waiting"), "count"),
+        TableColumn("sessions", tr("sessions"), "count"),
     )  # fmt: skip
     found = {each.state: each for each in look.pool or ()}
     none = {state: queries.SessionCounts(state, 0, 0, None) for state in _USUAL if found and look.server.sees_all}
     shown = tuple(
-        (_STATES.get(each.state, each.state), each.count, each.waiting, each.oldest_s)
+        (_STATES.get(each.state, each.state), each.oldest_s, each.waiting, each.count)
         for each in (none | found).values()
     )
     yield Table("session_states", tr("Sessions by state"), columns, shown, look.refused.get("pool"))
@@ -294,7 +294,7 @@ def _waits(look: Inspection) -> Iterator[Table]:
     are the last line."""
     columns = (
         TableColumn("type", tr("type")), TableColumn("event", tr("event")),
-        TableColumn("sessions", tr("sessions"), "count"), TableColumn("running_s", tr("running for"), "seconds"),
+        TableColumn("running_s", tr("running for"), "seconds"), TableColumn("sessions", tr("sessions"), "count"),
     )  # fmt: skip
     found: dict[str, list[float | None]] = {}
     for row in look.sessions or ():
@@ -304,7 +304,7 @@ def _waits(look: Inspection) -> Iterator[Table]:
     if len(events) == 1 and not events[0][0]:
         events = []  # that they run stands among the states
     rows = tuple(
-        (*_event(event), len(times), max((each for each in times if each is not None), default=None))
+        (*_event(event), max((each for each in times if each is not None), default=None), len(times))
         for event, times in events[:MOST_WAITS]
     )
     note = None
@@ -384,13 +384,13 @@ def _slow(look: Inspection) -> Table:
 def _clients(look: Inspection) -> Table:
     columns = (
         _APPLICATION, TableColumn("connections", tr("connections"), "count"), _OLDEST,
-        TableColumn("waiting", tr("waiting"), "count"), TableColumn("active", tr("active"), "count"),
-        TableColumn("idle_in_transaction", tr("idle in tx"), "count"), TableColumn("idle", tr("idle"), "count"),
-        TableColumn("address", tr("from")), _USER,
+        TableColumn("waiting", tr("waiting"), "count"), TableColumn("address", tr("from")),
+        TableColumn("active", tr("active"), "count"), TableColumn("idle_in_transaction", tr("idle in tx"), "count"),
+        TableColumn("idle", tr("idle"), "count"), _USER,
     )  # fmt: skip
     rows = [
-        (each.application, each.count, each.oldest_s, each.waiting, each.active, each.idle_in_transaction, each.idle,
-         each.address, f"{each.role or '-'}@{each.database or '-'}")
+        (each.application, each.count, each.oldest_s, each.waiting, each.address, each.active,
+         each.idle_in_transaction, each.idle, f"{each.role or '-'}@{each.database or '-'}")
         for each in look.clients or ()
     ]  # fmt: skip
     note = look.refused.get("clients")

@@ -317,17 +317,25 @@ def test_columns_that_say_nothing_are_one_line() -> None:
     ]
 
 
-@pytest.mark.parametrize(("width", "beside"), [(80, 1), (120, 2), (200, 3)])
-def test_counts_of_sessions_stand_side_by_side_where_there_is_room(width: int, beside: int) -> None:
+@pytest.mark.parametrize("width", [50, 80, 120, 200])
+def test_counts_of_sessions_stand_side_by_side_where_there_is_room(width: int) -> None:
     set_language("en")
-    titles = ("Sessions by state", "Wait events", "Connections by client")
+    titles = ("Sessions by state", "Wait events", "Connections by client", "Sessions")
     rows = [text_of(row) for row in backend_page(page(database(ill=True), width=width))]
-    places = [next(at for at, row in enumerate(rows) if f"─ {title} ─" in row) for title in titles]
-    states, waits, clients = places
-    assert (states == clients) is (beside > 1)
-    assert (states == waits) is (beside > 2)
-    assert max(places) < next(at for at, row in enumerate(rows) if "─ Sessions ─" in row)
-    assert not any("in all rows" in row for row in rows[states : max(places) + 4]), "no line of what nothing is in"
+    bordered = width > 59
+    places = [
+        next(
+            at for at, row in enumerate(rows) if (f"─ {title} ─" in row if bordered else row.startswith(f" {title}  "))
+        )
+        for title in titles
+    ]
+    states, waits, clients, sessions = places
+    assert (states == waits) is (width in (80, 200))
+    assert (states == clients) is (width >= 120)
+    assert (clients < sessions) is (width != 80), "the sessions are seen before whose they are"
+    assert max(states, waits) < sessions
+    assert "sessions" in rows[states + 1], "whatever has no room"
+    assert not any("in all rows" in row for row in rows[states : max(waits, clients) + 4]) or width == 80
 
 
 def test_the_commands_of_a_redis_have_the_width_of_the_page_and_keys_that_none_removes_no_chart() -> None:

@@ -185,8 +185,7 @@ def _drawn(page: BackendPage, style: SectionStyle, shown: Sequence[PageChart]) -
         others.append(text_section(_("Recent changes"), changes))
     bands: list[Band] = [
         *([each] for each in blocking),
-        *_counted_bands(counted, page.width),
-        *([each] for each in sessions),
+        *_counted_bands(counted, sessions, page.width),
         *charts[:above],
         *([each] for each in statements),
         *charts[above:],
@@ -437,7 +436,7 @@ def _facts(facts: Sequence[BackendFact]) -> Section:
 
 _SESSIONS, _STATEMENTS = ("sessions",), ("slow_statements", "commands")
 """The tables with statements, each as wide as the page: who does what now, and what has cost most."""
-_COUNTED, _BESIDE, _COUNTED_BESIDE, _COUNTED_ALL = ("session_states", "waits", "clients"), 2, 100, 150
+_COUNTED, _COUNTED_BESIDE, _COUNTED_ALL = ("session_states", "waits", "clients"), 100, 150
 """The tables that count sessions, and the cells from which they stand beside the last one, and all of them."""
 _COSTLY, _COSTLY_LEAST = 1.0, 3
 """Percent of the time of all statements from which one is shown, and how many are shown at least."""
@@ -445,14 +444,18 @@ _OF_NOTHING = frozenset(("wait", "transaction_s", "oldest_s", "wait_s", "lock"))
 """Columns whose empty cells mean that there is nothing; in others they are not known."""
 
 
-def _counted_bands(counted: Sequence[Section], width: int) -> list[Band]:
-    """The tables that count sessions: side by side, or the narrow ones below each other beside the last one."""
-    if len(counted) < _BESIDE or width < _COUNTED_BESIDE:
-        return [[each] for each in counted]
+def _counted_bands(counted: Sequence[Section], sessions: Sequence[Section], width: int) -> list[Band]:
+    """The tables that count sessions, and the sessions: side by side, or the narrow ones below each other beside the
+    last one, which comes behind the sessions where it has no room."""
+    rest: list[Band] = [[each] for each in sessions]
+    if not counted[1:] or width < NARROWEST:
+        return [*([each] for each in counted), *rest]
     *narrow, clients = counted
     if width >= _COUNTED_ALL:
-        return [[*narrow, replace(clients, share=2)]]
-    return [[replace(narrow[0], share=5, below=narrow[1:]), replace(clients, share=7)]]
+        return [[*narrow, replace(clients, share=2)], *rest]
+    if width >= _COUNTED_BESIDE:
+        return [[replace(narrow[0], share=5, below=narrow[1:]), replace(clients, share=7)], *rest]
+    return [narrow, *rest, [clients]]
 
 
 def _costliest(table: Table) -> Table:
