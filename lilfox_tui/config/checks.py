@@ -16,6 +16,7 @@ from lilfox_tui.config.convert import to_struct, to_whole_struct
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.config.model import (
     ApiConfig,
+    AuditConfig,
     BackupConfig,
     Config,
     EncryptConfig,
@@ -96,24 +97,30 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
         findings.add_unknown(service.depends_on, ("services", name, "depends_on"), others)
     for name, scrape in config.scrape.items():
         _check_scrape(scrape, ("scrape", name), host_names, findings)
-    if config.audit.every is not None and config.audit.every < 60:
-        findings.add_at(("audit", "every"), _("shorter than 1m, which only adds load on the hosts; write 1h or more"))
-    for number in (at for at, accepted in enumerate(config.audit.accept) if not _is_day(accepted.until)):
-        findings.add_at(("audit", "accept", str(number), "until"), _("there is no such day"))
-    for name in sorted(config.audit.services.keys() - config.services.keys()):
-        findings.add_at(("audit", "services", name), _("no service named {value}", value=quoted(name)))
-    for name, cluster in config.audit.clusters.items():
-        check_host_name(cluster.host, ("audit", "clusters", name, "host"), host_names, findings)
-    for key, places in (("folders", config.audit.folders), ("repositories", config.audit.repositories)):
-        for number, place in enumerate(places):
-            named = place.partition("/")[0].removesuffix(":") or None
-            check_host_name(named, ("audit", key, str(number)), host_names, findings)
+    _check_audit(config.audit, config.services, host_names, findings)
     for name, unit in config.recovery.items():
         _check_recovery(unit, ("recovery", name), config, host_names, findings)
     for at, place in enumerate(config.runbooks.never_ban, 1):
         if not _is_network(place):
             what = _("{value} is not an address or a range; write 203.0.113.7 or 203.0.113.0/24", value=quoted(place))
             findings.add_at(("runbooks", "never_ban", str(at)), what)
+
+
+def _check_audit(
+    audit: AuditConfig, services: Collection[str], host_names: Collection[str], findings: Findings
+) -> None:
+    if audit.every is not None and audit.every < 60:
+        findings.add_at(("audit", "every"), _("shorter than 1m, which only adds load on the hosts; write 1h or more"))
+    for number in (at for at, accepted in enumerate(audit.accept) if not _is_day(accepted.until)):
+        findings.add_at(("audit", "accept", str(number), "until"), _("there is no such day"))
+    for name in sorted(audit.services.keys() - set(services)):
+        findings.add_at(("audit", "services", name), _("no service named {value}", value=quoted(name)))
+    for name, cluster in audit.clusters.items():
+        check_host_name(cluster.host, ("audit", "clusters", name, "host"), host_names, findings)
+    for key, places in (("folders", audit.folders), ("repositories", audit.repositories)):
+        for number, place in enumerate(places):
+            named = place.partition("/")[0].removesuffix(":") or None
+            check_host_name(named, ("audit", key, str(number)), host_names, findings)
 
 
 def _check_host(host: HostConfig, path: KeyPath, findings: Findings) -> None:
