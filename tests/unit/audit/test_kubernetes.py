@@ -126,6 +126,7 @@ KEPT = [
     ("shop/web:1.4.2", "r.example:5000/shop/web:1"),
     ("shop/web:1.4.2", "${REGISTRY}/web"),
     ("shop/web:1.4.2", "ko://example.com/web"),
+    ("value: shop_session", "value: postgres://app:$(DB_PASSWORD)@db/shop"),
     ("replicas: 2", "replicas: 0"),
     ("replicas: 2", "{replicas: 1, strategy: {type: Recreate}"[1:].replace(", ", "\n  ", 1)),
     (
@@ -177,6 +178,18 @@ def test_a_probe_for_what_a_service_asks() -> None:
     evidence = "web.yaml: Deployment/web web: no readinessProbe; clients use port 9000"
     assert str(told["readiness-probe"].finding.evidence) == evidence
     assert "port: 9000" in "\n".join(told["readiness-probe"].finding.fix.lines)
+
+
+def test_a_probe_for_a_port_that_only_a_service_names() -> None:
+    service = {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "web", "namespace": "shop"}}
+    service["spec"] = {"selector": {"app": "web"}, "ports": [{"port": 8080}]}
+    bare = "ports: [{containerPort: 8080, name: http}]\n        readinessProbe: {httpGet: {path: /ready, port: http}}"
+    files = {
+        "web.yaml": WEB.replace(bare, ""),
+        "list.yaml": json.dumps({"apiVersion": "v1", "kind": "List", "items": [service]}),
+    }
+    told = found(read_manifests(files))["readiness-probe"]
+    assert str(told.finding.evidence) == "web.yaml: Deployment/web web: no probe at all; clients use port 8080"
 
 
 def test_an_autoscaler_decides_how_many_pods_there_are() -> None:

@@ -23,7 +23,7 @@ from lilfox_tui.audit.kubernetes_objects import (
     text,
 )
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
-from lilfox_tui.audit.secret_values import is_secret_variable
+from lilfox_tui.audit.secret_values import is_secret_variable, secrets_in
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.redact import MASK
 
@@ -149,7 +149,7 @@ def _resource_fix(container: KubernetesContainer, missing: list[str], requests: 
     what = tr("These are examples: kubectl top pod --containers shows what the container uses.")
     resources = {key: each for key, each in (("requests", set_requests), ("limits", set_limits)) if each}
     workload = container.workload
-    if workload.file or workload.kind == "CronJob":
+    if workload.file or workload.kind == "CronJob" or container.place != "containers":
         return container.patch({"resources": resources}, what)
     options = [f"--{key}=" + ",".join(f"{name}={each}" for name, each in sizes.items())
                for key, sizes in resources.items()]  # fmt: skip
@@ -171,26 +171,29 @@ def judge_probes(facts: Facts) -> Iterator[AuditFinding]:
         for container, port in _asked(objects, workload):
             if "readinessProbe" in container.spec:
                 continue
-            probe = {"readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 5}}
+            probe = {"readinessProbe": {"tcpSocket": {"port": port or _PORT}, "periodSeconds": 5}}
             what = tr(
                 "This waits until the port is open. If the application has a path that tells whether it is ready, use "
                 "httpGet instead."
             )
-            evidence = tr("no readinessProbe; clients use port {port}", port=port)
-            if not {"livenessProbe", "startupProbe"}.intersection(container.spec):
-                evidence = tr("no probe at all; clients use port {port}", port=port)
-            if port == _PORT and not container.ports:
+            if port is None:
                 evidence = tr("no readinessProbe, although maxUnavailable: 0 waits until a new pod is ready")
-                what = tr("Write the port that the application listens on instead of {port}.", port=port)
+                what = tr("Write the port that the application listens on instead of {port}.", port=_PORT)
+            elif {"livenessProbe", "startupProbe"}.intersection(container.spec):
+                evidence = tr("no readinessProbe; clients use port {port}", port=port)
+            else:
+                evidence = tr("no probe at all; clients use port {port}", port=port)
             yield about(container.subject, evidence, container.patch(probe, what))
     objects.check_complete()
 
 
-def _asked(objects: KubernetesObjects, workload: KubernetesObject) -> list[tuple[KubernetesContainer, int | str]]:
+def _asked(
+    objects: KubernetesObjects, workload: KubernetesObject
+) -> list[tuple[KubernetesContainer, int | str | None]]:
     """The containers that a Service sends requests to, each with a port; where no Service is known to, those of a
-    Deployment or StatefulSet that name a port. Raises NotKnown."""
+    Deployment or StatefulSet that name a port. None for a port that nothing tells. Raises NotKnown."""
     containers = workload.containers()
-    targets: list[tuple[KubernetesContainer, int | str]] = []
+    targets: list[tuple[KubernetesContainer, int | str | None]] = []
     services = objects.selects("Service", workload)
     for port in (each for service in services for each in items(service.document, "spec", "ports")):
         target = port.get("targetPort", port.get("port"))
@@ -202,7 +205,7 @@ def _asked(objects: KubernetesObjects, workload: KubernetesObject) -> list[tuple
     if not services and workload.kind in ("Deployment", "StatefulSet"):
         targets = [(each, port) for each in containers for port in _numbers(each)[:1]]
     if not targets and workload.is_never_away and not any("readinessProbe" in each.spec for each in containers):
-        targets = [(each, _PORT) for each in containers[:1]]
+        targets = [(each, None) for each in containers[:1]]
     return list({each.name: (each, port) for each, port in reversed(targets)}.values())
 
 
@@ -221,10 +224,16 @@ def judge_environment(facts: Facts) -> Iterator[AuditFinding]:
         for container in workload.all_containers():
             for variable in items(container.spec, "env"):
                 name, value = text(variable, "name"), at(variable, "value")
-                if isinstance(value, str) and is_secret_variable(name, value):
+                if isinstance(value, str) and _has_secret(name, value):
                     evidence = tr("env: {name} has the value {mask}", name=name, mask=MASK)
                     yield about(container.subject, evidence, _secret_fix(container, name), detail=name)
     objects.check_complete()
+
+
+def _has_secret(name: str, value: str) -> bool:
+    """Whether a variable holds a secret itself. One that refers to others, as in ``$(DB_PASSWORD)``, is no secret as a
+    whole."""
+    return bool(secrets_in(value)) if "$(" in value else is_secret_variable(name, value)
 
 
 def _secret_fix(container: KubernetesContainer, name: str) -> Fix:
