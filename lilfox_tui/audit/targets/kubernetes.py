@@ -355,6 +355,10 @@ class _ManifestLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: i
             raise yaml.YAMLError
 
 
+_ManifestLoader.add_constructor("tag:yaml.org,2002:value", yaml.SafeLoader.construct_yaml_str)
+"""A plain ``=``, as in the CRDs of Prometheus, which PyYAML refuses."""
+
+
 def _bounded(document: Any) -> Any:
     """``document`` without shared parts. Raises ValueError for one that is too large then."""
     left = MOST_NODES

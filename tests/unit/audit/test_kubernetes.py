@@ -192,6 +192,25 @@ def test_a_probe_for_a_port_that_only_a_service_names() -> None:
     assert str(told.finding.evidence) == "web.yaml: Deployment/web web: no probe at all; clients use port 8080"
 
 
+def test_a_sidecar_and_ports_for_prometheus_are_not_asked_by_users() -> None:
+    proxy = (
+        "      - name: proxy\n        image: proxy:1\n        ports: [{containerPort: 8443, name: https}]\n"
+        "        resources: {requests: {cpu: 100m}, limits: {memory: 256Mi}}\n---\n"
+    )
+    assert found(read_manifests({"web.yaml": WEB.replace("---\n", proxy, 1)})) == {}
+    headless = (
+        "\n---\napiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\n"
+        "spec: {clusterIP: None, selector: {app: web}, ports: [{port: 8080}]}\n"
+    )
+    assert found(changed("replicas: 2", "replicas: 1", WEB + headless)) == {}
+    assert found(changed("clusterIP: None, ", "", (WEB + headless).replace("replicas: 2", "replicas: 1"))) != {}
+
+
+def test_an_equals_sign_is_a_text() -> None:
+    definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec: {enum: [=, '!=']}\n---"
+    assert unknown(read_manifests({"web.yaml": definition + WEB})) == set()
+
+
 def test_an_autoscaler_decides_how_many_pods_there_are() -> None:
     scaler = (
         "\n---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web, namespace: shop}\n"

@@ -166,11 +166,11 @@ def judge_probes(facts: Facts) -> Iterator[AuditFinding]:
     """Containers that get requests before they can answer them."""
     objects = facts[OBJECTS]
     for workload in objects.workloads():
-        if workload.runs_to_its_end or workload.kind == "Pod":
+        if workload.runs_to_its_end or workload.is_node_agent or workload.kind == "Pod":
             continue
-        for container, port in _asked(objects, workload):
-            if "readinessProbe" in container.spec:
-                continue
+        if any("readinessProbe" in each.spec for each in workload.containers()):
+            continue  # the pod is ready when this container is
+        for container, port in _asked(objects, workload)[:1]:
             probe = {"readinessProbe": {"tcpSocket": {"port": port or _PORT}, "periodSeconds": 5}}
             what = tr(
                 "This waits until the port is open. If the application has a path that tells whether it is ready, use "
@@ -194,7 +194,7 @@ def _asked(
     Deployment or StatefulSet that name a port. None for a port that nothing tells. Raises NotKnown."""
     containers = workload.containers()
     targets: list[tuple[KubernetesContainer, int | str | None]] = []
-    services = objects.selects("Service", workload)
+    services = objects.services(workload)
     for port in (each for service in services for each in items(service.document, "spec", "ports")):
         target = port.get("targetPort", port.get("port"))
         found = [each for each in containers if _listens(each, target)]
@@ -202,11 +202,11 @@ def _asked(
             found = containers
         if isinstance(target, int | str):
             targets += [(each, target) for each in found]
-    if not services and workload.kind in ("Deployment", "StatefulSet"):
+    if objects.may_serve(workload) and workload.kind in ("Deployment", "StatefulSet"):
         targets = [(each, port) for each in containers for port in _numbers(each)[:1]]
-    if not targets and workload.is_never_away and not any("readinessProbe" in each.spec for each in containers):
+    if not targets and workload.is_never_away:
         targets = [(each, None) for each in containers[:1]]
-    return list({each.name: (each, port) for each, port in reversed(targets)}.values())
+    return targets
 
 
 def _listens(container: KubernetesContainer, target: Any) -> bool:
