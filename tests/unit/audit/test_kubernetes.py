@@ -16,9 +16,11 @@ from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.facts import NotKnown
 from lilfox_tui.audit.kubernetes_objects import OBJECTS, OLD_VERSIONS, KubernetesObject, KubernetesObjects
 from lilfox_tui.audit.model import AuditSeverity, Found, NotChecked, Target
-from lilfox_tui.audit.run import Outcome, judged
+from lilfox_tui.audit.run import Outcome, judged, targets_of
 from lilfox_tui.audit.targets import kubernetes
 from lilfox_tui.audit.targets.kubernetes import gather_manifests, read_cluster, read_manifests
+from lilfox_tui.config.loader import load
+from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.hosts.base import Completed
 
 CHECKS = chosen(["kubernetes"])
@@ -297,6 +299,21 @@ async def test_a_folder_that_is_missing_or_too_large(tmp_path: Path, monkeypatch
     assert found(await gather_manifests(tmp_path)) == {}
     monkeypatch.setattr(kubernetes, "MOST_BYTES", 10)
     assert unknown(await gather_manifests(tmp_path)) == {f"{tmp_path} has too many files: name a folder further down"}
+
+
+def test_the_folder_is_beside_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("hosts: {web: {local: true}}\naudit: {manifests: k8s, clusters: {shop: {host: web}, eu: {}}}\n")
+    file.chmod(0o600)
+    config = load(file).config
+    assert config.audit.manifests == str(tmp_path / "k8s")
+    named = {(each.kind, each.name) for each in targets_of(config)["kubernetes"]}
+    assert named == {("cluster", "shop"), ("cluster", "eu"), ("manifests", "k8s")}
+    assert [each.name for each in targets_of(config, ["web"])["kubernetes"]] == ["shop"]
+    file.write_text("audit: {clusters: {shop: {host: nosuch}, eu: {context: --kubeconfig=x}}}\n")
+    with pytest.raises(ConfigError) as error:
+        load(file)
+    assert "audit.clusters.eu.context" in str(error.value)
 
 
 # What kubectl prints.
