@@ -219,16 +219,17 @@ class KubernetesContainer(Struct, frozen=True):
 
     @property
     def ports(self) -> list[dict[str, Any]]:
-        """Its TCP ports for users; not those for metrics and the like."""
-        return [
-            port
-            for port in items(self.spec, "ports")
-            if text(port, "protocol") in ("", "TCP") and not any(word in text(port, "name") for word in _NO_SERVICE)
-        ]
+        """Its ports for users."""
+        return [port for port in items(self.spec, "ports") if _is_for_users(port)]
 
     def patch(self, changes: Mapping[str, Any], what: Message) -> Fix:
         """Merges ``changes`` into the container."""
         return self.workload.patch({self.place: [{"name": self.name, **changes}]}, what)
+
+
+def _is_for_users(port: Mapping[str, Any]) -> bool:
+    """Whether a port takes TCP, and is not for metrics and the like."""
+    return text(port, "protocol") in ("", "TCP") and not any(word in text(port, "name") for word in _NO_SERVICE)
 
 
 class ComposeImage(Struct, frozen=True):
@@ -302,14 +303,25 @@ class KubernetesObjects(Struct, frozen=True, dict=True):
         return None
 
     def serves(self, workload: KubernetesObject) -> bool:
-        """Whether somebody connects to its pods. Raises NotKnown."""
+        """Whether users connect to its pods. Raises NotKnown."""
         if workload.kind not in ("Deployment", "StatefulSet"):
             return False
-        return (
-            workload.is_never_away
-            or any(each.ports for each in workload.containers())
-            or bool(self.selects("Service", workload))
-        )
+        return workload.is_never_away or bool(self.services(workload)) or self.may_serve(workload)
+
+    def services(self, workload: KubernetesObject) -> list[KubernetesObject]:
+        """The Services by which users connect to its pods. A headless one of a Deployment is for Prometheus. Raises
+        NotKnown."""
+        return [
+            each
+            for each in self.selects("Service", workload)
+            if (workload.kind == "StatefulSet" or text(each.document, "spec", "clusterIP") != "None")
+            and any(_is_for_users(port) for port in items(each.document, "spec", "ports"))
+        ]
+
+    def may_serve(self, workload: KubernetesObject) -> bool:
+        """Whether its ports are all that tells: its Service is not among the manifests. Raises NotKnown."""
+        is_told = not workload.file or bool(self.selects("Service", workload))
+        return not is_told and any(each.ports for each in workload.containers())
 
     def replicas(self, workload: KubernetesObject) -> int | None:
         """How many pods there are at least; None if an autoscaler that is not understood sets it."""

@@ -202,7 +202,7 @@ async def mend(finding: AuditFinding, folder: Path) -> None:
         assert process.returncode == 0, (command, complaint.decode())
 
 
-async def test_nothing_is_found_in_a_cluster_that_is_well(api: KubernetesApi) -> None:
+async def test_nothing_is_found_in_a_cluster_that_is_well(api: KubernetesApi, tmp_path: Path) -> None:
     api.add(container(image="etcd"), namespace="kube-system")
     report = await audited()
     assert [(each.check.id, each.finding.subject) for each in report.found] == []
@@ -210,6 +210,7 @@ async def test_nothing_is_found_in_a_cluster_that_is_well(api: KubernetesApi) ->
     assert len(report.passed) == len(chosen(["kubernetes"]))
     assert not [path for path in api.asked if "secrets" in path]
     assert {each.method for each in api.requests} == {"GET"}
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.provokes(

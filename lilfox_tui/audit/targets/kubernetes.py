@@ -60,11 +60,13 @@ RESOURCES: Mapping[str, str] = {
 """What is read if the cluster has it, and the kind that is not known without it. Pods and Jobs are not read: those
 without an owner are soon gone, and cannot be changed."""
 _NEEDED = "deployments.apps"
+_NO_CACHE = "--cache-dir=/dev/null/none"
+"""What kubectl has discovered is not written anywhere."""
 _COMPOSE = frozenset({"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"})
 _KUSTOMIZATION = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 _LEFT_OUT = frozenset({"node_modules", "vendor", "venv", "__pycache__"})
 _NEW_DOCUMENT = re.compile(r"(?m)^---(?=\s|\Z)")
-_KIND = re.compile(r"""(?m)^[ "'-]{0,9}kind["']?: {0,9}["']?(\w+)""")
+_KIND = re.compile(r"""\bkind["']?[ \t]{0,9}:\s{0,9}["']?(\w+)""")
 _FORBIDDEN = re.compile(r"\(Forbidden\): ([a-z0-9.-]{1,99}) is forbidden")
 _HELM = "{{"
 _KINDS = frozenset({*POD_TEMPLATES, *SELECTING, "List", *(kind for _version, kind in OLD_VERSIONS)})
@@ -95,7 +97,7 @@ async def gather_cluster(host: Host, cluster: AuditClusterConfig) -> KubernetesO
 
 
 async def _kubectl(host: Host, words: Sequence[str], *rest: str) -> Completed:
-    argv = (*words, f"--request-timeout={LIMIT_S}s", *rest)
+    argv = (*words, f"--request-timeout={LIMIT_S}s", _NO_CACHE, *rest)
     return await host.run(argv, timeout_s=2 * LIMIT_S, limit_bytes=LIMIT_BYTES)
 
 
@@ -351,6 +353,10 @@ class _ManifestLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: i
         super().flatten_mapping(node)
         if len(node.value) > 1000:
             raise yaml.YAMLError
+
+
+_ManifestLoader.add_constructor("tag:yaml.org,2002:value", yaml.SafeLoader.construct_yaml_str)
+"""A plain ``=``, as in the CRDs of Prometheus, which PyYAML refuses."""
 
 
 def _bounded(document: Any) -> Any:

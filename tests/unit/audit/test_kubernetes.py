@@ -16,9 +16,11 @@ from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.facts import NotKnown
 from lilfox_tui.audit.kubernetes_objects import OBJECTS, OLD_VERSIONS, KubernetesObject, KubernetesObjects
 from lilfox_tui.audit.model import AuditSeverity, Found, NotChecked, Target
-from lilfox_tui.audit.run import Outcome, judged
+from lilfox_tui.audit.run import Outcome, judged, targets_of
 from lilfox_tui.audit.targets import kubernetes
 from lilfox_tui.audit.targets.kubernetes import gather_manifests, read_cluster, read_manifests
+from lilfox_tui.config.loader import load
+from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.hosts.base import Completed
 
 CHECKS = chosen(["kubernetes"])
@@ -126,6 +128,7 @@ KEPT = [
     ("shop/web:1.4.2", "r.example:5000/shop/web:1"),
     ("shop/web:1.4.2", "${REGISTRY}/web"),
     ("shop/web:1.4.2", "ko://example.com/web"),
+    ("value: shop_session", "value: postgres://app:$(DB_PASSWORD)@db/shop"),
     ("replicas: 2", "replicas: 0"),
     ("replicas: 2", "{replicas: 1, strategy: {type: Recreate}"[1:].replace(", ", "\n  ", 1)),
     (
@@ -177,6 +180,37 @@ def test_a_probe_for_what_a_service_asks() -> None:
     evidence = "web.yaml: Deployment/web web: no readinessProbe; clients use port 9000"
     assert str(told["readiness-probe"].finding.evidence) == evidence
     assert "port: 9000" in "\n".join(told["readiness-probe"].finding.fix.lines)
+
+
+def test_a_probe_for_a_port_that_only_a_service_names() -> None:
+    service = {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "web", "namespace": "shop"}}
+    service["spec"] = {"selector": {"app": "web"}, "ports": [{"port": 8080}]}
+    bare = "ports: [{containerPort: 8080, name: http}]\n        readinessProbe: {httpGet: {path: /ready, port: http}}"
+    files = {
+        "web.yaml": WEB.replace(bare, ""),
+        "list.yaml": json.dumps({"apiVersion": "v1", "kind": "List", "items": [service]}),
+    }
+    told = found(read_manifests(files))["readiness-probe"]
+    assert str(told.finding.evidence) == "web.yaml: Deployment/web web: no probe at all; clients use port 8080"
+
+
+def test_a_sidecar_and_ports_for_prometheus_are_not_asked_by_users() -> None:
+    proxy = (
+        "      - name: proxy\n        image: proxy:1\n        ports: [{containerPort: 8443, name: https}]\n"
+        "        resources: {requests: {cpu: 100m}, limits: {memory: 256Mi}}\n---\n"
+    )
+    assert found(read_manifests({"web.yaml": WEB.replace("---\n", proxy, 1)})) == {}
+    headless = (
+        "\n---\napiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\n"
+        "spec: {clusterIP: None, selector: {app: web}, ports: [{port: 8080}]}\n"
+    )
+    assert found(changed("replicas: 2", "replicas: 1", WEB + headless)) == {}
+    assert found(changed("clusterIP: None, ", "", (WEB + headless).replace("replicas: 2", "replicas: 1"))) != {}
+
+
+def test_an_equals_sign_is_a_text() -> None:
+    definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec: {enum: [=, '!=']}\n---"
+    assert unknown(read_manifests({"web.yaml": definition + WEB})) == set()
 
 
 def test_an_autoscaler_decides_how_many_pods_there_are() -> None:
@@ -265,6 +299,21 @@ async def test_a_folder_that_is_missing_or_too_large(tmp_path: Path, monkeypatch
     assert found(await gather_manifests(tmp_path)) == {}
     monkeypatch.setattr(kubernetes, "MOST_BYTES", 10)
     assert unknown(await gather_manifests(tmp_path)) == {f"{tmp_path} has too many files: name a folder further down"}
+
+
+def test_the_folder_is_beside_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("hosts: {web: {local: true}}\naudit: {manifests: k8s, clusters: {shop: {host: web}, eu: {}}}\n")
+    file.chmod(0o600)
+    config = load(file).config
+    assert config.audit.manifests == str(tmp_path / "k8s")
+    named = {(each.kind, each.name) for each in targets_of(config)["kubernetes"]}
+    assert named == {("cluster", "shop"), ("cluster", "eu"), ("manifests", "k8s")}
+    assert [each.name for each in targets_of(config, ["web"])["kubernetes"]] == ["shop"]
+    file.write_text("audit: {clusters: {shop: {host: nosuch}, eu: {context: --kubeconfig=x}}}\n")
+    with pytest.raises(ConfigError) as error:
+        load(file)
+    assert "audit.clusters.eu.context" in str(error.value)
 
 
 # What kubectl prints.

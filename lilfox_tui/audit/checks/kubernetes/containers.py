@@ -23,7 +23,7 @@ from lilfox_tui.audit.kubernetes_objects import (
     text,
 )
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
-from lilfox_tui.audit.secret_values import is_secret_variable
+from lilfox_tui.audit.secret_values import is_secret_variable, secrets_in
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.redact import MASK
 
@@ -149,7 +149,7 @@ def _resource_fix(container: KubernetesContainer, missing: list[str], requests: 
     what = tr("These are examples: kubectl top pod --containers shows what the container uses.")
     resources = {key: each for key, each in (("requests", set_requests), ("limits", set_limits)) if each}
     workload = container.workload
-    if workload.file or workload.kind == "CronJob":
+    if workload.file or workload.kind == "CronJob" or container.place != "containers":
         return container.patch({"resources": resources}, what)
     options = [f"--{key}=" + ",".join(f"{name}={each}" for name, each in sizes.items())
                for key, sizes in resources.items()]  # fmt: skip
@@ -166,32 +166,35 @@ def judge_probes(facts: Facts) -> Iterator[AuditFinding]:
     """Containers that get requests before they can answer them."""
     objects = facts[OBJECTS]
     for workload in objects.workloads():
-        if workload.runs_to_its_end or workload.kind == "Pod":
+        if workload.runs_to_its_end or workload.is_node_agent or workload.kind == "Pod":
             continue
-        for container, port in _asked(objects, workload):
-            if "readinessProbe" in container.spec:
-                continue
-            probe = {"readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 5}}
+        if any("readinessProbe" in each.spec for each in workload.containers()):
+            continue  # the pod is ready when this container is
+        for container, port in _asked(objects, workload)[:1]:
+            probe = {"readinessProbe": {"tcpSocket": {"port": port or _PORT}, "periodSeconds": 5}}
             what = tr(
                 "This waits until the port is open. If the application has a path that tells whether it is ready, use "
                 "httpGet instead."
             )
-            evidence = tr("no readinessProbe; clients use port {port}", port=port)
-            if not {"livenessProbe", "startupProbe"}.intersection(container.spec):
-                evidence = tr("no probe at all; clients use port {port}", port=port)
-            if port == _PORT and not container.ports:
+            if port is None:
                 evidence = tr("no readinessProbe, although maxUnavailable: 0 waits until a new pod is ready")
-                what = tr("Write the port that the application listens on instead of {port}.", port=port)
+                what = tr("Write the port that the application listens on instead of {port}.", port=_PORT)
+            elif {"livenessProbe", "startupProbe"}.intersection(container.spec):
+                evidence = tr("no readinessProbe; clients use port {port}", port=port)
+            else:
+                evidence = tr("no probe at all; clients use port {port}", port=port)
             yield about(container.subject, evidence, container.patch(probe, what))
     objects.check_complete()
 
 
-def _asked(objects: KubernetesObjects, workload: KubernetesObject) -> list[tuple[KubernetesContainer, int | str]]:
+def _asked(
+    objects: KubernetesObjects, workload: KubernetesObject
+) -> list[tuple[KubernetesContainer, int | str | None]]:
     """The containers that a Service sends requests to, each with a port; where no Service is known to, those of a
-    Deployment or StatefulSet that name a port. Raises NotKnown."""
+    Deployment or StatefulSet that name a port. None for a port that nothing tells. Raises NotKnown."""
     containers = workload.containers()
-    targets: list[tuple[KubernetesContainer, int | str]] = []
-    services = objects.selects("Service", workload)
+    targets: list[tuple[KubernetesContainer, int | str | None]] = []
+    services = objects.services(workload)
     for port in (each for service in services for each in items(service.document, "spec", "ports")):
         target = port.get("targetPort", port.get("port"))
         found = [each for each in containers if _listens(each, target)]
@@ -199,11 +202,11 @@ def _asked(objects: KubernetesObjects, workload: KubernetesObject) -> list[tuple
             found = containers
         if isinstance(target, int | str):
             targets += [(each, target) for each in found]
-    if not services and workload.kind in ("Deployment", "StatefulSet"):
+    if objects.may_serve(workload) and workload.kind in ("Deployment", "StatefulSet"):
         targets = [(each, port) for each in containers for port in _numbers(each)[:1]]
-    if not targets and workload.is_never_away and not any("readinessProbe" in each.spec for each in containers):
-        targets = [(each, _PORT) for each in containers[:1]]
-    return list({each.name: (each, port) for each, port in reversed(targets)}.values())
+    if not targets and workload.is_never_away:
+        targets = [(each, None) for each in containers[:1]]
+    return targets
 
 
 def _listens(container: KubernetesContainer, target: Any) -> bool:
@@ -221,10 +224,16 @@ def judge_environment(facts: Facts) -> Iterator[AuditFinding]:
         for container in workload.all_containers():
             for variable in items(container.spec, "env"):
                 name, value = text(variable, "name"), at(variable, "value")
-                if isinstance(value, str) and is_secret_variable(name, value):
+                if isinstance(value, str) and _has_secret(name, value):
                     evidence = tr("env: {name} has the value {mask}", name=name, mask=MASK)
                     yield about(container.subject, evidence, _secret_fix(container, name), detail=name)
     objects.check_complete()
+
+
+def _has_secret(name: str, value: str) -> bool:
+    """Whether a variable holds a secret itself. One that refers to others, as in ``$(DB_PASSWORD)``, is no secret as a
+    whole."""
+    return bool(secrets_in(value)) if "$(" in value else is_secret_variable(name, value)
 
 
 def _secret_fix(container: KubernetesContainer, name: str) -> Fix:
