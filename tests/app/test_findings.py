@@ -12,6 +12,8 @@ from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.prompt import Chooser, Prompt
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message
 from lilfox_tui.monitor.model import AuditView, Overview, RunbooksView
 from lilfox_tui.monitor.watchers.audit import AuditWatch
 from lilfox_tui.runbook.parse.document import parse
@@ -54,6 +56,17 @@ async def test_home_counts_what_nobody_accepts_below_what_is_wrong_now() -> None
         async with app.run_test(size=SIZE) as pilot:
             await pilot.pause()
             assert ("audit", "") not in app.metrics.state.order()
+
+
+async def test_what_could_not_be_stored_stands_below_the_row() -> None:
+    problem = LilFoxError(Message("/state/audit: disk full"))
+    app = still_app(audited(result(PASSWORDS, problems=(problem,))))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        app.metrics.state.choose(("audit", ""), in_problems=True)
+        app.metrics.repaint()
+        await pilot.pause()
+        assert "/state/audit: disk full" in screen_text(pilot)
 
 
 async def test_enter_on_the_row_lists_all_and_opens_one_and_esc_goes_back() -> None:

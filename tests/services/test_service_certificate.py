@@ -149,6 +149,8 @@ def test_the_default_rule_and_the_page_agree(whole: timedelta, left: timedelta, 
     (rule,) = evaluator.rules
     assert rule.error is None
     assert bool(evaluator.alerts()) is fires is times.expires_soon(now)
+    told = [dict(each.annotations)["summary"] for each in evaluator.alerts()]
+    assert told == [f"shop: the certificate has {times.days_left(now)} days left"] * fires
 
 
 def test_the_default_rule_is_one_for_prometheus() -> None:

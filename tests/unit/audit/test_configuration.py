@@ -143,6 +143,19 @@ def test_targets_that_are_not_scraped_may_have_what_a_rule_selects() -> None:
     assert outcomes("rule-without-series", answers) == ["? ec2_sd_configs"]
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "lilfox_service_certificate_expiry_timestamp_seconds - time() < 86400",
+        'lilfox_audit_findings{severity="high"} > 0',
+        "lilfox_recovery_given_up == 1",
+    ],
+)
+def test_lilfox_makes_these_series_itself(expression: str) -> None:
+    answers = {"rules": rules_of("{}", expression), "pages": PagesAnswer(())}
+    assert outcomes("rule-without-series", answers) == ["good"]
+
+
 def test_a_target_that_nobody_could_ask_is_not_down() -> None:
     lost = replace(page("10.0.0.5:9100", problem="no route to web-1", host="web-1"), asked=False)
     down = page("10.0.0.6:9100", problem="refused")

@@ -26,7 +26,7 @@ from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured, config_pieces, shell_pieces
 from lilfox_tui.app.rows.hosts import ROLES
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
-from lilfox_tui.core.text import cell_width, fit, human_age
+from lilfox_tui.core.text import cell_width, clean, fit, human_age
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import AuditView, FindingView
 
@@ -49,13 +49,15 @@ def audit_summary(view: AuditView) -> str:
 
 
 def audit_detail(view: AuditView, now: datetime, glyphs: Glyphs) -> list[Row]:
-    """The row of the findings as text, and what enter does."""
+    """The row of the findings as text, and what enter does, or what could not be read or stored of the result."""
     head = (Piece(f" {glyphs.degraded} ", "degraded"), Piece(_("audit"), "strong"))
     age = "" if view.at is None else _("{time} ago", time=human_age((now - view.at).total_seconds()))
-    told = _("running now") if view.running else _("enter lists the findings; :audit runs it again")
+    told = Piece(_("running now") if view.running else _("enter lists the findings; :audit runs it again"))
+    if view.problems and not view.running:
+        told = Piece(clean(str(view.problems[0])), "degraded")
     return [
         (*head, Piece(f"  {age}  ", "muted"), Piece(audit_summary(view), "degraded")),
-        (Piece("   "), Piece(told)),
+        (Piece("   "), told),
     ]
 
 
