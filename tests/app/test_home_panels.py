@@ -236,7 +236,7 @@ async def test_a_filter_without_a_hit_says_how_many_problems_it_hides(size: tupl
 
 async def test_of_what_happened_no_free_row_is_left_while_a_text_is_cut() -> None:
     app = still_app(mixed())
-    long = "as many words as fill some lines of a panel that is not wide at all, " * 2
+    long = "as many words as fill some lines of a panel that is not wide at all, " * 3
     for at in range(30, 0, -10):
         app.monitor.changes._shown.append(
             StatusChange(NOW - timedelta(seconds=at), f"host/web-{at}", tr("failing: {why}", why=long), Level.FAILING)

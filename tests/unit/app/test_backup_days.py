@@ -144,7 +144,10 @@ def test_each_source_and_the_size_of_each_file_are_told_once_on_the_page_of_a_se
         told = [row for row in rows if part.name in row]
         size = human_bytes(part.size_bytes)
         assert sum(bool(re.search(rf"{re.escape(part.name)} +{re.escape(size)}  ", row)) for row in told) == 1
-        assert rows.index(told[0]) < next(at for at, row in enumerate(rows) if row.strip() == "Details")
+        assert rows.index(told[0]) < next(at for at, row in enumerate(rows) if row.startswith("   started ")), (
+            "below it"
+        )
+        assert not any(re.search(rf"{part.source}  {part.source_kind}\b", row) for row in rows)
 
 
 @pytest.mark.parametrize("width", [40, 52, 77, 78, 120])
