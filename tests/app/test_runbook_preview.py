@@ -15,10 +15,10 @@ from lilfox_tui.app.panes.runbook import drawing
 from lilfox_tui.app.panes.runbook.preview import DocumentSteps, Preview, steps_rows
 from lilfox_tui.app.panes.runbook.rows import RunbookStyle
 from lilfox_tui.core.aio import Ready
-from tests.app.alerts_made import some
+from tests.app.alerts_made import alerting, some
 from tests.app.overviews import mixed
 from tests.app.runs_made import TEXT, view
-from tests.app.still import screen_text, unframed
+from tests.app.still import screen_text, still_app, unframed
 from tests.app.test_runbook_screens import SIZES, Still, made, showing
 from tests.app.test_screens import check
 
@@ -219,3 +219,13 @@ async def test_a_runbook_that_was_not_run_says_where_enter_starts_it(tmp_path: P
         assert told[1][0] == f"{none}; enter starts a run"
         why = {each.id: str(each.why_not()) for each in app.pane.actions()}
         assert "enter" not in why["stop"] + why["run-again"], "a file that cannot be run"
+
+
+async def test_a_runbook_for_a_firing_alert_says_which_one() -> None:
+    app = still_app(alerting())
+    app.monitor.runbooks.feed.publish(view(None))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        row = next(line for line in screen_text(pilot).splitlines() if "▲ Restart the web service" in line)
+        assert row.split("│")[1].split() == ["▲", "Restart", "the", "web", "service", "HighErrorRate"]

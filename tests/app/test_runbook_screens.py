@@ -26,7 +26,6 @@ from lilfox_tui.jobs.model import Ended
 from lilfox_tui.monitor.model import IncidentView, RunbooksView
 from lilfox_tui.runbook.parse.document import parse
 from lilfox_tui.runbook.run.protocol import CommandBegan, CommandEnded, CommandSkipped, RunFact
-from tests.app.alerts_made import alerting
 from tests.app.overviews import NOW, mixed
 from tests.app.runs_made import (
     HOSTILE,
@@ -599,13 +598,3 @@ async def test_a_host_that_cannot_be_reached_is_waited_for(tmp_path: Path) -> No
         told = " ".join(line.rpartition("│")[0].rpartition("│")[2].strip() for line in text.splitlines())
         assert "unreachable (connection lost); the command may still be running on the host" in told
         assert "connection lost, waiting to reconnect" in text
-
-
-async def test_a_runbook_for_a_firing_alert_says_which_one() -> None:
-    app = still_app(alerting())
-    app.monitor.runbooks.feed.publish(view(None))
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("4")
-        await pilot.pause()
-        row = next(line for line in screen_text(pilot).splitlines() if "▲ Restart the web service" in line)
-        assert row.split("│")[1].split() == ["▲", "Restart", "the", "web", "service", "HighErrorRate"]

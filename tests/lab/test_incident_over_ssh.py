@@ -239,7 +239,7 @@ def from_the_command_to_the_end(console: Console, office: Office) -> None:
     console.until(lambda text: "● backend" in text and "firing" not in text)
     console.press("I:close\r")
     console.until("Close INC-1")
-    console.press("the process was killed\r")
+    console.press("the process was killed\x1b[B\r")  # anyway, if something fails
     console.until("INC-1 is closed")
     console.press(":export\r")
     console.until("/INC-1-")

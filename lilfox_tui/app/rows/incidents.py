@@ -178,14 +178,12 @@ def _moment_pieces(incident: Incident, entries: Sequence[TimelineEntry]) -> Iter
     """The four moments, each with its time and how long after the detection it was, or that it is still to come."""
     known = impact(incident, entries)
     start = known["detected"].when
-    missing = _("not yet") if incident.closed is None else _("not recorded")
-    for number, moment in enumerate(MOMENTS):
-        gap = "  " if number else ""
-        if (found := known.get(moment)) is None:
-            yield Piece(f"{gap}{moment_text(moment)} {missing}", "muted")
-            continue
-        after = f" (+{human_duration((found.when - start).total_seconds())})" if number else ""
-        yield Piece(f"{gap}{moment_text(moment)} {found.when:%H:%M:%S}{after}", "text")
+    for moment, found in known.items():
+        after = f" (+{human_duration((found.when - start).total_seconds())})" if moment != "detected" else ""
+        yield Piece(f"{moment_text(moment)} {found.when:%H:%M:%S}{after}  ")
+    if missing := listed(moment_text(each) for each in MOMENTS if each not in known):
+        told = _("not yet: {names}", names=missing)
+        yield Piece(told if incident.closed is None else _("not recorded: {names}", names=missing), "muted")
 
 
 def _evidence_facts(entries: Sequence[TimelineEntry]) -> list[Row]:
