@@ -305,7 +305,7 @@ async def test_the_command_says_what_it_found_and_sends_nothing_that_it_was_not_
     active = await run("--only", "jwt-none-accepted", "--active")
     assert active.returncode == 1
     assert active.stdout.splitlines()[:4] == [
-        "✖  critical  shop  jwt-none-accepted  new",
+        "✖  critical  shop  jwt-none-accepted  /api/me  new",
         (
             "   tokens without a signature are accepted: "
             "GET /api/me returns 200 for a token with alg none and no signature"

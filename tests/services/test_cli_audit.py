@@ -81,7 +81,7 @@ def test_a_finding_has_its_evidence_and_its_fix(console: Console) -> None:
     lines = console.run("--only", CHECK).stdout.splitlines()
     file = console.bad.folder / "sshd_config"
     assert lines == [
-        "✖  high  bad  ssh-password-auth  new",
+        "✖  high  bad  ssh-password-auth  PasswordAuthentication  new",
         f"   sshd accepts passwords: sshd -T -f {file}: passwordauthentication yes",
         f"   fix: Put these lines at the top of {file}, then reload sshd.",
         "       PasswordAuthentication no",
@@ -107,14 +107,14 @@ def test_an_accepted_finding_comes_back_on_the_day_after(console: Console) -> No
     done = console.run("--only", CHECK)
     assert done.returncode == 0
     assert done.stdout.splitlines()[0] == (
-        f"●  high  bad  ssh-password-auth  accepted until {today}: until the keys are there"
+        f"●  high  bad  ssh-password-auth  PasswordAuthentication  accepted until {today}: until the keys are there"
     )
     yesterday = (today - timedelta(days=1)).isoformat()
     console.accept[0]["until"] = yesterday
     done = console.run("--only", CHECK)
     assert done.returncode == 1
     assert done.stdout.splitlines()[0] == (
-        f"✖  high  bad  ssh-password-auth  no longer accepted since {yesterday}: until the keys are there"
+        f"✖  high  bad  ssh-password-auth  PasswordAuthentication  no longer accepted since {yesterday}: until the keys are there"
     )
     console.accept[0]["until"] = "2027-02-30"
     done = console.run("--only", CHECK)

@@ -200,12 +200,15 @@ def _print_entry(entry: Entry, now: datetime) -> None:
     found, fix = entry.found, entry.found.finding.fix
     level = Level.GOOD if entry.state == "accepted" else SEVERITY_LEVELS[found.severity]
     head = [shape(level), Cell(str(SEVERITY_TEXTS[found.severity]), level), Cell(found.target.name)]
-    print_table([[*head, Cell(found.check.id), Cell(_state_text(entry, now))]])
+    subject = Cell(shown(found.finding.subject))
+    print_table([[*head, Cell(found.check.id), subject, Cell(_state_text(entry, now))]])
     indent = "   "
     print_line(f"{indent}{found.check.title}: {shown(found.finding.evidence)}")
     if entry.state == "accepted":
         return
     print_line(indent + _("fix: {what}", what=fix.text))
+    if fix.lines and fix.file and fix.file not in str(fix.text):
+        print_line(f"{indent}    {shown(fix.file)}:")
     for line in (*fix.lines, *(f"$ {command}" for command in fix.commands)):
         print_line(f"{indent}    {shown(line)}")
 
