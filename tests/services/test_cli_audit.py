@@ -114,7 +114,8 @@ def test_an_accepted_finding_comes_back_on_the_day_after(console: Console) -> No
     done = console.run("--only", CHECK)
     assert done.returncode == 1
     assert done.stdout.splitlines()[0] == (
-        f"✖  high  bad  ssh-password-auth  PasswordAuthentication  no longer accepted since {yesterday}: until the keys are there"
+        "✖  high  bad  ssh-password-auth  PasswordAuthentication  "
+        f"no longer accepted since {yesterday}: until the keys are there"
     )
     console.accept[0]["until"] = "2027-02-30"
     done = console.run("--only", CHECK)
