@@ -1,4 +1,4 @@
-"""Scripts that cron or a timer runs, and that dump a database: whether a dump that failed is noticed."""
+"""Scripts that cron or a unit runs, and that dump a database: whether a dump that failed is noticed."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ IFS='
 named=$(
     {
         [ -z "$tables" ] || cat $tables
-        command -v systemctl >/dev/null && [ -d /run/systemd/system ] &&
-            systemctl show --all --no-pager --property=ExecStart '*.service'
+        sed -n 's/^ExecStart=[-@:+!]*//p' /etc/systemd/system/*.service /usr/local/lib/systemd/system/*.service
     } 2>/dev/null | grep -v '^[[:space:]]*#' | words '^/' | files
     ls -d /etc/cron.daily/* /etc/cron.hourly/* /etc/cron.weekly/* 2>/dev/null | files
 )

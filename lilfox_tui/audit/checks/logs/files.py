@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import combinations
@@ -76,8 +75,8 @@ find /proc/[0-9]*/fd -mindepth 1 -maxdepth 1 \( "$@" \) -print 2>/dev/null | hea
 done
 exit 0
 """
-# Of a process with two logs in one folder, what both end with; their digits, which may be times, are left out. The
-# daemons of syslog write into several logs by design.
+# Of a process with two logs in one folder, what both end with. Fractions are left out: each handler may ask for the
+# time itself. The daemons of syslog write into several logs by design.
 _TAILS = r"""
 [ "$(id -u)" = 0 ] || exit 1
 echo tails
@@ -85,15 +84,16 @@ find /proc/[0-9]*/fd -mindepth 1 -maxdepth 1 -lname '*.log' -printf '%h %l\n' 2>
     awk '{ pid = $1; sub(/^[^ ]* /, ""); folder = $0; sub(/\/[^\/]*$/, "", folder); key = pid " " folder
         count[key]++; files[key] = files[key] $0 "\n" }
         END { for (key in count) if (count[key] > 1) printf "%s", files[key] }' |
-    sort -u | head -n 40 | while IFS= read -r file; do
+    sort -u | head -n 24 | while IFS= read -r file; do
         [ -s "$file" ] || continue
         printf 'log %s\n' "$file"
-        tail -c 32768 -- "$file" | tail -n 41 | head -n 40 | tr -d '0-9\0' | cut -c 1-120 | sed 's/^/>/'
+        tail -c 32768 -- "$file" | tail -n 31 | head -n 30 | tr -d '\0' |
+            sed 's/[.,][0-9][0-9]*//g; s/^/>/' | cut -c 1-300
     done
 exit 0
 """
 _SYSLOG = re.compile(r"/var/log/(?:syslog|messages|(?:auth|kern|daemon|user|mail|cron|debug)\.log)")
-_SAME_LINES, _SAME_PERCENT = 10, 80
+_SAME_LINES = 10
 _APPEND = 0o2000
 _OUTPUTS = {1: "StandardOutput", 2: "StandardError"}
 _SCRIPTS = frozenset({"prerotate", "postrotate", "firstaction", "lastaction", "preremove"})
@@ -193,7 +193,7 @@ def parse_writers(printed: Printed) -> list[LogWriter]:
 
 
 def parse_tails(printed: Printed) -> dict[str, list[str]]:
-    """The newest lines of logs, by their paths, without digits."""
+    """The newest lines of logs, by their paths, without fractions of numbers."""
     _heading, *lines = printed.lines()
     found: dict[str, list[str]] = {}
     path = ""
@@ -249,18 +249,17 @@ def _rotation_fix(log: LargeLog, logrotate: Logrotate) -> Fix:
 
 
 def judge_twice(facts: Facts) -> Iterator[AuditFinding]:
-    """Two logs of one folder that end with the same lines."""
+    """Two logs of one folder with the same lines, where the name of one begins with that of the other."""
     tails = facts[TAILS]
     for first, second in combinations(sorted(tails), 2):
-        if first.rpartition("/")[0] != second.rpartition("/")[0]:
+        names = first.removesuffix(".log"), second.removesuffix(".log")
+        if not (names[0].startswith(names[1]) or names[1].startswith(names[0])):
             continue
-        most = min(len(tails[first]), len(tails[second]))
-        same = sum((Counter(tails[first]) & Counter(tails[second])).values())
-        varied = len(set(tails[first]) & set(tails[second])) > 1
-        if varied and same >= _SAME_LINES and 100 * same >= _SAME_PERCENT * most:
+        same = len(set(tails[first]) & set(tails[second]))
+        if same >= _SAME_LINES:
             evidence = tr(
-                "{first} and {second}: {count} of the newest {all} lines are the same, apart from their digits",
-                first=first, second=second, count=same, all=most,
+                "{first} and {second}: {count} of the newest {all} lines are the same",
+                first=first, second=second, count=same, all=min(len(tails[first]), len(tails[second])),
             )  # fmt: skip
             text = tr(
                 "Remove one of the two handlers from the logging of the program and restart it, then remove that log."
