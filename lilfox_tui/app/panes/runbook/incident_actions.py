@@ -302,7 +302,7 @@ class CourseActions(ActionGroup):
         "close-incident",
         "",
         tr("close the incident"),
-        tr("close the incident: lists what still fails and the changes in force, asks for a summary"),
+        tr("lists what still fails and the changes in force, asks for a summary, then closes the incident"),
         why_not=_why_not_close,
     )
     def close(self) -> None:
