@@ -20,7 +20,7 @@ sed -n 's,^[^ ]* /proc proc \([^ ]*\) .*,mount \1,p' /proc/mounts
 """
 _ENVIRONMENTS = r"""
 command -v systemctl >/dev/null && [ -d /run/systemd/system ] || exit 127
-exec systemctl show --no-pager --property=Id,Environment,FragmentPath,DropInPaths '*.service'
+exec systemctl show --no-pager --all --property=Id,Environment,FragmentPath,DropInPaths '*.service'
 """
 _HIDDEN = frozenset({"hidepid=1", "hidepid=2", "hidepid=4", "hidepid=noaccess", "hidepid=invisible"})
 _INSTEAD = {
