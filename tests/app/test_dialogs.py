@@ -60,7 +60,9 @@ async def test_a_source_says_how_it_is_read_and_where(tmp_path: Path) -> None:
     app = logs_app(folder)
     async with app.run_test(size=SIZE) as pilot:
         await settled(app, pilot)
-        await pilot.press("o", "down")
+        await pilot.press("o")
+        await until(lambda: "Sources and columns" in screen_text(pilot), what="the list")
+        await pilot.press("down")
         await until(lambda: "times without a zone: UTC" in screen_text(pilot), what="the second source is told")
         text = screen_text(pilot)
         row = next(line for line in text.splitlines() if "● gateway" in line)
@@ -190,7 +192,9 @@ async def test_a_source_that_cannot_be_read_says_so_with_what_to_do(tmp_path: Pa
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
         await until(lambda: pane.state.merged is not None and "missing" in pane.state.merged.troubles)
-        await pilot.press("o", "down", "down", "down")
+        await pilot.press("o")
+        await until(lambda: "Sources and columns" in screen_text(pilot), what="the list")
+        await pilot.press("down", "down", "down")
         await pilot.pause()
         text = screen_text(pilot)
         assert "● gateway" in text
