@@ -355,7 +355,7 @@ async def test_titles_of_the_statistics_are_passed_over(tmp_path: Path) -> None:
         await pilot.press("S")
         await until(lambda: len(app.screen_stack) == 2)
         await pilot.pause()
-        assert "enter filters by the selected row" in screen_text(pilot)
+        assert "enter or + filters by the selected row" in screen_text(pilot)
         lines = app.screen.query_one("#dialog-list", Lines)
         seen = []
         for _press in range(25):
