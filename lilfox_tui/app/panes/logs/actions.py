@@ -246,8 +246,7 @@ class SourceActions(ActionGroup):
         for each in self._state.sources:
             row: Row = (self._mark_of(each), Piece(fit(each.name, widest), "strong"))
             row = (*row, *self._counted(counts.get(each.name, SourceCount()), each)) if are_counted else row
-            row = (*row, Piece("  "))
-            told = (*row, *_short(each, room - cells(row) - 1))
+            told = (*row, Piece("  "), *_short(each, room - cells(row) - 3))
             choices.append(Choice(f"turn {each.name}", told, each.name, more=self._how_it_is(each)))
         if len(self._state.sources) > 1:
             names = [each.name for each in self._state.sources]
@@ -438,7 +437,8 @@ def _short(source: LogSource, room: int) -> Row:
     if status is None:
         return (Piece(_("not read yet"), "muted"),)
     size = "" if status.size_bytes is None else human_bytes(status.size_bytes)
-    head = f"{fit(status.format, 12)} {size:>6}  " if room >= _FORMAT_LEAST else f"{size:>6}  "
+    named = max(12, min(cell_width(status.format), room - 9 - min(cell_width(status.description), room // 3)))
+    head = f"{fit(status.format, named)} {size:>6}  " if room >= _FORMAT_LEAST else f"{size:>6}  "
     if room < cell_width(head):
         return (Piece(fit(status.format, min(room, cell_width(status.format))), "muted"),)
     return (Piece(head + fit_middle(status.description, room - cell_width(head)), "muted"),)
