@@ -132,11 +132,15 @@ class Palette:
 
 
 def cut(text: str, width: int, mark: str = CUT) -> str:
-    """Return ``text`` cut to ``width`` cells, with ``mark`` at the end if more than spaces was cut off."""
+    """Return ``text`` cut to ``width`` cells, with ``mark`` at the end if more than spaces was cut off. It stands right
+    behind a word, but at the edge where a column's blanks are cut: more is meant than that word."""
     kept = set_cell_size(text, width)
     if not text[len(kept) :].strip() or not kept.strip():
         return kept
-    return set_cell_size(set_cell_size(text, width - 1).rstrip(" ") + mark, width)
+    shown = set_cell_size(text, width - 1)
+    if not shown.endswith("  "):
+        shown = shown.rstrip(" ")
+    return set_cell_size(shown + mark, width)
 
 
 def side_by_side(*strips: Strip) -> Strip:
