@@ -213,7 +213,13 @@ class ListActions(ActionGroup):
     def previous_match(self) -> None:
         self._view.select_match(-1)
 
-    @action("copy", "y", tr("copy"), tr("copy the selected row to the clipboard (OSC 52)"), why_not=_why_not_copy)
+    @action(
+        "copy",
+        "y",
+        tr("copy"),
+        tr("copy the row or the fix to the clipboard (OSC 52)"),
+        why_not=_why_not_copy,
+    )
     def copy(self) -> None:
         self._view.copy_selected()
 

@@ -205,15 +205,19 @@ def _kept(report: Report) -> KeptReport:
 def _text(message: Message) -> KeptText:
     """The message with its values, or, where these may hold a secret or cannot be written, its text of now."""
     said = redact(str(message))
-    values = {
-        name: _text(value) if isinstance(value, Message) else value if isinstance(value, int | float) else str(value)
-        for name, value in message.values.items()
-    }
+    values = {name: _value(each) for name, each in message.values.items()}
     kept = KeptText(message.text, values, message.plural, message.count)
     with suppress(ArithmeticError, LookupError, ValueError, TypeError, AttributeError):
         if str(_message(kept)) == said:
             return kept
     return KeptText(said)
+
+
+def _value(value: object) -> KeptText | str | int | float:
+    """A value of a message. Of another type, such as a time span, only the text is kept."""
+    if isinstance(value, Message):
+        return _text(value)
+    return value if type(value) is int or type(value) is float else str(value)
 
 
 def _message(kept: KeptText) -> Message:

@@ -243,7 +243,7 @@ def well(view: View) -> str:
         return _("the reason was not recorded")
     if isinstance(view, ServiceView):
         return _("healthy")
-    return _("all is well") if isinstance(view, HostView) else _("LilFox found no problem")
+    return _("no limit is exceeded") if isinstance(view, HostView) else _("LilFox found no problem")
 
 
 def reasons_told(view: View) -> list[tuple[str, str]]:

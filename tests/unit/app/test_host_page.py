@@ -94,7 +94,7 @@ def test_a_value_above_a_limit_that_is_not_in_force_says_when_it_is(busy: int, l
     [title] = [row for row in rows if "─ CPU busy ─" in row]
     assert told in title
     well = level is Level.GOOD and "after" not in told
-    assert any("all is well" in row for row in rows) is well
+    assert any("no limit is exceeded" in row for row in rows) is well
     if level is Level.GOOD and not well:
         assert rows[1].strip() == f"CPU {told.removesuffix(' ─').replace('  ', ' ')}"
 

@@ -67,7 +67,7 @@ def test_each_fits_its_width(width: int) -> None:
     rows = drawn(width)
     assert len(rows) > 12
     assert all(cell_width(row) <= width for row in rows)
-    assert not any("all is well" in row or "healthy" in row for row in rows)
+    assert not any("no limit is exceeded" in row or "healthy" in row for row in rows)
 
 
 @pytest.mark.parametrize("width", [width for width in WIDTHS if width >= 60])
@@ -132,7 +132,7 @@ def test_what_did_not_answer_says_why_and_what_no_reason_is_known_of_says_so() -
     assert "connection lost" in drawn(80, [replace(lost("web-1"), reasons=())])[0]
     assert well(silent) == "the reason was not recorded"
     assert well(host("new-1", Level.UNKNOWN, None)) == "not checked yet"
-    assert well(host("web-1", Level.GOOD, None)) == "all is well"
+    assert well(host("web-1", Level.GOOD, None)) == "no limit is exceeded"
     assert well(replace(silent, level=Level.GOOD)) == "LilFox found no problem", "of its clients nothing is proved"
     assert well(service("api", Level.GOOD, 200, 0.1)) == "healthy"
 

@@ -22,7 +22,7 @@ from lilfox_tui.audit.model import (
     Target,
 )
 from lilfox_tui.audit.states import accept, assessed
-from lilfox_tui.config.model import AcceptConfig
+from lilfox_tui.config.model import AcceptConfig, Seconds
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, in_language, ntr, tr
 
@@ -100,6 +100,16 @@ def test_what_only_formats_here_is_kept_as_its_text(tmp_path: Path) -> None:
     report = kept.read([WEB])
     assert report is not None
     assert str(report.found[0].finding.evidence) == "since 12:00"
+
+
+def test_a_value_of_any_type_is_kept(tmp_path: Path) -> None:
+    """The reason of a scrape that timed out has a time span."""
+    kept = KeptResult(tmp_path / "c.yaml", tmp_path)
+    reason = Message("no answer within {time} s, {count} of {share}", {"time": Seconds(10), "count": 2, "share": 0.5})
+    kept.write(Report(AT, (found(FIREWALL, WEB, reason),), (NotChecked(FIREWALL, WEB, reason),)))
+    report = kept.read([WEB])
+    assert report is not None
+    assert str(report.found[0].finding.evidence) == str(report.not_checked[0].reason) == str(reason)
 
 
 @pytest.mark.parametrize(

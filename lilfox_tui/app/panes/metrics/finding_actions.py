@@ -49,6 +49,8 @@ class FindingActions(ActionGroup):
         view = self._view
         if self._app.monitor.audit.running and (view is None or view.at is None):
             return tr("the audit is running")
+        if view is not None and view.error is not None and not view.findings:
+            return tr("the audit failed: {why}", why=view.error)
         if view is None or view.at is None:
             return tr("the audit has not run yet; :audit runs it")
         return None if view.findings or view.not_checked else tr("the audit found nothing")

@@ -182,7 +182,7 @@ CHECKS = (
         "log-not-structured",
         AuditSeverity.LOW,
         tr("the lines of an application's log lack what searches need"),
-        tr("Nobody can filter by field, put the lines of several hosts in order, or follow one request through them."),
+        tr("Fields need JSON, the order of lines of several hosts needs offsets, and a request is followed by its id."),
         (NEWEST,),
         judge,
         "https://cheatsheetseries.owasp.org/cheatsheets/Logging_Cheat_Sheet.html#event-attributes",
