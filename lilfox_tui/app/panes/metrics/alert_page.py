@@ -484,7 +484,8 @@ def _why(page: AlertPage, style: SectionStyle) -> list[Band]:
         else:
             rows.insert(place, (Piece(" "), Piece(told)))
     bands: list[Band] = [[text_section(_("Why"), rows)]]
-    table = Section(_("Series"), lambda width: series_rows(series, width), series_note(series), share=_SERIES_SHARE)
+    title = _("Series at {time}", time=clock(series.end, page.now))
+    table = Section(title, lambda width: series_rows(series, width), series_note(series), share=_SERIES_SHARE)
     if not why.sides:
         return [*bands, [table]]
     drawn = replace(chart_section(series_chart(series), style), share=_CHART_SHARE, plain=lambda _width: ())
