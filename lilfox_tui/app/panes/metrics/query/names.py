@@ -266,8 +266,8 @@ class FilledRange(NamedTuple):
 
 
 async def filled_range(engine: QueryEngine, text: str, start: datetime, end: datetime) -> FilledRange | None:
-    """Return when the ranges of a query are full, to a second or a fine step, if samples begin so late that those of
-    its values from ``start`` to ``end`` (aware) are not; None if they are, or that is not known. Costs some small
+    """Return when the ranges of a query are full, by the first sample, if samples begin so late that those of its
+    values from ``start`` to ``end`` (aware) are not; None if they are, or that is not known. Costs some small
     queries."""
     found: list[FilledRange] = []
     with suppress(LilFoxError):
@@ -279,9 +279,12 @@ async def filled_range(engine: QueryEngine, text: str, start: datetime, end: dat
             first = await _first(engine, samples, begin, end, step_s)
             if first is None or first <= begin + timedelta(seconds=step_s):
                 continue
-            if step_s > 1.0:  # not by the step, which differs from one length of time to another
+            if step_s > 1.0:
                 before = first - timedelta(seconds=step_s)
                 first = await _first(engine, samples, before, first, max(1.0, step_s / _STEPS)) or first
+            stamp = await engine.instant(f"min(timestamp({selector_text(matchers)}))", first)
+            if isinstance(stamp, Vector) and len(stamp.values):  # not by a step, which moves with the present
+                first = datetime.fromtimestamp(float(stamp.values[0]), UTC)
             if first + length > start:
                 found.append(FilledRange(first + length, length))
     return max(found, default=None)
