@@ -61,10 +61,10 @@ def _keeps_apt_index(home: Path) -> str:
     """An option of sshd_config: apt keeps its index, as on every host but images of containers, whose configuration
     makes it anew each time."""
     folder = home / "apt"
-    folder.mkdir(exist_ok=True)
+    (folder / "parts").mkdir(parents=True, exist_ok=True)
     file = home / "apt.conf"
     caches = (f'Dir::Cache::{name} "{folder}/{name}.bin";\n' for name in ("pkgcache", "srcpkgcache"))
-    file.write_text("".join(caches))
+    file.write_text("".join((f'Dir::Etc::parts "{folder}/parts";\n', *caches)))
     return f'ForceCommand APT_CONFIG={file} exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
 
 
