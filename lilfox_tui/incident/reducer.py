@@ -543,7 +543,7 @@ def _things(what: What) -> str:
                 return text
             return _("{said}, until {end:%Y-%m-%d %H:%M:%S} UTC", said=text, end=what.ends)
         case model.Reverted():
-            return _("undone: {said}", said=what.text)
+            return what.text if what.stays else _("undone: {said}", said=what.text)
         case model.EvidenceKept():
             if not what.text:
                 return _("evidence: {said}", said=what.file)

@@ -244,7 +244,7 @@ def _force_facts(
         rows.append(_fact(_("in force") if not rows else "", text, "degraded"))
     if not rows:
         rows.append(_fact(_("in force"), _("no changes"), "muted"))
-    if undone := sum(isinstance(each.what, Reverted) for each in entries):
+    if undone := sum(isinstance(each.what, Reverted) and not each.what.stays for each in entries):
         rows.append(_fact(_("undone"), ngettext("{count} change", "{count} changes", undone), "muted"))
     return rows
 
