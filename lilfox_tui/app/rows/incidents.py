@@ -40,6 +40,7 @@ from lilfox_tui.incident.model import (
 from lilfox_tui.incident.reducer import (
     MOMENTS,
     TimelineItem,
+    after_detection,
     alert_has_no_data,
     alert_is_over,
     event_text,
@@ -177,9 +178,9 @@ def fact_rows(
 def _moment_pieces(incident: Incident, entries: Sequence[TimelineEntry]) -> Iterator[Piece]:
     """The four moments, each with its time and how long after the detection it was, or that it is still to come."""
     known = impact(incident, entries)
-    start = known["detected"].when
+    detected = known["detected"]
     for moment, found in known.items():
-        after = f" (+{human_duration((found.when - start).total_seconds())})" if moment != "detected" else ""
+        after = f" (+{after_detection(found, detected)})" if moment != "detected" else ""
         yield Piece(f"{moment_text(moment)} {found.when:%H:%M:%S}{after}  ")
     if missing := listed(moment_text(each) for each in MOMENTS if each not in known):
         told = _("not yet: {names}", names=missing)
