@@ -431,7 +431,9 @@ def test_what_is_wrong_says_since_when_and_names_its_alert_once() -> None:
     seen = raised(replace(mixed(), alerts=Ready(Alerts(NOW, RULES, (firing,)), NOW)))
     row = next(said(row) for row in wrong_rows(seen, UNICODE) if "backend" in said(row))
     assert row.count(firing.name) == 1
-    assert f"since {seen.services['backend'].since:%H:%M:%S}" in row
+    assert f" backend  since {seen.services['backend'].since:%H:%M:%S}" in row
+    assert firing.fired_at is not None
+    assert f"{firing.name} since {firing.fired_at:%H:%M:%S}" in row, "each has its own time"
     assert "answers 503" in row
 
 
