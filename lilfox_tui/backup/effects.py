@@ -341,10 +341,9 @@ def _in_timeline(run: Run, config: str | None) -> Iterator[None]:
 
 
 def _record_stage(restored: interrupted.Restored, config: str | None) -> None:
-    change = f"restore {restored.run}"
+    change, text = f"restore {restored.run}", _("restore of {set}", set=restored.set)
     if restored.stage == "swapped":
         kept = any(renames.before for swap in restored.swaps for renames in swap.renames)
-        text = _("the restored data of {set} is in use", set=restored.set)
         undo = undo_command(restored.set, config) if kept else ""
         incidents.record(Changed(change=change, text=text, undo=undo))
         return
@@ -352,7 +351,6 @@ def _record_stage(restored: interrupted.Restored, config: str | None) -> None:
     if folder is None or change not in incidents.read_incident(folder).in_force:
         return
     if restored.stage == "undone":
-        text = _("the restore of {set} was undone", set=restored.set)
         incidents.append_in(folder, Reverted(change=change, text=text))
     elif is_let_go(restored):
         text = _("the data from before the restore of {set} was deleted: it cannot be undone", set=restored.set)

@@ -135,12 +135,12 @@ async def test_a_restore_is_in_force_in_the_incident_until_it_is_undone(shop: Sh
     await shop.do(effects.restore, set="latest")
     [name] = {each.set for each in interrupted.read_all()}
     [(text, undo)] = in_force()
-    assert text == f"the restored data of {name} is in use"
+    assert text == f"restore of {name}"
     assert undo.startswith("lilfox --config ")
     assert undo.endswith(f" restore --undo {name}")
     await shop.do(effects.undo, set="latest")
     assert in_force() == []
-    assert reverted() == [(f"the restore of {name} was undone", False)]
+    assert reverted() == [(f"restore of {name}", False)]
 
 
 async def test_a_restore_whose_retained_data_was_deleted_is_not_called_undone(shop: Shop) -> None:
@@ -160,7 +160,7 @@ async def test_what_a_settlement_puts_in_place_is_in_force(shop: Shop, failed: B
     [older] = [each for each in interrupted.read_all() if each.run == OLDER]
     interrupted.write(msgspec.structs.replace(older, stage="swapping"))
     await shop.do(effects.settle, set=OLDER, finish=True)
-    assert [text for text, _undo in in_force()] == [f"the restored data of {older.set} is in use"]
+    assert [text for text, _undo in in_force()] == [f"restore of {older.set}"]
 
 
 @pytest.mark.parametrize("words", ["latest", NEWER])
