@@ -7,8 +7,8 @@ says when it begins.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -50,7 +50,9 @@ from lilfox_tui.backup.verify import verify as verify_set
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import HostError, LilFoxError, NotAllowed
-from lilfox_tui.core.i18n import listed, ntr, tr
+from lilfox_tui.core.i18n import _, listed, ntr, tr
+from lilfox_tui.incident import incidents
+from lilfox_tui.incident.model import Changed, Reverted
 from lilfox_tui.jobs.listing import mark_checked
 from lilfox_tui.jobs.model import Outcome, Run
 
@@ -156,6 +158,11 @@ async def restore(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Restore a set, or part of one."""
     request = read_request(arguments)
     config, plan = opened(request)
+    with _in_timeline(run, request.config):
+        return await _settled_and_restored(run, request, config, plan)
+
+
+async def _settled_and_restored(run: Run, request: BackupRequest, config: Config, plan: BackupPlan) -> Outcome:
     async with BackupContext(config) as context:
         left = await settle_open(run, context, config)
         await _sweep(run, context, plan)
@@ -231,6 +238,11 @@ async def undo(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Put back the data from before a restore."""
     request = read_request(arguments)
     config = _changeable(request)
+    with _in_timeline(run, request.config):
+        return await _undo(run, request, config)
+
+
+async def _undo(run: Run, request: BackupRequest, config: Config) -> Outcome:
     async with BackupContext(config) as context:
         meant = _unfinished(request.set)
         left = await settle_open(run, context, config)
@@ -253,6 +265,11 @@ async def settle(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Finish an interrupted restore, or roll it back."""
     request = read_request(arguments)
     config = _changeable(request)
+    with _in_timeline(run, request.config):
+        return await _settle(run, request, config)
+
+
+async def _settle(run: Run, request: BackupRequest, config: Config) -> Outcome:
     async with BackupContext(config) as context:
         restored = await chosen_interrupted_restore(request.set)
         if request.aside:
@@ -286,21 +303,58 @@ async def forget(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Remove what restores of a set retained; without a set, what drills of the plan left behind."""
     request = read_request(arguments)
     config = _changeable(request)
-    async with BackupContext(config) as context:
-        left = await tell_open(run)
-        if request.set:
-            restores = chosen_restores(request.set)
-            refuse_shared(config, left, [place for each in restores for place in places_of(each.swaps)])
-            gone = [name for restored in restores for name in await forget_kept(run, context, restored)]
-        else:
-            plan = plan_named(config.backup, request.plan).config
-            refuse_on_hosts(config, left, [options.host for options in plan.sources.values()])
-            gone = await forget_left(run, context, plan)
+    with _in_timeline(run, request.config):
+        gone = await _forget(run, request, config)
     return Outcome(
         "ok",
         str(ntr("{count} retained item deleted", "{count} retained items deleted", len(gone))),
         result={"set": request.set, "forgotten": gone},
     )
+
+
+async def _forget(run: Run, request: BackupRequest, config: Config) -> list[str]:
+    async with BackupContext(config) as context:
+        left = await tell_open(run)
+        if request.set:
+            restores = chosen_restores(request.set)
+            refuse_shared(config, left, [place for each in restores for place in places_of(each.swaps)])
+            return [name for restored in restores for name in await forget_kept(run, context, restored)]
+        plan = plan_named(config.backup, request.plan).config
+        refuse_on_hosts(config, left, [options.host for options in plan.sources.values()])
+        return await forget_left(run, context, plan)
+
+
+@contextmanager
+def _in_timeline(run: Run, config: str | None) -> Iterator[None]:
+    """Record in the incident's timeline, also after a failure, which restores came into force meanwhile and which ones
+    are in force no more. A failure to write is reported and stops nothing."""
+    before = {each.run: each.stage for each in interrupted.read_all()}
+    try:
+        yield
+    finally:
+        try:
+            for each in reversed(interrupted.read_all()):
+                if before.get(each.run) != each.stage:
+                    _record_stage(each, config)
+        except LilFoxError as error:
+            run.say(_("not recorded in the incident's timeline: {reason}", reason=error.message), "warning")
+
+
+def _record_stage(restored: interrupted.Restored, config: str | None) -> None:
+    change, text = f"restore {restored.run}", _("restore of {set}", set=restored.set)
+    if restored.stage == "swapped":
+        kept = any(renames.before for swap in restored.swaps for renames in swap.renames)
+        undo = undo_command(restored.set, config) if kept else ""
+        incidents.record(Changed(change=change, text=text, undo=undo))
+        return
+    folder = incidents.current_folder(own=True)
+    if folder is None or change not in incidents.read_incident(folder).in_force:
+        return
+    if restored.stage == "undone":
+        incidents.append_in(folder, Reverted(change=change, text=text))
+    elif is_let_go(restored):
+        text = _("the data from before the restore of {set} was deleted: it cannot be undone", set=restored.set)
+        incidents.append_in(folder, Reverted(change=change, text=text, stays=True))
 
 
 def _changeable(request: BackupRequest) -> Config:

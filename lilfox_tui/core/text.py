@@ -181,11 +181,13 @@ def human_count(count: float | None) -> str:
 
 def human_duration(seconds: float | None) -> str:
     """A span of time in its two largest units: ``0.5 ms``, ``850 ms``, ``14 s``, ``6 min``, ``2 h 14 min``,
-    ``3 d 4 h``; ``-`` for unknown or endless."""
+    ``3 d 4 h``; ``-`` for unknown or endless. Only nothing is ``0 ms``; what is shorter than this is ``<0.01 ms``."""
     if seconds is None or not math.isfinite(seconds):
         return "-"
     if seconds < 0:
         return "-" + human_duration(-seconds)
+    if 0 < seconds < 0.000005:
+        return "<0.01 ms"
     if 0.000005 <= seconds < 0.00095:
         return f"{seconds * 1000:.{1 if seconds >= 0.000095 else 2}f} ms"
     if seconds < 0.9995:

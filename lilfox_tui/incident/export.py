@@ -40,6 +40,7 @@ from lilfox_tui.incident.model import (
 )
 from lilfox_tui.incident.reducer import (
     Impact,
+    after_detection,
     begun_steps,
     event_text,
     fold,
@@ -344,13 +345,12 @@ def _proof(verdict: IntegrityReport) -> str:
 def _impact_times(found: dict[Moment, Impact]) -> Iterator[str]:
     yield _row(_("moment"), "UTC", _("after detection"), _("source"))
     yield "|---|---|---|---|"
-    start = found["detected"].when
     for moment in ("detected", "acknowledged", "mitigated", "resolved"):
         if moment not in found:
             yield _row(moment_text(moment), "-", "-", _("not recorded"))
             continue
         when = found[moment].when
-        after = "-" if moment == "detected" else human_duration((when - start).total_seconds())
+        after = "-" if moment == "detected" else after_detection(found[moment], found["detected"])
         yield _row(moment_text(moment), utc(when), after, md_inline(_source(moment, found[moment])))
 
 

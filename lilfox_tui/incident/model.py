@@ -167,6 +167,8 @@ class Changed(Struct, frozen=True, kw_only=True, tag="change", tag_field="event"
 class Reverted(Struct, frozen=True, kw_only=True, tag="reverted", tag_field="event"):
     change: str
     text: str
+    stays: bool = False
+    """It is not undone: it can no longer be, and so it is not counted as a change in force."""
 
 
 class EvidenceKept(Struct, frozen=True, kw_only=True, tag="evidence", tag_field="event"):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from lilfox_tui.core.i18n import _, clauses, ngettext, tr
+from lilfox_tui.core.text import human_age, human_duration
 from lilfox_tui.incident import model
 from lilfox_tui.incident.model import (
     AlertChanged,
@@ -157,6 +158,12 @@ def impact(incident: Incident, entries: Sequence[TimelineEntry]) -> dict[Moment,
     if incident.closed is not None:
         found.setdefault("resolved", Impact(incident.closed, False))
     return {moment: found[moment] for moment in MOMENTS if moment in found}
+
+
+def after_detection(found: Impact, detected: Impact) -> str:
+    """How long after the detection a moment was, in whole units, as the length of a state is told."""
+    seconds = (found.when - detected.when).total_seconds()
+    return human_age(seconds) if seconds >= 1 else human_duration(seconds)
 
 
 def names_about(entries: Sequence[TimelineEntry]) -> set[str]:
@@ -543,7 +550,7 @@ def _things(what: What) -> str:
                 return text
             return _("{said}, until {end:%Y-%m-%d %H:%M:%S} UTC", said=text, end=what.ends)
         case model.Reverted():
-            return _("undone: {said}", said=what.text)
+            return what.text if what.stays else _("undone: {said}", said=what.text)
         case model.EvidenceKept():
             if not what.text:
                 return _("evidence: {said}", said=what.file)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
 
 from lilfox_tui.app.panes.logs.board import Board
+from lilfox_tui.app.panes.logs.histogram import Bars, axis_row
+from lilfox_tui.app.rendering.draw import Glyphs, Row
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.logs.filter.model import EVERYTHING
-from lilfox_tui.logs.record import Severity
+from lilfox_tui.logs.record import LogRecord, Severity
 from tests.app.log_files import (
     has_neighbours,
     level_of,
@@ -534,6 +536,28 @@ async def test_bars_of_the_histogram_are_steps_in_time(tmp_path: Path) -> None:
             await pilot.press(">")
             await pilot.pause()
         assert pane.state.at_end, "after the last bar it follows again"
+
+
+async def test_the_mark_of_the_histogram_goes_along_with_the_selection(tmp_path: Path) -> None:
+    """Also in the one drawing that shows new records for the first time."""
+    app = logs_app(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        pane = await settled(app, pilot)
+        marked: list[tuple[int | None, int | None]] = []
+
+        def axis(bars: Bars, selected_us: int | None, zone: tzinfo, glyphs: Glyphs) -> Row:
+            assert pane.state.merged is not None
+            newest = pane.state.merged.shown[-1].item
+            marked.append((selected_us, newest.entry.time_us if isinstance(newest, LogRecord) else None))
+            return axis_row(bars, selected_us, zone, glyphs)
+
+        later = datetime.now(UTC) + timedelta(minutes=2)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("lilfox_tui.app.panes.logs.histogram.axis_row", axis)
+            with (tmp_path / "gateway.log").open("a") as file:
+                file.write(line(later, "INFO", "http", "one more") + "\n")
+            await until(lambda: bool(marked) and selected(pane) == "one more")
+        assert all(mark == newest for mark, newest in marked), "it follows: the newest record is selected"
 
 
 async def test_keys_typed_while_the_list_moves_are_about_where_it_arrives(tmp_path: Path) -> None:

@@ -199,7 +199,9 @@ async def test_what_cannot_be_done_without_a_run_says_what_enter_does_there(
             await pilot.press(*filter(None, [enter]))
             await pilot.pause()
             why = {each.id: str(each.why_not()) for each in app.pane.actions()}
-            assert {why[each] for each in ("terminal", "by-hand", "retry", "stop", "skip", "undo", "end-run")} == {told}
+            assert {why[each] for each in ("terminal", "by-hand", "retry", "stop", "skip", "end-run")} == {told}
+            too_late = "this run has ended: u cannot undo its changes any more; run the rollback commands yourself"
+            assert why["undo"] == (too_late if state == "ended" else told)
             if state == "killed":
                 assert why["run-again"] == told, "enter asks which of both"
 

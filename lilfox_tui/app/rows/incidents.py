@@ -40,6 +40,7 @@ from lilfox_tui.incident.model import (
 from lilfox_tui.incident.reducer import (
     MOMENTS,
     TimelineItem,
+    after_detection,
     alert_has_no_data,
     alert_is_over,
     event_text,
@@ -120,10 +121,10 @@ def wrong_rows(overview: Overview, glyphs: Glyphs, about: str = "", most: int = 
     for view in sorted(bad, key=lambda each: (each.name != about, each.level is not Level.FAILING)):
         of_view = [each for each in alerts if alert_subject(dict(each.labels)) == view.name]
         alerts = [each for each in alerts if each not in of_view]
-        own = listed(dict.fromkeys(each.name for each in of_view))
+        own = listed(dict.fromkeys(_named_since(each, overview.at) for each in of_view))
         mark = Piece(f"{glyphs.level(view.level)} ", ROLES[view.level])
-        at = f"{view.since:%H:%M:%S}" if view.since.date() == overview.at.date() else f"{view.since:%m-%d %H:%M}"
-        named = (*((Piece(f"{own}  ", "muted"),) if own else ()), Piece(_("since {time}", time=at) + "  ", "muted"))
+        since = _("since {time}", time=_short_when(view.since, overview.at))
+        named = (Piece(f"{since}  ", "muted"), *((Piece(f"{own}  ", "muted"),) if own else ()))
         why = plan_reasons(view) if isinstance(view, PlanView) else reason_pieces(_without_named(view, of_view))
         rows.append((mark, Piece(f"{clean(view.name)}  ", "strong"), *named, *why))
     halves = () if backups is None else backups.interrupted_restores
@@ -139,6 +140,16 @@ def wrong_rows(overview: Overview, glyphs: Glyphs, about: str = "", most: int = 
     if not rows and isinstance(overview.alerts, Ready) and all(each.level is Level.GOOD for each in watched):
         rows.append((Piece(_("nothing fails, and no alert fires"), "good"),))
     return rows or [(Piece(_("no failure and no firing alert is known"), "muted"),)]
+
+
+def _named_since(alert: Alert, now: datetime) -> str:
+    """The name of an alert and since when it fires, which is later than what it is about began."""
+    since = alert.fired_at or alert.active_at
+    return f"{alert.name} " + _("since {time}", time=_short_when(since, now))
+
+
+def _short_when(at: datetime, now: datetime) -> str:
+    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%m-%d %H:%M}"
 
 
 _MORE_NAMED = 3
@@ -177,9 +188,9 @@ def fact_rows(
 def _moment_pieces(incident: Incident, entries: Sequence[TimelineEntry]) -> Iterator[Piece]:
     """The four moments, each with its time and how long after the detection it was, or that it is still to come."""
     known = impact(incident, entries)
-    start = known["detected"].when
+    detected = known["detected"]
     for moment, found in known.items():
-        after = f" (+{human_duration((found.when - start).total_seconds())})" if moment != "detected" else ""
+        after = f" (+{after_detection(found, detected)})" if moment != "detected" else ""
         yield Piece(f"{moment_text(moment)} {found.when:%H:%M:%S}{after}  ")
     if missing := listed(moment_text(each) for each in MOMENTS if each not in known):
         told = _("not yet: {names}", names=missing)
@@ -244,7 +255,7 @@ def _force_facts(
         rows.append(_fact(_("in force") if not rows else "", text, "degraded"))
     if not rows:
         rows.append(_fact(_("in force"), _("no changes"), "muted"))
-    if undone := sum(isinstance(each.what, Reverted) for each in entries):
+    if undone := sum(isinstance(each.what, Reverted) and not each.what.stays for each in entries):
         rows.append(_fact(_("undone"), ngettext("{count} change", "{count} changes", undone), "muted"))
     return rows
 

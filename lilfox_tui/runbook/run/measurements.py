@@ -15,7 +15,7 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.core.crash import fault_of
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed
-from lilfox_tui.core.text import human_bytes
+from lilfox_tui.core.text import human_bytes, human_duration
 from lilfox_tui.incident import incidents
 from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.metrics.model import Health, HealthCheck, HostSummary
@@ -193,7 +193,7 @@ def _of_service(service: ServiceMeasured) -> str:
         return service.error or _("not measured")
     words = {"healthy": _("healthy"), "unhealthy": _("unhealthy"), "error": _("no answer")}
     status = "" if service.status is None else str(service.status)
-    took = "" if service.response_s is None else f"{service.response_s * 1000:.0f} ms"
+    took = "" if service.response_s is None else human_duration(service.response_s)
     said = " ".join(filter(None, (words.get(service.health, service.health), status, took)))
     return f"{said}: {service.error}" if service.error else said
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -32,7 +32,7 @@ from lilfox_tui.app.rows.incidents import (
     wrong_rows,
 )
 from lilfox_tui.core.aio import Ready
-from lilfox_tui.core.text import cell_width
+from lilfox_tui.core.text import cell_width, lasted_text
 from lilfox_tui.incident.model import (
     AlertChanged,
     IncidentOpened,
@@ -45,7 +45,7 @@ from lilfox_tui.incident.model import (
     TimelineEntry,
     What,
 )
-from lilfox_tui.incident.reducer import TimelineItem, fold, timeline_items
+from lilfox_tui.incident.reducer import Impact, TimelineItem, after_detection, fold, timeline_items
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.raised_levels import raised
 from tests.app.alerts_made import RULES, alert
@@ -431,8 +431,18 @@ def test_what_is_wrong_says_since_when_and_names_its_alert_once() -> None:
     seen = raised(replace(mixed(), alerts=Ready(Alerts(NOW, RULES, (firing,)), NOW)))
     row = next(said(row) for row in wrong_rows(seen, UNICODE) if "backend" in said(row))
     assert row.count(firing.name) == 1
-    assert f"since {seen.services['backend'].since:%H:%M:%S}" in row
+    assert f" backend  since {seen.services['backend'].since:%H:%M:%S}" in row
+    assert firing.fired_at is not None
+    assert f"{firing.name} since {firing.fired_at:%H:%M:%S}" in row, "each has its own time"
     assert "answers 503" in row
+
+
+def test_a_moment_is_as_long_after_the_detection_as_the_state_lasted() -> None:
+    began = datetime(2026, 3, 28, 2, 59, 44, 300_000, tzinfo=UTC)
+    for seconds, told in ((58.9, "58 s"), (59.9, "59 s"), (119.9, "1 min"), (0.25, "250 ms"), (7.6, "7 s")):
+        found = Impact(began + timedelta(seconds=seconds), False)
+        assert after_detection(found, Impact(began, False)) == told
+        assert seconds < 1 or told == lasted_text(seconds), "the two stand beside each other"
 
 
 def test_the_moments_that_are_still_to_come_are_told() -> None:

@@ -226,6 +226,26 @@ def test_what_has_become_more_frequent_is_marked_beside_levels_and_statuses() ->
     assert halves_of((), None) is None
 
 
+def test_levels_and_statuses_of_the_same_records_have_changed_alike() -> None:
+    """Also where the first slice began before the first record: its records are in the older half."""
+    kinds = {Severity.INFO: 200, Severity.WARNING: 404, Severity.ERROR: 503}
+    lines = [(second, f"GET /a {code}", level) for second in range(20) for level, code in kinds.items()]
+    records = rates(*(each for each in lines if each[0] < 12 or each[0] % 2))
+    late = [replace(each, entry=replace(each.entry, time_us=(each.entry.time_us or 0) + 400_000)) for each in records]
+    found, newest = Tally(slice_us=1_000_000), NewestRecords(late, are_all=True)
+    for each in late:
+        found.add(each.source, each.entry)
+    counted_ = statistics_of(found)
+    span = time_span(counted_, newest, AT_US + 60_000_000)
+    halves = halves_of(counted_.by_slice, span)
+    assert halves is not None
+    assert counted_.by_slice[0].since_us < halves.since_us
+    sections = statistics_sections(counted_, newest, UTC, UNICODE, halves)
+    rows = {row.id: row.cells[2].text for section in sections for row in section.rows if len(row.cells) > 2}
+    levels = [rows[f"level {level}"] for level in (Severity.ERROR, Severity.WARNING, Severity.INFO)]
+    assert levels == [rows["5xx"], rows["4xx"], rows["2xx"]]
+
+
 def test_only_nothing_is_0_percent_and_only_everything_is_100_percent() -> None:
     assert [percent(*each) for each in ((0, 9), (1, 999), (998, 999), (999, 999), (1, 3), (0, 0))] == [
         "0%", "<1%", ">99%", "100%", "33%", "0%"

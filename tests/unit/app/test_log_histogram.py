@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, timedelta, timezone
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.app.panes.logs.histogram import HIGH, Bar, Bars, axis_row, bar_rows, bars_of, counts_beside, notes_of
+from lilfox_tui.app.panes.logs.histogram import (
+    HIGH,
+    Bar,
+    Bars,
+    axis_row,
+    bar_rows,
+    bars_of,
+    counts_beside,
+    counts_by_source,
+    notes_of,
+)
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
+from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import EPOCH, Severity
-from lilfox_tui.logs.statistics import Slice
+from lilfox_tui.logs.statistics import Slice, Tally, statistics_of
 from lilfox_tui.logs.window import MergeKey, WindowItem
 from tests.unit.logs.memory_source import record
 
@@ -276,3 +289,19 @@ def test_beside_the_bars_stands_how_many_records_they_hold() -> None:
     millions = counts_beside(Bars(AT_US, MINUTE_US, (Bar(31_000_000),)), UNICODE)[1]
     assert text_of(millions[2]).split()[1] == "31M"
     assert len(text_of(millions[2])) == len(text_of(millions[0]))
+
+
+def test_of_a_source_that_has_been_silent_the_newest_record_is_earlier_than_what_is_loaded() -> None:
+    tally = Tally()
+    older = [record(name, 0, AT_US + MINUTE_US, "x") for name in ("api", "silent")]
+    for each in older:
+        tally.add(each.source, each.entry)
+    loaded = [item(AT_US + 2 * MINUTE_US), item(AT_US + 3 * MINUTE_US)]
+    merged = cast("MergedLogs", SimpleNamespace(at_oldest=False, at_newest=True, shown=loaded))
+    now = EPOCH + timedelta(microseconds=AT_US + 4 * MINUTE_US)
+    counts, _are_all = counts_by_source(merged, statistics_of(tally), came=2)
+    assert [counts[name].newest(UTC, now) for name in ("api", "silent")] == ["03:15:00", "<03:14:00"]
+    timeless = record("silent", 1, None, "x")
+    tally.add(timeless.source, timeless.entry)
+    counts, _are_all = counts_by_source(merged, statistics_of(tally), came=2)
+    assert counts["silent"].newest(UTC, now) == "", "where records have no time, nothing is claimed"

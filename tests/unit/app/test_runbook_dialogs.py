@@ -15,6 +15,7 @@ MADE: list[RunFact] = [began("r1", 0, 0), ended("r1")]
 UNMADE: list[RunFact] = [began("r2", 0, 1, rollback=True, undoes=("r1",)), ended("r2")]
 LOOKED: list[RunFact] = [began("r3", 1, 0, kind="read"), ended("r3", "failed")]
 STAYS, MAY = "1 change stays in force:", "1 command may have changed something:"
+LAST = "After the run has ended, u cannot undo this. To undo it now, press esc, then u."
 
 
 @pytest.mark.parametrize(
@@ -22,11 +23,11 @@ STAYS, MAY = "1 change stays in force:", "1 command may have changed something:"
     [
         ([], ["Nothing was changed."]),
         (LOOKED, ["Nothing was changed."]),
-        (MADE, [STAYS]),
+        (MADE, [STAYS, LAST]),
         ([*MADE, *UNMADE], ["All changes were undone."]),
         ([began("r1", 0, 0), ended("r1", "failed")], [MAY]),
         ([began("r1", 0, 0), ended("r1", "unknown")], [MAY]),
-        ([*MADE, began("r4", 1, 1, kind="interactive"), ended("r4")], [STAYS, MAY]),
+        ([*MADE, began("r4", 1, 1, kind="interactive"), ended("r4")], [STAYS, MAY, LAST]),
     ],
 )
 def test_what_a_run_leaves_behind_is_said_before_it_is_ended(facts: list[RunFact], said: list[str]) -> None:

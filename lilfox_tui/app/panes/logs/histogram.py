@@ -362,18 +362,23 @@ class Histogram:
 
 class SourceCount(Struct):
     """The records of one source that the histogram counts too, those of them at ERROR or above, and the time of the
-    newest one (microseconds since 1970, UTC); None if no loaded one has a time."""
+    newest one (microseconds since 1970, UTC); None if no loaded one has a time. ``before_us``: it is not loaded, and
+    earlier than that."""
 
     records: int = 0
     errors: int = 0
     newest_us: int | None = None
+    before_us: int | None = None
 
     def newest(self, zone: tzinfo, now: datetime) -> str:
-        """The time of the newest record if that is of today, else its day; empty if it has none."""
-        if self.newest_us is None:
+        """The time of the newest record if that is of today, else its day, with ``<`` if it is earlier; empty if it has
+        none."""
+        known_us = self.newest_us if self.newest_us is not None else self.before_us
+        if known_us is None:
             return ""
-        at = (EPOCH + timedelta(microseconds=self.newest_us)).astimezone(zone)
-        return f"{at:%H:%M:%S}" if at.date() == now.astimezone(zone).date() else f"{at:%Y-%m-%d}"
+        at = (EPOCH + timedelta(microseconds=known_us)).astimezone(zone)
+        text = f"{at:%H:%M:%S}" if at.date() == now.astimezone(zone).date() else f"{at:%Y-%m-%d}"
+        return text if self.newest_us is not None else f"<{text}"
 
 
 def counts_by_source(merged: MergedLogs, counted: Statistics | None, came: int) -> tuple[dict[str, SourceCount], bool]:
@@ -394,6 +399,10 @@ def counts_by_source(merged: MergedLogs, counted: Statistics | None, came: int) 
             count.errors += entry.severity >= Severity.ERROR
         if entry.time_us is not None and merged.at_newest:
             count.newest_us = max(count.newest_us or 0, entry.time_us)
+    oldest_us = merged.shown[0].key.time_us if merged.at_newest and merged.shown else 0
+    if oldest_us > 0 and not whole and counted is not None and not counted.timeless:
+        for count in found.values():
+            count.before_us = oldest_us if count.records else None
     return found, whole or counted is not None
 
 

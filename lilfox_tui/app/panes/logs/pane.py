@@ -292,12 +292,13 @@ class LogsPane(Pane):
             each.display = page is None or beside
         border.display = beside
         of_page.styles.width = self.table.record_width - 1 if beside else "1fr"
-        self.histogram.paint(self.query_one("#log-histogram", Lines))
         self.table.paint_heading(self.query_one("#log-columns", Lines))
         if of_list.display:
             self.table.paint(of_list)
             self.table.paint_scrollbar(scroll, of_list)
             self.call_after_refresh(self._fit_scrollbar, of_list.room)
+        # after the list: which record is selected is known by its rows
+        self.histogram.paint(self.query_one("#log-histogram", Lines))
         if beside:
             border.show([(Piece(self.lilfox.glyphs.axis, "rule"),)] * max(1, self.lilfox.room.height))
         if page is not None:

@@ -217,7 +217,12 @@ def _part_heads(halves: Halves | None, counted: str) -> tuple[str, ...]:
 
 def _levels(found: Statistics, halves: Halves | None, glyphs: Glyphs) -> list[BoardSection]:
     others = found.records - found.errors - found.warnings
-    parts = [(each.since_us, each.errors, each.warnings, each.records) for each in found.by_slice]
+    since_us = 0 if halves is None else halves.since_us
+    parts = [
+        (max(each.since_us, since_us) if each.until_us > since_us else each.since_us, each.errors, each.warnings,
+         each.records)
+        for each in found.by_slice  # the first records of the first slice are later than its beginning
+    ]  # fmt: skip
     kinds = (
         (Severity.ERROR, _("errors"), found.errors, AtLeast(Severity.ERROR), "failing",
          [(at, errors) for at, errors, _warnings, _records in parts]),

@@ -494,6 +494,9 @@ class RunActions(ActionGroup):
             if state.changes:
                 return tr("the runbook does not define how to undo the changes")
             return tr("this run has no changes to undo")
+        seen = self._state.seen
+        if self._state.finished and seen is not None and seen.state is not None and seen.state.changes:
+            return tr("this run has ended: u cannot undo its changes any more; run the rollback commands yourself")
         return self._permission.why_no_run()
 
     @action("undo", "u", tr("undo"), tr("undo this run's changes, latest first"),

@@ -255,9 +255,17 @@ def ending_rows(reducer: RunReducer) -> list[Row]:
     results = [each for step in state.steps for command in step.commands for each in command.results]
     uncertain = [each for each in results if may_have_changed(reducer, each)]
     if state.changes or uncertain:
-        return [*rows, *_staying(state.changes), *_uncertain(uncertain)]
+        return [*rows, *_staying(state.changes), *_uncertain(uncertain), *_last_undo(len(state.undoable))]
     undone = any(each.state == "undone" for each in results)
     return [*rows, (Piece("  "), Piece(_("All changes were undone.") if undone else _("Nothing was changed.")))]
+
+
+def _last_undo(undoable: int) -> list[Row]:
+    """That an ended run undoes nothing, where this one still can."""
+    if not undoable:
+        return []
+    told = _("After the run has ended, u cannot undo this. To undo it now, press esc, then u.")
+    return [BLANK, (Piece("  "), Piece(told, "degraded"))]
 
 
 def _staying(changes: Sequence[CommandResult]) -> list[Row]:

@@ -163,7 +163,7 @@ def undo_piece(command: Command, runbook: Runbook) -> Piece | None:
         return None
     others = (each.attributes.rollback_of for step in runbook.steps for each in step.commands)
     if name is not None and name in others:
-        return Piece(_("u undoes it"), "text")
+        return Piece(_("u undoes it until the run ends"), "text")
     return Piece(_("the runbook does not define how to undo this"), "degraded")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lilfox_tui.backup import effects
@@ -16,6 +17,8 @@ from lilfox_tui.backup.plan import BackupRequest, as_document
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.store import BackupError, HalfSwapped
 from lilfox_tui.core import paths
+from lilfox_tui.incident import incidents
+from lilfox_tui.incident.model import Reverted
 from lilfox_tui.jobs.model import Outcome
 from tests.unit.backup.noted_run import NotedRun
 
@@ -109,6 +112,55 @@ async def test_an_undo_puts_everything_back_and_ends_there(shop: Shop, failed: B
     assert outcome.message == f"the restore of {restored} was undone"
     assert shop.texts == ["today", "today"]
     assert stages() == {OLDER: "swapped", NEWER: "undone"}, "the older one stands"
+
+
+def in_force() -> list[tuple[str, str]]:
+    """What the current incident says is changed, with its undo."""
+    found = incidents.current()
+    assert found is not None
+    return [(each.text, each.undo) for each in found.in_force.values()]
+
+
+def reverted() -> list[tuple[str, bool]]:
+    """What its timeline says is in force no more, and whether it stays as it is."""
+    found = incidents.current()
+    assert found is not None
+    told = [entry.what for entry in incidents.entries(found.id)]
+    return [(each.text, each.stays) for each in told if isinstance(each, Reverted)]
+
+
+async def test_a_restore_is_in_force_in_the_incident_until_it_is_undone(shop: Shop) -> None:
+    incidents.open_incident("data lost", "SEV-2")
+    assert in_force() == []
+    await shop.do(effects.restore, set="latest")
+    [name] = {each.set for each in interrupted.read_all()}
+    [(text, undo)] = in_force()
+    assert text == f"restore of {name}"
+    assert undo.startswith("lilfox --config ")
+    assert undo.endswith(f" restore --undo {name}")
+    await shop.do(effects.undo, set="latest")
+    assert in_force() == []
+    assert reverted() == [(f"restore of {name}", False)]
+
+
+async def test_a_restore_whose_retained_data_was_deleted_is_not_called_undone(shop: Shop) -> None:
+    incidents.open_incident("data lost", "SEV-2")
+    await shop.do(effects.restore, set="latest")
+    [name] = {each.set for each in interrupted.read_all()}
+    await shop.do(effects.forget, set=NEWER)
+    assert in_force() == []
+    assert reverted() == [(f"the data from before the restore of {name} was deleted: it cannot be undone", True)]
+
+
+async def test_what_a_settlement_puts_in_place_is_in_force(shop: Shop, failed: BackupError) -> None:
+    incidents.open_incident("data lost", "SEV-2")
+    shop.hurdle.rmdir()
+    await shop.do(effects.settle, set=NEWER, finish=True)
+    assert in_force() == [], "everything is as it was before"
+    [older] = [each for each in interrupted.read_all() if each.run == OLDER]
+    interrupted.write(msgspec.structs.replace(older, stage="swapping"))
+    await shop.do(effects.settle, set=OLDER, finish=True)
+    assert [text for text, _undo in in_force()] == [f"restore of {older.set}"]
 
 
 @pytest.mark.parametrize("words", ["latest", NEWER])
