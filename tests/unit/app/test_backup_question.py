@@ -174,6 +174,12 @@ def test_a_plan_says_what_a_restore_of_its_newest_good_set_loses_and_whether_one
     read = told_of(plan("lilfox", (made_set(day, "intact"), made_set(3 * day, "restored", took_s=41.0))))
     assert read[0] == "● a restore loses the last 1 d; the set is not restore-tested"
     assert "restore test 2 d 23 h ago: 41 s" in read[1], "of an older set"
+    old = made_set(3 * day, "restored", took_s=41.0)
+    assert old.proof is not None
+    read = told_of(plan("lilfox", (replace(old, proof=replace(old.proof, at=NOW)),)))
+    assert "restore test 2 d 23 h ago" in read[1], "and not when it was read last"
+    read = told_of(plan("lilfox", (replace(old, proof=replace(old.proof, at=NOW, tested=None)),)))
+    assert "restore test up to 2 d 23 h ago" in read[1], "nobody knows when"
     assert "a restore loses" not in told_of(plan("lilfox", (made_set(day, "broken"),)))[0], "nothing can be restored"
 
 

@@ -31,7 +31,7 @@ from lilfox_tui.monitor.model import SET_LEVELS, FindingView, PlanView
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored
-    from lilfox_tui.backup.sets.model import BackupSet, Proof
+    from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.jobs.model import Job
 
 SET_ROLES = {
@@ -491,11 +491,13 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
             )
         )
     good = newest_good(view)
-    if (tested := last_test(view)) is not None and tested.took_s is not None:
-        age = human_age((style.now - tested.at).total_seconds())
-        told = _("restore test {age} ago: {time}", age=age, time=human_duration(tested.took_s))
-        is_told = good is not None and good.proof is tested  # how long it took, by what a restore loses
-        parts.append(_("restore test {age} ago", age=age) if is_told else told)
+    if (tested := last_test(view)) is not None and tested.proof is not None and tested.proof.took_s is not None:
+        age = human_age((style.now - tested.tested_since).total_seconds())
+        test = _("restore test {age} ago", age=age)
+        if tested.tested_at is None:
+            test = _("restore test up to {age} ago", age=age)
+        # how long it took is told by what a restore loses
+        parts.append(test if good is tested else f"{test}: {human_duration(tested.proof.took_s)}")
     elif view.rto_s is not None:
         parts.append(_("drill restore took {time}", time=human_duration(view.rto_s)))
     elif view.config is not None and view.sets is not None and not view.behind:
@@ -512,11 +514,11 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
     return [(Piece("   "), Piece(line, "muted")) for line in lines]
 
 
-def last_test(view: PlanView) -> Proof | None:
-    """The newest proof of a restore test of the plan's sets."""
-    proofs = [found.proof for found in view.sets or () if found.proof is not None and found.plan in (view.name, "")]
-    tested = [proof for proof in proofs if proof.level == "restored" and proof.took_s is not None]
-    return max(tested, key=lambda proof: proof.at, default=None)
+def last_test(view: PlanView) -> BackupSet | None:
+    """The set of the plan that was restored for a test last."""
+    own = [found for found in view.sets or () if found.plan in (view.name, "")]
+    tested = [each for each in own if each.proof and each.proof.level == "restored" and each.proof.took_s is not None]
+    return max(tested, key=lambda found: found.tested_since, default=None)
 
 
 def recent_jobs(jobs: Sequence[Job], style: BackupStyle) -> list[Row]:
