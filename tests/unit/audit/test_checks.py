@@ -299,3 +299,12 @@ def test_a_read_of_a_set_is_no_restore_test_of_it() -> None:
     [told] = plan_findings("backup-drill", older)
     assert told.startswith(f"the time of the last restore test, of {made.id}, is not recorded; it may be 2 d 23 h ago")
     assert not plan_findings("backup-drill", older, made_set(timedelta(days=1), "restored", took_s=41.0))
+
+
+def test_a_plan_without_a_set_has_no_newest_one() -> None:
+    """The title of a check is one for all that it finds: a plan without any good set, and one whose last is old."""
+    assert plan_findings("backup-rpo") == ["the plan has no set"]
+    assert plan_findings("backup-rpo", made_set(timedelta(hours=1), "broken")) == ["no set of the plan is intact"]
+    [old] = plan_findings("backup-rpo", made_set(timedelta(days=3), "intact"))
+    assert old.endswith("is 3 d old; the RPO is 1 d")
+    assert str(CHECKS["backup-rpo"].title) == "no backup that can be trusted is recent enough"

@@ -33,7 +33,7 @@ def judge_rpo(facts: Facts) -> Iterator[AuditFinding]:
         tr("Find out why there is no newer one, then run the plan."), commands=(f"lilfox backup run {plan.name}",)
     )
     if newest is None:
-        yield AuditFinding("rpo", tr("no set of the plan is intact"), fix)
+        yield AuditFinding("rpo", tr("no set of the plan is intact") if sets else tr("the plan has no set"), fix)
         return
     age = (plan.at - newest.created).total_seconds()
     told = {"set": newest.id, "age": human_duration(age)}
@@ -159,8 +159,8 @@ CHECKS = (
     AuditCheck(
         "backup-rpo",
         AuditSeverity.HIGH,
-        tr("the newest backup that can be trusted is too old"),
-        tr("Everything that was written since then is lost when the data is."),
+        tr("no backup that can be trusted is recent enough"),
+        tr("Everything that no backup has is lost when the data is."),
         (PLAN,),
         judge_rpo,
         _LINK,
