@@ -347,6 +347,12 @@ async def test_a_wrong_or_missing_word_says_so_and_stays_open(stand_in: StandIn,
         assert "nothing was written: type lilfox in full, or press esc to go back" in screen_text(pilot)
         assert wizard.state.step == CONFIRM
         assert stand_in.started == []
+        await pilot.press(*["backspace"] * 9)
+        await pilot.pause()
+        assert "type lilfox and press enter; esc goes back" in screen_text(pilot), "it cancels nothing"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert (app.screen, wizard.state.step) == (wizard, CHECKS)
 
 
 async def test_what_is_told_of_a_wrong_word_goes_when_another_is_typed(stand_in: StandIn) -> None:

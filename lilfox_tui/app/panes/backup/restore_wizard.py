@@ -163,7 +163,8 @@ class RestoreWizard(Dialog[bool]):
             self._look()
         if step == CONFIRM and state.looked is not None:
             self.asks_anew()
-            self._line.ask(word_prompt(state.word, self.app.size.width - PADDING), "", self._take_word)
+            prompt = word_prompt(state.word, self.app.size.width - PADDING, goes_back=True)
+            self._line.ask(prompt, "", self._take_word)
         self.repaint()
 
     def _next(self) -> None:
