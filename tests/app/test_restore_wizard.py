@@ -445,6 +445,7 @@ async def test_what_allows_it_is_highlighted(stand_in: StandIn) -> None:
         assert "space terminate the sessions" in text
         assert "space  terminates them during the swap" in text
         assert "4711  app   lilfox-web" in text
+        assert "as of 03:12:44" in text, "they are not looked at again"
         assert "UPDATE ord" in text
         assert "psql  a shell or a script, maybe yours in another terminal" in " ".join(text.split("\n"))
         assert "pid 4711 (" not in text, "they stand in a table"

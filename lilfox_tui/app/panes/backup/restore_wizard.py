@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from textual import events, work
@@ -119,6 +119,10 @@ class WizardLine:
         self._wizard.set_focus(None)
 
 
+def _now(zone: tzinfo) -> datetime:
+    return datetime.now(zone)
+
+
 class RestoreWizard(Dialog[bool]):
     """The wizard: asks page by page, checks in the background, starts the job and follows it; the job outlives it.
     Returns whether to undo the restore."""
@@ -215,6 +219,7 @@ class RestoreWizard(Dialog[bool]):
 
         def heard(check: Check) -> None:
             looked.checks.append(check)
+            looked.checked_at = _now(self._zone)
             self._repaint_soon()
 
         try:
@@ -224,6 +229,7 @@ class RestoreWizard(Dialog[bool]):
                 await restore.checks(heard)
                 looked.checked = True
                 self._go_on()
+                looked.counted_at = _now(self._zone)
                 try:
                     looked.changes = await restore.changes()
                 except LilFoxError as error:
