@@ -94,6 +94,7 @@ def made_set(
             set=manifest.id,
             level=status,
             at=begun + timedelta(minutes=3),
+            tested=None if took_s is None else begun + timedelta(minutes=3),
             reason=str(reason),
             sha256={part.name: part.sha256 or "" for part in parts},
             took_s=took_s,

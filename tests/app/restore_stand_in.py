@@ -54,6 +54,7 @@ class StandIn:
         )
         patch.setattr("lilfox_tui.backup.effects.looked_at", self.looked_at)
         patch.setattr("lilfox_tui.backup.effects.other_places", self.other_places)
+        patch.setattr("lilfox_tui.app.panes.backup.restore_wizard._now", NOW.astimezone)
         patch.setattr("lilfox_tui.jobs.start.start", self.start)
         patch.setattr("lilfox_tui.app.rows.jobs.follow_events", self.events)
 

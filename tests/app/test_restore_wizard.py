@@ -347,6 +347,12 @@ async def test_a_wrong_or_missing_word_says_so_and_stays_open(stand_in: StandIn,
         assert "nothing was written: type lilfox in full, or press esc to go back" in screen_text(pilot)
         assert wizard.state.step == CONFIRM
         assert stand_in.started == []
+        await pilot.press(*["backspace"] * 9)
+        await pilot.pause()
+        assert "type lilfox and press enter; esc goes back" in screen_text(pilot), "it cancels nothing"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert (app.screen, wizard.state.step) == (wizard, CHECKS)
 
 
 async def test_what_is_told_of_a_wrong_word_goes_when_another_is_typed(stand_in: StandIn) -> None:
@@ -439,6 +445,7 @@ async def test_what_allows_it_is_highlighted(stand_in: StandIn) -> None:
         assert "space terminate the sessions" in text
         assert "space  terminates them during the swap" in text
         assert "4711  app   lilfox-web" in text
+        assert "as of 03:12:44" in text, "they are not looked at again"
         assert "UPDATE ord" in text
         assert "psql  a shell or a script, maybe yours in another terminal" in " ".join(text.split("\n"))
         assert "pid 4711 (" not in text, "they stand in a table"

@@ -73,7 +73,7 @@ async def test_a_plan_that_never_ran(tmp_path: Path) -> None:
     lab.store.mkdir()
     report = await lab.audited("backup-rpo", "backup-drill")
     assert told(report) == [
-        ("backup-rpo", "rpo", "no set of the plan is intact"),
+        ("backup-rpo", "rpo", "the plan has no set"),
         ("backup-drill", "drill", "no set of the plan was restored for a test"),
     ]
     for each in report.found:

@@ -138,13 +138,19 @@ def key_rows(keys: Iterable[tuple[str, str]], room: int) -> list[Row]:
     return wrapped(rows, room)
 
 
-def word_prompt(word: str, room: int) -> str:
-    """What to do where a word must be typed, in as many words as fit into ``room`` cells."""
+def word_prompt(word: str, room: int, *, goes_back: bool = False) -> str:
+    """What to do where a word must be typed, in as many words as fit into ``room`` cells; ``goes_back``: esc leads to
+    the page before."""
     texts = [
         _("type {word} and press enter; esc cancels", word=word),
         _("type {word}; esc cancels", word=word),
         _("type {word}", word=word),
     ]
+    if goes_back:
+        texts[:2] = [
+            _("type {word} and press enter; esc goes back", word=word),
+            _("type {word}; esc goes back", word=word),
+        ]
     return next((each for each in texts if cell_width(each) <= room), fit(word, room))
 
 

@@ -429,10 +429,12 @@ async def drill(
         return proof
     finally:
         await restore.close(run)
+    at = proof_time(found)
     proof = replace(
         proof,
         level="restored" if complete else "intact",
-        at=proof_time(found),
+        at=at,
+        tested=at,
         reason="",
         took_s=round(took_s, 3),
         host=platform.node(),

@@ -130,6 +130,9 @@ class Proof(Struct, frozen=True, kw_only=True, gc=False):
     set: str
     level: Level
     at: datetime
+    """When the set was read last."""
+    tested: datetime | None = None
+    """When it was restored for a test; None if it never was, or was by a version that did not record it."""
     reason: str = ""
     """Why it is broken."""
     manifest: str = ""
@@ -350,6 +353,16 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
     def size_bytes(self) -> int:
         """Size of all its files in the store, in bytes."""
         return sum([part.size_bytes for part in self.parts])
+
+    @property
+    def tested_at(self) -> datetime | None:
+        """When it was restored for a test; None if that is not known."""
+        return None if self.proof is None else self.proof.tested
+
+    @property
+    def tested_since(self) -> datetime:
+        """When it was restored for a test at the earliest: a set can be restored as soon as it is there."""
+        return self.tested_at or (self.created if self.manifest is None else self.manifest.finished)
 
     @property
     def good(self) -> bool:

@@ -228,5 +228,23 @@ def test_a_restore_test_says_what_it_could_not_compare() -> None:
     assert "not compared" not in told(uploads)
 
 
+def test_a_page_tells_the_restore_test_apart_from_the_last_read() -> None:
+    view = next(iter(healthy().plans.values()))
+
+    def told(found: BackupSet) -> str:
+        return "\n".join(text(row) for row in set_page(found, view, replace(STYLE, width=200)))
+
+    found = made_set(DAY, "restored", took_s=41.0)
+    assert found.proof is not None
+    assert "restore-tested on 2026-03-28 03:15: restored to scratch locations in 41 s" in told(found)
+    assert "last read" not in told(found)
+    read = replace(found, proof=replace(found.proof, at=NOW))
+    assert told(found).splitlines()[0] == told(read).splitlines()[0]
+    assert "last read     on 2026-03-29 03:12: checksums verified" in told(read)
+    older = replace(found, proof=replace(found.proof, at=NOW, tested=None))
+    assert "restore-tested on 2026-03-29 03:12 or before: restored to scratch locations in 41 s" in told(older)
+    assert "last read" not in told(older)
+
+
 def text(row: Row) -> str:
     return "".join(piece.text for piece in row)

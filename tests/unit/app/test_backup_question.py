@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.rows import BackupStyle, fact_row, plan_detail
+from lilfox_tui.app.panes.backup.rows import BackupStyle, fact_row, finding_rows, plan_detail
 from lilfox_tui.app.panes.backup.set_page import (
     backup_question,
     drill_time_row,
@@ -22,6 +22,7 @@ from lilfox_tui.app.panes.metrics.problems import plan_rows
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
 from lilfox_tui.backup.options import ConfigOptions, FilesOptions, PostgresqlOptions
+from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
@@ -29,6 +30,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, human_bytes
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import PlanView
+from tests.app.audit_made import PASSWORDS, finding, result
 from tests.app.backups_made import MIB, NOW, PLAN, healthy, job, made_set, plan
 
 
@@ -174,7 +176,40 @@ def test_a_plan_says_what_a_restore_of_its_newest_good_set_loses_and_whether_one
     read = told_of(plan("lilfox", (made_set(day, "intact"), made_set(3 * day, "restored", took_s=41.0))))
     assert read[0] == "● a restore loses the last 1 d; the set is not restore-tested"
     assert "restore test 2 d 23 h ago: 41 s" in read[1], "of an older set"
+    old = made_set(3 * day, "restored", took_s=41.0)
+    assert old.proof is not None
+    read = told_of(plan("lilfox", (replace(old, proof=replace(old.proof, at=NOW)),)))
+    assert "restore test 2 d 23 h ago" in read[1], "and not when it was read last"
+    read = told_of(plan("lilfox", (replace(old, proof=replace(old.proof, at=NOW, tested=None)),)))
+    assert "restore test up to 2 d 23 h ago" in read[1], "nobody knows when"
     assert "a restore loses" not in told_of(plan("lilfox", (made_set(day, "broken"),)))[0], "nothing can be restored"
+
+
+def test_findings_say_how_old_they_are_and_outdated_ones_are_left_out() -> None:
+    """The audit ran two minutes ago: what was backed up or restored for a test since then, it does not know."""
+    ids = ("backup-rpo", "backup-drill", "backup-rto", "backup-same-host")
+    audit = result(*(finding(each, "high", "lilfox", kind="plan") for each in ids))
+    before, hour = timedelta(minutes=10), timedelta(hours=1)
+
+    def told(*sets: BackupSet) -> tuple[str, list[str]]:
+        rows = finding_rows(audit, plan("lilfox", sets), BackupStyle(120, UNICODE, NOW, UTC))
+        head, *found = ["".join(piece.text for piece in row).strip() for row in rows]
+        return head, [row.split()[2] for row in found]
+
+    assert told(made_set(before, "intact")) == ("audit 2 min ago", list(ids))
+    made = made_set(timedelta(minutes=3), "intact")  # it was finished 86 s ago
+    assert told(made) == ("audit 2 min ago: 1 finding is older than the newest set or restore test", list(ids[1:]))
+    broken = made_set(timedelta(minutes=3), "broken")
+    assert told(broken, made_set(before, "intact")) == ("audit 2 min ago", list(ids)), "it is no backup to rely on"
+    old = made_set(hour, "restored", took_s=41.0)
+    assert old.proof is not None
+    read = replace(old, proof=replace(old.proof, at=NOW))
+    assert told(read) == ("audit 2 min ago", list(ids)), "a read is no restore test"
+    tested = replace(old, proof=replace(old.proof, at=NOW, tested=NOW))
+    assert told(tested) == (
+        "audit 2 min ago: 2 findings are older than the newest set or restore test", [ids[0], ids[3]],
+    )  # fmt: skip
+    assert not finding_rows(result(PASSWORDS), plan("lilfox", (old,)), STYLE), "it is about a host"
 
 
 def test_a_plan_that_is_ill_also_says_what_a_restore_loses() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lilfox_tui.app.panes.backup.restore_checks import outlook_rows, what_is_restored
+from lilfox_tui.app.panes.backup.restore_checks import check_rows, outlook_rows, what_is_restored
 from lilfox_tui.app.panes.backup.restore_pages import PageStyle, confirm_rows, page_rows
 from lilfox_tui.app.panes.backup.restore_state import (
     CHECKS,
@@ -27,6 +27,7 @@ from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.source import RestoreChange
 from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.jobs.model import Began, Ended, MessageLogged, Progress, ProgressMade
 from tests.app.backups_made import nights, plan
 
@@ -287,6 +288,24 @@ def test_what_changes_says_which_side_is_now() -> None:
     told = texts_of(confirm_rows(state.choice, state.looked, UNICODE))
     assert " database  1 change  now → after the restore" in told
     assert " uploads  no differences found" in told
+    state.looked.counted_at = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
+    told = texts_of(confirm_rows(state.choice, state.looked, UNICODE))
+    assert " database  1 change  as of 03:12:44 → after the restore" in told, "nobody looks again"
+
+
+def test_the_checks_say_when_they_were_made() -> None:
+    """How long a session has been idle, for one, was true then."""
+    state = chosen()
+    look(state, BAD)
+    assert state.looked is not None
+    state.looked.checked_at = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
+    assert texts_of(check_rows(state.looked, 80, UNICODE))[0].endswith("Nothing was written.  as of 03:12:44")
+    state.looked.checked = False
+    assert texts_of(check_rows(state.looked, 80, UNICODE))[0].strip() == "○ checking …", "more are made"
+    state.looked.error = LilFoxError(tr("the server is gone"), tr("look at it"))
+    told = texts_of(check_rows(state.looked, 80, UNICODE))
+    assert told[0].endswith("the server is gone  as of 03:12:44")
+    assert told[1].strip() == "look at it"
 
 
 def test_the_result_says_from_when_the_data_is() -> None:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lilfox_tui.audit.catalogue import chosen, groups, kind_of
 from lilfox_tui.audit.facts import Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Target
 from lilfox_tui.audit.run import judged
 from lilfox_tui.audit.targets.hosts import LIMIT_BYTES, Printed, _FactScript
+from lilfox_tui.audit.targets.plans import PlanAnswer
+from lilfox_tui.backup.sets.model import BackupSet
+from lilfox_tui.config.model import AuditConfig, PlanConfig, Seconds
 from lilfox_tui.core.errors import UsageError
+from tests.app.backups_made import NOW, made_set
 
 CHECKS = {check.id: check for check in chosen([])}
 HOST = [check for check in CHECKS.values() if kind_of(check) == "host"]
@@ -272,3 +278,33 @@ def test_a_fact_that_no_check_declares_is_a_bug() -> None:
         Facts({})[HOST[0].facts[0]]
     with pytest.raises(NotKnown):
         Facts({HOST[0].facts[0].name: NotKnown(HOST[0].title)})[HOST[0].facts[0]]
+
+
+def plan_findings(check: str, *sets: BackupSet) -> list[str]:
+    """The evidence of a check of a plan with these sets, of which one is to be tested every two days."""
+    goals = AuditConfig(rpo=Seconds(86400), drill_every=Seconds(2 * 86400))
+    plan = PlanConfig(sources={}, store="s")
+    answer = PlanAnswer("lilfox", NOW, UTC, plan, goals, {}, {"s": sets}, frozenset())
+    found = judged(Target("plan", "lilfox"), [CHECKS[check]], {"plan": answer})
+    return [str(each.finding.evidence) for each in found if isinstance(each, Found)]
+
+
+def test_a_read_of_a_set_is_no_restore_test_of_it() -> None:
+    made = made_set(timedelta(days=3), "restored", took_s=41.0)
+    assert made.proof is not None
+    read = replace(made, proof=replace(made.proof, at=NOW - timedelta(minutes=1)))
+    [told] = plan_findings("backup-drill", read)
+    assert told == f"the last restore test, of {made.id}, was 2 d 23 h ago; the goal is 2 d"
+    older = replace(made, proof=replace(made.proof, at=NOW - timedelta(minutes=1), tested=None))
+    [told] = plan_findings("backup-drill", older)
+    assert told.startswith(f"the time of the last restore test, of {made.id}, is not recorded; it may be 2 d 23 h ago")
+    assert not plan_findings("backup-drill", older, made_set(timedelta(days=1), "restored", took_s=41.0))
+
+
+def test_a_plan_without_a_set_has_no_newest_one() -> None:
+    """The title of a check is one for all that it finds: a plan without any good set, and one whose last is old."""
+    assert plan_findings("backup-rpo") == ["the plan has no set"]
+    assert plan_findings("backup-rpo", made_set(timedelta(hours=1), "broken")) == ["no set of the plan is intact"]
+    [old] = plan_findings("backup-rpo", made_set(timedelta(days=3), "intact"))
+    assert old.endswith("is 3 d old; the RPO is 1 d")
+    assert str(CHECKS["backup-rpo"].title) == "no backup that can be trusted is recent enough"

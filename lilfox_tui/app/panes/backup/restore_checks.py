@@ -156,7 +156,11 @@ def check_rows(looked: Looked | None, width: int, glyphs: Glyphs, *, all_of_them
     ``all_of_them`` is set."""
     if looked is None:
         return
-    yield from _verdict(looked, glyphs)
+    verdict, *hint = _verdict(looked, glyphs)
+    done = looked.checked or looked.error is not None
+    if looked.checked_at is not None and done:  # what they found, such as the sessions, is not looked at again
+        verdict = (*verdict, Piece("  " + _("as of {time}", time=f"{looked.checked_at:%H:%M:%S}"), "muted"))
+    yield from (verdict, *hint)
     if looked.checks:
         yield BLANK
     about = widest((str(check.about) for check in looked.checks), max(20, width * 2 // 5))

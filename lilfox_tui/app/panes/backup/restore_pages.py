@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
@@ -332,7 +332,8 @@ def rows_below(state: RestoreState, style: PageStyle, above: int) -> list[Row]:
         known = wrapped([BLANK, *told(state, style.glyphs)], style.width - 1)
     left = style.height - len(items) - above - len(known)
     if state.step != WHAT:
-        changed = [row for source, found in changes.items() for row in _changes(source, found)]
+        at = None if state.looked is None else state.looked.counted_at
+        changed = [row for source, found in changes.items() for row in _changes(source, found, at)]
         gap = [BLANK] if known or items else []
         return [*known, *gap, *changed] if changed and len(changed) < left else known
     name = items[min(max(0, state.at), len(items) - 1)].source
@@ -528,12 +529,14 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
         yield (Piece("   "), Piece(_("Code in the dump runs with the privileges of the restoring user."), "degraded"))
     yield BLANK
     for source, changes in (looked.changes or {}).items():
-        yield from _changes(source, changes)
+        yield from _changes(source, changes, looked.counted_at)
 
 
-def _changes(source: str, changes: Sequence[RestoreChange]) -> Iterator[Row]:
+def _changes(source: str, changes: Sequence[RestoreChange], at: datetime | None) -> Iterator[Row]:
+    """What would change in a source, as found ``at`` a time."""
     head = ngettext("{count} change", "{count} changes", len(changes)) if changes else _("no differences found")
-    columns = "  " + _("now → after the restore") if changes else ""
+    before = _("now") if at is None else _("as of {time}", time=f"{at:%H:%M:%S}")
+    columns = "  " + _("{before} → after the restore", before=before) if changes else ""
     yield (Piece(f" {source}", "title"), Piece(f"  {head}{columns}", "muted"))
     shown = changes[:CHANGES_SHOWN]
     what, now, then = (widest((getattr(each, part) for each in shown), 40) for part in ("what", "now", "then"))

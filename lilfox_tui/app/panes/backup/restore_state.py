@@ -267,7 +267,11 @@ class Looked(Struct):
     checks: list[Check] = []
     checked: bool = False
     """All checks were made."""
+    checked_at: datetime | None = None
+    """When the newest check was made, in the zone of the display."""
     changes: Mapping[str, Sequence[RestoreChange]] | None = None
+    counted_at: datetime | None = None
+    """When it began to be found out what would change."""
     uncounted: LilFoxError | None = None
     """Why it is not known what a restore that a check blocks would change."""
     error: LilFoxError | None = None

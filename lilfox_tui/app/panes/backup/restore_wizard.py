@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from textual import events, work
@@ -119,6 +119,10 @@ class WizardLine:
         self._wizard.set_focus(None)
 
 
+def _now(zone: tzinfo) -> datetime:
+    return datetime.now(zone)
+
+
 class RestoreWizard(Dialog[bool]):
     """The wizard: asks page by page, checks in the background, starts the job and follows it; the job outlives it.
     Returns whether to undo the restore."""
@@ -163,7 +167,8 @@ class RestoreWizard(Dialog[bool]):
             self._look()
         if step == CONFIRM and state.looked is not None:
             self.asks_anew()
-            self._line.ask(word_prompt(state.word, self.app.size.width - PADDING), "", self._take_word)
+            prompt = word_prompt(state.word, self.app.size.width - PADDING, goes_back=True)
+            self._line.ask(prompt, "", self._take_word)
         self.repaint()
 
     def _next(self) -> None:
@@ -214,6 +219,7 @@ class RestoreWizard(Dialog[bool]):
 
         def heard(check: Check) -> None:
             looked.checks.append(check)
+            looked.checked_at = _now(self._zone)
             self._repaint_soon()
 
         try:
@@ -223,6 +229,7 @@ class RestoreWizard(Dialog[bool]):
                 await restore.checks(heard)
                 looked.checked = True
                 self._go_on()
+                looked.counted_at = _now(self._zone)
                 try:
                     looked.changes = await restore.changes()
                 except LilFoxError as error:

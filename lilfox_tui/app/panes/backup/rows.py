@@ -27,12 +27,13 @@ from lilfox_tui.core.text import (
     short_age,
 )
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import SET_LEVELS, FindingView, PlanView
+from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored
-    from lilfox_tui.backup.sets.model import BackupSet, Proof
+    from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.jobs.model import Job
+    from lilfox_tui.monitor.model import AuditView
 
 SET_ROLES = {
     "restored": "good",
@@ -410,18 +411,47 @@ def plan_detail(view: PlanView, restores: Sequence[Restored], style: BackupStyle
     return [*rows, *_facts(view, restores, style)]
 
 
-def finding_rows(findings: Sequence[FindingView], style: BackupStyle) -> list[Row]:
-    """What the audit found on a plan, the most severe first, without what is accepted."""
-    return [
-        (
-            Piece(f" {style.glyphs.level(each.level)} ", ROLES[each.level]),
-            Piece(f"{each.severity_text}  ", ROLES[each.level]),
-            Piece(f"{each.check}  ", "strong"),
-            Piece(str(each.title), "muted"),
+_BY_SETS, _BY_TESTS = frozenset({"backup-rpo"}), frozenset({"backup-drill", "backup-rto"})
+"""Checks of the audit that a new good set answers, and those that a new restore test does."""
+
+
+def finding_rows(audit: AuditView, view: PlanView, style: BackupStyle) -> list[Row]:
+    """What the audit found on a plan, and how long ago: the most severe first, without what is accepted, and without
+    what a newer set or restore test answers."""
+    found = [each for each in audit.about("plan", view.name) if each.is_open]
+    if not found or audit.at is None:
+        return []
+    outdated = _outdated(audit.at, view)
+    shown = [each for each in found if each.check not in outdated]
+    head = _("audit {time} ago", time=human_age((style.now - audit.at).total_seconds()))
+    if left_out := len(found) - len(shown):
+        older = ngettext(
+            "{count} finding is older than the newest set or restore test",
+            "{count} findings are older than the newest set or restore test",
+            left_out,
         )
-        for each in findings
-        if each.is_open
+        head = labelled(head, older)
+    return [
+        (Piece(f"   {head}", "muted"),),
+        *(
+            (
+                Piece(f" {style.glyphs.level(each.level)} ", ROLES[each.level]),
+                Piece(f"{each.severity_text}  ", ROLES[each.level]),
+                Piece(f"{each.check}  ", "strong"),
+                Piece(str(each.title), "muted"),
+            )
+            for each in shown
+        ),
     ]
+
+
+def _outdated(audited: datetime, view: PlanView) -> frozenset[str]:
+    """The checks whose result of ``audited`` the sets of the plan no longer bear out."""
+    own = [found for found in view.sets or () if found.plan in (view.name, "")]
+    made = [found.created if found.manifest is None else found.manifest.finished for found in own if found.good]
+    tested = [found.tested_at for found in own if found.good and found.tested_at is not None]
+    answered: frozenset[str] = _BY_SETS if max(made, default=audited) > audited else frozenset()
+    return answered | _BY_TESTS if max(tested, default=audited) > audited else answered
 
 
 def _outage_rows(view: PlanView, outage: Unavailable, name: Row, style: BackupStyle) -> list[Row]:
@@ -491,11 +521,13 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
             )
         )
     good = newest_good(view)
-    if (tested := last_test(view)) is not None and tested.took_s is not None:
-        age = human_age((style.now - tested.at).total_seconds())
-        told = _("restore test {age} ago: {time}", age=age, time=human_duration(tested.took_s))
-        is_told = good is not None and good.proof is tested  # how long it took, by what a restore loses
-        parts.append(_("restore test {age} ago", age=age) if is_told else told)
+    if (tested := last_test(view)) is not None and tested.proof is not None and tested.proof.took_s is not None:
+        age = human_age((style.now - tested.tested_since).total_seconds())
+        test = _("restore test {age} ago", age=age)
+        if tested.tested_at is None:
+            test = _("restore test up to {age} ago", age=age)
+        # how long it took is told by what a restore loses
+        parts.append(test if good is tested else f"{test}: {human_duration(tested.proof.took_s)}")
     elif view.rto_s is not None:
         parts.append(_("drill restore took {time}", time=human_duration(view.rto_s)))
     elif view.config is not None and view.sets is not None and not view.behind:
@@ -512,11 +544,11 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
     return [(Piece("   "), Piece(line, "muted")) for line in lines]
 
 
-def last_test(view: PlanView) -> Proof | None:
-    """The newest proof of a restore test of the plan's sets."""
-    proofs = [found.proof for found in view.sets or () if found.proof is not None and found.plan in (view.name, "")]
-    tested = [proof for proof in proofs if proof.level == "restored" and proof.took_s is not None]
-    return max(tested, key=lambda proof: proof.at, default=None)
+def last_test(view: PlanView) -> BackupSet | None:
+    """The set of the plan that was restored for a test last."""
+    own = [found for found in view.sets or () if found.plan in (view.name, "")]
+    tested = [each for each in own if each.proof and each.proof.level == "restored" and each.proof.took_s is not None]
+    return max(tested, key=lambda found: found.tested_since, default=None)
 
 
 def recent_jobs(jobs: Sequence[Job], style: BackupStyle) -> list[Row]:

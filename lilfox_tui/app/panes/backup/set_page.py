@@ -34,7 +34,7 @@ from lilfox_tui.core.text import (
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.sets.model import BackupSet, FoundPart
+    from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Proof
     from lilfox_tui.config.model import PlanConfig
 
 _LABEL = 12
@@ -160,17 +160,14 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
         return
     at = proof.at.astimezone(style.zone).strftime("%Y-%m-%d %H:%M")
     if proof.level == "restored":
-        took = human_duration(proof.took_s)
-        text = _(
-            "restore-tested on {at}: restored to scratch locations in {time}, compared with the backup, then removed",
-            at=at,
-            time=took,
-        )
+        text = _restore_test(proof, at, style)
     elif proof.level == "intact":
         text = _("checksums verified on {at}: fully read; digests, trailers and content are correct", at=at)
     else:
         text = _("found broken on {at}: {reason}", at=at, reason=proof.reason)
     yield _field(_("proof"), text, SET_ROLES.get(proof.level, "text"))
+    if proof.level == "restored" and proof.tested is not None and proof.tested < proof.at:
+        yield _field(_("last read"), _("on {at}: checksums verified", at=at))
     if proof.level == "restored" and (uncounted := _uncounted(found)):
         told = ngettext(
             "the rows of {count} table: the set does not record them",
@@ -178,6 +175,23 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
             uncounted,
         )
         yield _field(_("not compared"), told, "degraded")
+
+
+def _restore_test(proof: Proof, read_at: str, style: BackupStyle) -> str:
+    """When a set was restored for a test. An older version did not tell that from when it was read last."""
+    took = human_duration(proof.took_s)
+    if proof.tested is None:
+        return _(
+            "restore-tested on {at} or before: restored to scratch locations in {time}, compared with the backup, "
+            "then removed",
+            at=read_at,
+            time=took,
+        )
+    return _(
+        "restore-tested on {at}: restored to scratch locations in {time}, compared with the backup, then removed",
+        at=f"{proof.tested.astimezone(style.zone):%Y-%m-%d %H:%M}",
+        time=took,
+    )
 
 
 def _uncounted(found: BackupSet) -> int:
@@ -516,10 +530,10 @@ def _why_no_duration(view: PlanView) -> str:
 def drill_time_row(view: PlanView) -> Row:
     """How long the last restore test of the plan took."""
     tested = last_test(view)
-    if tested is None or tested.took_s is None:
+    if tested is None or tested.proof is None or tested.proof.took_s is None:
         return fact_row(_("takes"), _("not known: no set is restore-tested"), "muted")
-    told = "  " + _("in the last restore test, of {set}", set=tested.set)
-    return (*fact_row(_("took"), human_duration(tested.took_s)), Piece(told, "muted"))
+    told = "  " + _("in the last restore test, of {set}", set=tested.id)
+    return (*fact_row(_("took"), human_duration(tested.proof.took_s)), Piece(told, "muted"))
 
 
 def _retention_rows(view: PlanView, now: datetime, zone: tzinfo) -> list[Row]:

@@ -367,7 +367,7 @@ class BackupView:
         rows = plan_detail(plan, self._state.restores_of(plan), style, named=named)
         shown = self._app.shown
         if shown is not None and shown.audit is not None and self._state.rewound is None:
-            rows += finding_rows(shown.audit.about("plan", plan.name), style)
+            rows += finding_rows(shown.audit, plan, style)
         return wrapped(rows, width - 1)
 
     def _detail(self, width: int) -> list[Row]:

@@ -33,7 +33,7 @@ def judge_rpo(facts: Facts) -> Iterator[AuditFinding]:
         tr("Find out why there is no newer one, then run the plan."), commands=(f"lilfox backup run {plan.name}",)
     )
     if newest is None:
-        yield AuditFinding("rpo", tr("no set of the plan is intact"), fix)
+        yield AuditFinding("rpo", tr("no set of the plan is intact") if sets else tr("the plan has no set"), fix)
         return
     age = (plan.at - newest.created).total_seconds()
     told = {"set": newest.id, "age": human_duration(age)}
@@ -58,9 +58,12 @@ def judge_drill(facts: Facts) -> Iterator[AuditFinding]:
     )
     if newest is None:
         yield AuditFinding("drill", tr("no set of the plan was restored for a test"), fix)
-    elif newest.proof is not None and (age := (plan.at - newest.proof.at).total_seconds()) > plan.goals.drill_every:
-        evidence = tr("the last restore test, of {set}, was {age} ago; the goal is {goal}",
-                      set=newest.id, age=human_duration(age), goal=goal)  # fmt: skip
+    elif (age := (plan.at - newest.tested_since).total_seconds()) > plan.goals.drill_every:
+        told = {"set": newest.id, "age": human_duration(age), "goal": goal}
+        evidence = tr("the last restore test, of {set}, was {age} ago; the goal is {goal}", **told)
+        if newest.tested_at is None:
+            evidence = tr("the time of the last restore test, of {set}, is not recorded; it may be {age} ago, and the "
+                          "goal is {goal}", **told)  # fmt: skip
         yield AuditFinding("drill", evidence, fix)
 
 
@@ -82,7 +85,7 @@ def judge_rto(facts: Facts) -> Iterator[AuditFinding]:
 def _restored(plan: PlanAnswer) -> BackupSet | None:
     """The set that was restored for a test last."""
     tested = [each for each in plan.all_sets() if each.proof is not None and each.proof.took_s is not None]
-    return max(tested, key=lambda each: each.proof.at if each.proof else each.created, default=None)
+    return max(tested, key=lambda each: each.tested_since, default=None)
 
 
 def judge_place(facts: Facts) -> Iterator[AuditFinding]:
@@ -156,8 +159,8 @@ CHECKS = (
     AuditCheck(
         "backup-rpo",
         AuditSeverity.HIGH,
-        tr("the newest backup that can be trusted is too old"),
-        tr("Everything that was written since then is lost when the data is."),
+        tr("no backup that can be trusted is recent enough"),
+        tr("Everything that no backup has is lost when the data is."),
         (PLAN,),
         judge_rpo,
         _LINK,

@@ -74,3 +74,15 @@ async def test_a_drill_that_compared_nothing_is_no_restore_test(do: Do, monkeypa
     _run, outcome = await do(effects.drill)
     assert (outcome.state, outcome.exit_code, outcome.result["status"]) == ("partly", 3, "intact")
     assert "restored without errors, but not all of it could be compared; took " in outcome.message
+
+
+async def test_a_verify_keeps_the_time_of_the_restore_test(do: Do, tmp_path: Path) -> None:
+    await do(effects.drill)
+    [file] = (tmp_path / "sets").glob("*.proof.json")
+    drilled = json.loads(file.read_bytes())
+    assert drilled["tested"] == drilled["at"]
+    _run, outcome = await do(effects.verify)
+    assert outcome.result["status"] == "restored"
+    verified = json.loads(file.read_bytes())
+    assert verified["at"] > drilled["at"]
+    assert {**verified, "at": "", "checksum": ""} == {**drilled, "at": "", "checksum": ""}

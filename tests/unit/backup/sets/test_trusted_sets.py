@@ -235,6 +235,25 @@ def test_a_proof_of_another_manifest_of_the_time_before_or_of_another_set_proves
         assert the_set(texts, sizes_of(manifest)).status == Status.UNVERIFIED, proof
 
 
+def test_a_proof_without_a_usable_time_of_its_restore_test_stays_readable() -> None:
+    """An older version wrote one time, which a later verify moved: the test may be as old as the set."""
+    manifest = whole()
+    later = manifest.finished + timedelta(days=3)
+    proof = replace(proof_of(manifest), level="restored", at=later, took_s=41.0)
+    right = json.loads(encoded(proof))
+    older = {name: value for name, value in right.items() if name not in ("tested", "checksum")}
+    unclear = [older]
+    for wrong in ("2026-11-26T12:00:00", (later + timedelta(seconds=1)).isoformat()):
+        unclear.append({**older, "tested": wrong})
+    for document in unclear:
+        found = the_set({**told(manifest), proof_name(manifest.id): resealed(document)}, sizes_of(manifest))
+        assert (found.status, found.tested_at, found.tested_since) == (Status.RESTORED, None, manifest.finished)
+    tested = manifest.finished + timedelta(days=1)
+    good = encoded(replace(proof, tested=tested))
+    found = the_set({**told(manifest), proof_name(manifest.id): good}, sizes_of(manifest))
+    assert (found.tested_at, found.tested_since) == (tested, tested)
+
+
 # ---- signatures --------------------------------------------------------------------------------------------------
 
 
