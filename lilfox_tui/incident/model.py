@@ -115,6 +115,8 @@ class JobEnded(Struct, frozen=True, kw_only=True, tag="job ended", tag_field="ev
     kind: str
     state: str
     message: str
+    took_s: float | None = None
+    """How long the job ran, as its own events say; None in entries of older versions."""
 
 
 class StepBegan(Struct, frozen=True, kw_only=True, tag="step began", tag_field="event"):

@@ -167,15 +167,15 @@ class RecordedRun:
             if moving.moved(now, done_bytes, total_bytes):
                 self._tell(moving, now)
 
-    def end(self, outcome: Outcome) -> bool:
-        """Writes the last progress of every part and then the result; returns whether it is on disk."""
+    def end(self, outcome: Outcome, at: datetime) -> bool:
+        """Writes the last progress of every part and then the result of ``at``; returns whether it is on disk."""
         now = time.monotonic()
         with self._lock:
             for moving in self._parts.values():
                 self._tell(moving, now)
         message, hint = fit_text(outcome.message), fit_text(outcome.hint)
         result = fit_result(outcome.result)
-        return self._log.end(Ended(_now(), outcome.state, message, hint, outcome.exit_code, result))
+        return self._log.end(Ended(at, outcome.state, message, hint, outcome.exit_code, result))
 
     def _tell(self, moving: ProgressMeter, now: float) -> None:
         with suppress(OSError):
@@ -211,13 +211,20 @@ class IncidentRecorder:
             self._warn(error)
         self._tell(JobBegan(job=run.id, kind=request.kind, title=request.title))
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: Outcome, took_s: float) -> None:
         """Records the job's result in the same incident, even if that was closed meanwhile."""
         if self._folder is not None:
             from lilfox_tui.incident.model import JobEnded
 
-            what = JobEnded(job=self._run.id, kind=self._kind, state=outcome.state, message=str(outcome.message))
-            self._tell(what)
+            self._tell(
+                JobEnded(
+                    job=self._run.id,
+                    kind=self._kind,
+                    state=outcome.state,
+                    message=str(outcome.message),
+                    took_s=took_s,
+                )
+            )
 
     def _tell(self, what: What) -> None:
         if self._folder is None:
@@ -260,7 +267,8 @@ def main(argv: Sequence[str], *, package: str = PACKAGE) -> int:
     try:
         log = EventLog(events, folder / RESERVE)
         request = msgspec.json.decode((folder / REQUEST).read_bytes(), type=JobRequest)
-        log.write(_began(), sync=True)
+        began = _began()
+        log.write(began, sync=True)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         _say(waiting, fit_text(getattr(error, "strerror", None) or error).encode())
         return 1
@@ -269,11 +277,12 @@ def main(argv: Sequence[str], *, package: str = PACKAGE) -> int:
     run = RecordedRun(folder, log)
     incident = IncidentRecorder(run, request)
     outcome = _asking_for_a_look(_outcome(request, run, asked, package), run.id)
-    incident.ended(outcome)
+    ended_at = _now()  # for the incident and for the job: it has one duration
+    incident.ended(outcome, max(0.0, (ended_at - began.at).total_seconds()))
     _forget_old(folder.parent)
     output.close()
     os.close(key)  # who follows and begins anew at once is not refused
-    return outcome.exit_code if run.end(outcome) else max(1, outcome.exit_code)
+    return outcome.exit_code if run.end(outcome, ended_at) else max(1, outcome.exit_code)
 
 
 def _say(waiting: int, word: bytes) -> None:

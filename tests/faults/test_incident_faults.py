@@ -297,6 +297,10 @@ def test_a_job_tells_the_incident_that_is_open_and_the_one_that_the_environment_
         "INC-2": [(one.id, "password=***"), (one.id, "ok")],
     }
     assert one.state == other.state == "ok"
+    for name, job in (("INC-1", other), ("INC-2", one)):
+        [took_s] = [what.took_s for entry in book.entries(name) if isinstance(what := entry.what, JobEnded)]
+        assert job.ended is not None
+        assert took_s == (job.ended - job.started).total_seconds(), "a job has one duration"
 
 
 def test_a_job_whose_incident_is_closed_meanwhile_tells_its_end_there(jobs: Path, tmp_path: Path) -> None:

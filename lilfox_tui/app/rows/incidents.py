@@ -431,7 +431,7 @@ def _ended(item: TimelineItem, glyphs: Glyphs, in_force: Collection[str]) -> tup
     end, last = item.end, item.entries[-1]
     if end is None:
         return glyphs.job, "accent", _("starts")
-    took_s = end.took_s if isinstance(end, StepEnded) else None
+    took_s = end.took_s
     if took_s is None:
         took_s = max(0.0, (item.at - (item.begun or item.first).at).total_seconds())
     words = [step_state_text(end.state), human_duration(took_s)]

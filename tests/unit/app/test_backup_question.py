@@ -193,8 +193,9 @@ def test_findings_say_how_old_they_are_and_outdated_ones_are_left_out() -> None:
 
     def told(*sets: BackupSet) -> tuple[str, list[str]]:
         rows = finding_rows(audit, plan("lilfox", sets), BackupStyle(120, UNICODE, NOW, UTC))
-        head, *found = ["".join(piece.text for piece in row).strip() for row in rows]
-        return head, [row.split()[2] for row in found]
+        lines = ["".join(piece.text for piece in row).strip() for row in rows]
+        [age] = [line[line.index("audit 2 min ago") :] for line in lines if "audit 2 min ago" in line]
+        return age, [line.split()[2] for line in lines if line.startswith("✖")]
 
     assert told(made_set(before, "intact")) == ("audit 2 min ago", list(ids))
     made = made_set(timedelta(minutes=3), "intact")  # it was finished 86 s ago
@@ -209,6 +210,9 @@ def test_findings_say_how_old_they_are_and_outdated_ones_are_left_out() -> None:
     assert told(tested) == (
         "audit 2 min ago: 2 findings are older than the newest set or restore test", [ids[0], ids[3]],
     )  # fmt: skip
+    drill = result(finding("backup-drill", "high", "lilfox", kind="plan"))
+    [row] = finding_rows(drill, plan("lilfox", (tested,)), STYLE)
+    assert "".join(piece.text for piece in row).startswith("   audit 2 min ago: 1 finding is older than")
     assert not finding_rows(result(PASSWORDS), plan("lilfox", (old,)), STYLE), "it is about a host"
 
 

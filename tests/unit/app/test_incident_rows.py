@@ -154,6 +154,8 @@ def test_a_line_says_what_was_true_at_its_time() -> None:
         "03:12:51  ✔ web-1  1. Look  uptime  done, 2 s",
         "03:13:14  ✔ Restart the web service  ok, 30 s",
     ]
+    told = JobEnded(job="j9", kind="runbook", state="ok", message="", took_s=29.4)
+    assert lines([*ended[:-1], entry(4, 30, told)])[-1].endswith("  ok, 29 s"), "as its own events say"
 
 
 def test_a_command_is_one_line_unless_something_happened_while_it_ran() -> None:

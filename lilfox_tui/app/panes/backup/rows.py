@@ -423,26 +423,25 @@ def finding_rows(audit: AuditView, view: PlanView, style: BackupStyle) -> list[R
         return []
     outdated = _outdated(audit.at, view)
     shown = [each for each in found if each.check not in outdated]
-    head = _("audit {time} ago", time=human_age((style.now - audit.at).total_seconds()))
+    age = _("audit {time} ago", time=human_age((style.now - audit.at).total_seconds()))
+    rows: list[Row] = [
+        (
+            Piece(f" {style.glyphs.level(each.level)} ", ROLES[each.level]),
+            Piece(f"{each.severity_text}  ", ROLES[each.level]),
+            Piece(f"{each.check}  ", "strong"),
+            Piece(str(each.title), "muted"),
+        )
+        for each in shown
+    ]
     if left_out := len(found) - len(shown):
         older = ngettext(
             "{count} finding is older than the newest set or restore test",
             "{count} findings are older than the newest set or restore test",
             left_out,
         )
-        head = labelled(head, older)
-    return [
-        (Piece(f"   {head}", "muted"),),
-        *(
-            (
-                Piece(f" {style.glyphs.level(each.level)} ", ROLES[each.level]),
-                Piece(f"{each.severity_text}  ", ROLES[each.level]),
-                Piece(f"{each.check}  ", "strong"),
-                Piece(str(each.title), "muted"),
-            )
-            for each in shown
-        ),
-    ]
+        age = labelled(age, older)
+    head = rows[0] if rows else (Piece(" "),)  # the first one is never cut
+    return [(*head, Piece(f"  {age}", "muted")), *rows[1:]]
 
 
 def _outdated(audited: datetime, view: PlanView) -> frozenset[str]:
