@@ -40,12 +40,13 @@ from lilfox_tui.incident.model import (
     JobEnded,
     Noted,
     Noticed,
+    Reverted,
     StepBegan,
     StepEnded,
     TimelineEntry,
     What,
 )
-from lilfox_tui.incident.reducer import Impact, TimelineItem, after_detection, fold, timeline_items
+from lilfox_tui.incident.reducer import Impact, TimelineItem, after_detection, event_text, fold, timeline_items
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.raised_levels import raised
 from tests.app.alerts_made import RULES, alert
@@ -232,6 +233,18 @@ def test_the_facts_are_age_roles_moments_changes_and_evidence() -> None:
                  "to undo it: systemctl stop nginx", "gw-1: kubectl rollout undo",
                  "firing for 13 min, since 02:59:44"):  # fmt: skip
         assert told in text
+
+
+def test_what_can_no_longer_be_undone_is_not_called_undone() -> None:
+    seen = long_incident()
+    last = seen.entries[-1]
+    gone = replace(last, number=99, what=Reverted(change="restore j1", text="the old data was deleted", stays=True))
+    back = replace(last, number=99, what=Reverted(change="restore j1", text="restore of s"))
+    for entry, told, counted in ((gone, "the old data was deleted", 0), (back, "undone: restore of s", 1)):
+        entries = (*seen.entries[:3], entry)
+        assert event_text(entry.what) == told
+        rows = map(said, fact_rows(fold(entries, Path("/state/INC-7")), entries, NOW))
+        assert sum(row.strip().startswith("undone") for row in rows) == counted
 
 
 def test_what_is_next_follows_from_what_is_unknown_what_fires_and_what_is_in_force() -> None:
