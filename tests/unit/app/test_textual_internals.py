@@ -66,7 +66,7 @@ CONSOLE = Console(color_system="truecolor", force_terminal=True)
         ((Piece("x" * 40),), (Piece("x" * 29 + "y" * 11),), []),  # an ellipsis stands there in both
         ((Piece("x" * 30),), (Piece("x" * 31),), [(29, 30)]),
         ((Piece("x" * 30),), (Piece("x" * 30), Piece("y")), []),
-        ((Piece("x" + " " * 39 + "y"),), (Piece("x" + " " * 39),), [(1, 2)]),
+        ((Piece("x" + " " * 39 + "y"),), (Piece("x" + " " * 39),), [(29, 30)]),
     ],
 )
 def test_spans_are_exact_and_near_ones_are_one(old: Row, new: Row, spans: list[tuple[int, int]]) -> None:
