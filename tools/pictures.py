@@ -167,7 +167,7 @@ def incident(console: Console) -> Iterator[tuple[str, list[list[Run]]]]:
     console.press(":close\r")
     console.until("still in force")
     console.press("a bad release")
-    yield go("\r", "is closed", "closed")
+    yield go("\x1b[B\r", "is closed", "closed")  # anyway, if this machine is busy
     console.press(":export\r")
     console.until("INC-1-")
     yield go("\r", "exported:", "exported")
