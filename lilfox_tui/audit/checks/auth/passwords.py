@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct, convert
 
-from lilfox_tui.audit.checks.postgresql.settings import SERVER, AuditedServer, psql
+from lilfox_tui.audit.checks.postgresql.settings import SERVER, AuditedServer, psql, with_application
 from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.targets.postgresql import Composed
@@ -195,13 +195,7 @@ HASHES = Fact("password-hashes", _HASHES, parse_hashes)
 
 def judge_hashes(facts: Facts) -> Iterator[AuditFinding]:
     """Columns with hashes that are cheap to guess, or with none at all."""
-    server, hashes = facts[SERVER], facts[HASHES]
-    if not server.tables and server.others:
-        reason = tr(
-            "{database} has no tables: name the application's database as database: of this backend ({others})",
-            database=server.database, others=listed(server.others),
-        )  # fmt: skip
-        raise NotKnown(reason)
+    server, hashes = with_application(facts), facts[HASHES]
     if not hashes:
         raise Absent
     for name, group in groupby(hashes, lambda each: each.name):

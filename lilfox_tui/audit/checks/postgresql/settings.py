@@ -107,18 +107,25 @@ def parse_server(rows: list[Any]) -> AuditedServer:
 SERVER = Fact("server", _SERVER, parse_server)
 
 
-def with_tables(facts: Facts) -> AuditedServer:
-    """The server, if its database has tables to judge: raises Absent for a standby and for a server without databases
-    of applications, NotKnown for a database without tables beside others."""
+def with_application(facts: Facts) -> AuditedServer:
+    """The server, whose database is that of an application or the only one: raises NotKnown for a database without
+    tables beside others."""
     server = facts[SERVER]
-    if server.standby:
-        raise Absent  # what is written, and its statistics, are the primary's
     if not server.tables and server.others:
         reason = tr(
             "{database} has no tables: name the application's database as database: of this backend ({others})",
             database=server.database, others=listed(server.others),
         )  # fmt: skip
         raise NotKnown(reason)
+    return server
+
+
+def with_tables(facts: Facts) -> AuditedServer:
+    """The server, if its database has tables to judge: raises Absent for a standby and for a server without databases
+    of applications, NotKnown as :func:`with_application`."""
+    if facts[SERVER].standby:
+        raise Absent  # what is written, and its statistics, are the primary's
+    server = with_application(facts)
     if not server.tables:
         raise Absent
     return server
