@@ -19,7 +19,7 @@ from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, reason_pieces
 from lilfox_tui.app.rows.incidents import closing_rows
 from lilfox_tui.core.aio import Ready
-from lilfox_tui.core.i18n import _, clauses, listed, ngettext, tr
+from lilfox_tui.core.i18n import Message, _, clauses, listed, ngettext, tr
 from lilfox_tui.core.text import clean
 from lilfox_tui.incident.incidents import append, close, current, open_beside, open_incident
 from lilfox_tui.incident.model import Closed, Incident, Noted, SeverityLevel, alert_subject
@@ -202,18 +202,25 @@ async def ask_close(app: Console, incident: Incident) -> None:
             return
     found = still_failing(app)
     answer = await app.push_screen_wait(_closing_prompt(app, incident, running, found))
-    if answer is None or (found.failing and answer.at == _KEEP):
-        if answer is not None:
-            app.tell(tr("{id} stays open", id=incident.id))
+    if answer is None:
+        return
+    if found.failing and answer.at == _KEEP:
+        app.tell(_stays_open(incident, answer.text))
         return
     follow_up = ""
     if answer.at == _FOLLOW_UP:
         opened = await ask_open(app, None, follow_up_of=incident)
         if opened is None:
-            app.tell(tr("{id} stays open", id=incident.id))
+            app.tell(_stays_open(incident, answer.text))
             return
         follow_up = opened.id
     await _close(app, incident, answer.text.strip(), closed_with(found, follow_up))
+
+
+def _stays_open(incident: Incident, typed: str) -> Message:
+    if typed.strip():
+        return tr("{id} stays open; what you typed was not written", id=incident.id)
+    return tr("{id} stays open", id=incident.id)
 
 
 _KEEP, _ANYWAY, _FOLLOW_UP = range(3)

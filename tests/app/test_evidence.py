@@ -384,7 +384,9 @@ async def test_closing_lists_what_still_fails_and_enter_keeps_it_open() -> None:
             assert f"{each.kind} {each.name} since" in text
             assert each.text in text
         await pilot.press(*"not yet", "enter")
-        await until(lambda: "INC-1 stays open" in app.note[0], what="that it stays open")
+        await until(
+            lambda: "INC-1 stays open; what you typed was not written" in app.note[0], what="that it stays open"
+        )
     assert current() is not None
 
 
