@@ -424,12 +424,13 @@ def finding_rows(audit: AuditView, view: PlanView, style: BackupStyle) -> list[R
     outdated = _outdated(audit.at, view)
     shown = [each for each in found if each.check not in outdated]
     age = _("audit {time} ago", time=human_age((style.now - audit.at).total_seconds()))
+    if len(shown) > 1:
+        age = _("{count} findings, {age}", count=len(shown), age=age)
     rows: list[Row] = [
         (
             Piece(f" {style.glyphs.level(each.level)} ", ROLES[each.level]),
             Piece(f"{each.severity_text}  ", ROLES[each.level]),
-            Piece(f"{each.check}  ", "strong"),
-            Piece(str(each.title), "muted"),
+            Piece(each.check, "strong"),
         )
         for each in shown
     ]
@@ -440,8 +441,9 @@ def finding_rows(audit: AuditView, view: PlanView, style: BackupStyle) -> list[R
             left_out,
         )
         age = labelled(age, older)
-    head = rows[0] if rows else (Piece(" "),)  # the first one is never cut
-    return [(*head, Piece(f"  {age}", "muted")), *rows[1:]]
+    head = rows[0] if rows else (Piece(" "),)
+    rows[:1] = [(*head, Piece(f"  {age}", "muted"))]  # before the title, which may be cut
+    return [(*row, Piece(f"  {each.title}", "muted")) for row, each in zip(rows, shown, strict=False)] or rows
 
 
 def _outdated(audited: datetime, view: PlanView) -> frozenset[str]:
