@@ -284,5 +284,7 @@ async def test_what_the_audit_finds_on_a_plan_stands_with_its_facts(size: tuple[
         await pilot.press("3")
         await pilot.pause()
         text = screen_text(pilot)
-        assert "✖ high  backup-same-host  audit 2 min ago  the title of" in text, text
+        assert "✖ high  backup-same-host  audit 2 min ago" in text, text
+        has_room = size != (200, 55)  # there, a set stands beside the plan, and the title is cut
+        assert ("audit 2 min ago  the title of" in text) is has_room
         assert "backup-drill" not in text
