@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lilfox_tui.audit.checks.host.updates import parse_updates
 from lilfox_tui.audit.checks.logs.attempts import REQUESTS as ATTEMPTS
 from lilfox_tui.audit.checks.logs.attempts import _tried
 from lilfox_tui.audit.checks.logs.files import ROTATION, parse_rotation
@@ -171,14 +172,10 @@ def test_what_a_request_tries(target: str, tried: str) -> None:
     assert _tried(target) == tried
 
 
-def printed_here(fact: Fact[Any], folder: Path, **names: str) -> Printed:
+def printed_here(fact: Fact[Any], **names: str) -> Printed:
     """What a fact's script prints on this machine, as if it ran as root."""
-    (folder / "id").write_text("#!/bin/sh\necho 0\n")
-    (folder / "id").chmod(0o755)
-    path = f"{folder}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["sh", "-c", fact.question], env={**os.environ, "PATH": path, **names}, capture_output=True, check=False
-    )
+    environment = {**os.environ, "LILFOX_UID": "0", **names}
+    done = subprocess.run(["sh", "-c", fact.question], env=environment, capture_output=True, check=False)
     return Printed(done.stdout.decode(), done.returncode)
 
 
@@ -190,13 +187,13 @@ def test_an_answer_without_a_size_hides_no_other(tmp_path: Path) -> None:
         f'{client} "HEAD /items?{query} HTTP/1.1" 200 -\n'
         f'{client} "GET /items?{query} HTTP/1.1" 500 -\n'
     )
-    attempts = ATTEMPTS.parse(printed_here(ATTEMPTS, tmp_path, LILFOX_LOGS=str(log)))
+    attempts = ATTEMPTS.parse(printed_here(ATTEMPTS, LILFOX_LOGS=str(log)))
     assert [(each.path, each.status) for each in attempts.found if each.log == str(log)] == [("/items", 500)]
 
 
 def test_a_host_without_logrotate_is_known(tmp_path: Path) -> None:
     nowhere = Fact("logrotate", ROTATION.question.replace("/etc/logrotate.conf", f"{tmp_path}/none"), parse_rotation)
-    assert not nowhere.parse(printed_here(nowhere, tmp_path)).covers("/var/log/a.log")
+    assert not nowhere.parse(printed_here(nowhere)).covers("/var/log/a.log")
 
 
 def test_attempts_in_the_order_of_what_they_reached() -> None:
@@ -221,3 +218,43 @@ def test_the_scripts_of_the_audit_are_no_secrets_in_the_log_of_sudo() -> None:
         parts = [script[begin : begin + 600] for begin in range(0, len(script), 500)]
         lines = "\n".join(f">{each}" for each in (*fact.question.splitlines(), *parts))
         assert parse_lines(Printed(f"log /var/log/auth.log\n{lines}\n")) == [], fact.name
+
+
+SOURCES = """\
+Package files:
+ 100 /var/lib/dpkg/status
+     release a=now
+ 500 http://mirror.example/debian trixie/main amd64 Packages
+     release v=13.8,o=Debian,a=stable,n=trixie,l=Debian,c=main,b=amd64
+     origin mirror.example
+ 500 http://mirror.example/s trixie-s/main amd64 Packages
+     release v=13,o=Debian,a=stable-security,n=trixie-s,l=Debian-Security,c=main
+     origin mirror.example
+Pinned packages:
+     security-tools -> 1.0 with priority 50
+"""
+PACKAGES = """\
+openssl:
+     3.5.4-1 500
+        500 http://mirror.example/debian trixie/main amd64 Packages
+     3.5.1-2 500
+        990 http://mirror.example/s trixie-s/main amd64 Packages
+libc6-dbg:
+     2.41-12 500
+        500 http://mirror.example/debian trixie/main amd64 Packages
+libc6:i386:
+     2.41-13 500 (phased 50%)
+        500 http://mirror.example/s trixie-s/main amd64 Packages
+        500 http://mirror.example/debian trixie/main amd64 Packages
+"""
+
+
+def test_a_newer_version_from_an_archive_for_security_is_an_update_though_a_later_one_is_not() -> None:
+    updates = parse_updates(Printed(f"5\nsecure\n{SOURCES}\n{PACKAGES}"))
+    assert (updates.lists_age_s, updates.packages, updates.security) == (5, ("openssl", "libc6:i386"), True)
+
+
+def test_without_an_archive_for_security_there_is_no_verdict_on_updates() -> None:
+    assert outcomes("security-updates", {"security-updates": Printed("5\nsecure\n")}) == ["good"]
+    (unknown,) = outcomes("security-updates", {"security-updates": Printed("5\n")})
+    assert unknown.startswith("? no package list is of an archive for security")

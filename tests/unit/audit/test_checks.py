@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Mapping
 from datetime import UTC, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lilfox_tui.audit.catalogue import chosen, groups, kind_of
-from lilfox_tui.audit.facts import Facts, NotKnown
+from lilfox_tui.audit.facts import Fact, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Target
 from lilfox_tui.audit.run import judged
 from lilfox_tui.audit.targets.hosts import LIMIT_BYTES, Printed, _FactScript
@@ -81,6 +82,35 @@ def test_no_answer_of_a_host_ends_the_audit(text: str, status: int, root: bool) 
 def test_no_output_passes_for_an_answer(output: bytes) -> None:
     facts = [fact for check in HOST for fact in check.facts]
     assert _FactScript(facts).read(output) is None
+
+
+ASKED = {
+    "a shell of its own": ("cd /; x=1; IFS=:; set -f; set -- a b; printf '%s ' $# \"$@\" $x", "2 a b 1 ", 0),
+    "no words": ("printf '%s ' $# $x", "0 ", 0),
+    "a status": ("echo out; echo err >&2; exit 3", "out\n", 3),
+    "no such program": ("lilfox-none", "", 127),
+    "a mistake": ("if then", "", 2),
+    "another program": ("exec printf 'a\\n\\n'", "a\n\n", 0),
+    "input": ("cat", "", 0),
+    "endless": ("yes", "y\n" * (LIMIT_BYTES // 2), None),
+    "after it": ("echo still", "still\n", 0),
+    "no end of a line": ("printf 'a\\377'", "a\udcff", 0),
+}
+
+
+def test_each_script_is_answered_as_if_it_were_the_only_one() -> None:
+    facts = [Fact(name, script, str) for name, (script, _text, _status) in ASKED.items()]
+    for together in (facts, facts[:7], facts[8:], *([fact] for fact in facts)):
+        question = _FactScript(together)
+        output = subprocess.run(["sh"], input=question.script.encode(), capture_output=True, check=True).stdout
+        answers = question.read(output)
+        assert answers is not None
+        for fact in together:
+            _script, text, status = ASKED[fact.name]
+            answer = answers[fact.name]
+            assert answer.text == text, fact.name
+            assert answer.truncated == (status is None), fact.name
+            assert status is None or answer.status == status, fact.name
 
 
 CLOCKS = {

@@ -19,7 +19,7 @@ from lilfox_tui.core.text import human_duration
 DEFAULT_RPO_S = 2 * 86400
 # pgBackRest: the archive of WAL is as much a backup as the set before it. Of Borg only the last write can be told.
 _FOUND = r"""
-[ "$(id -u)" = 0 ] || exit 1
+[ "$LILFOX_UID" = 0 ] || exit 1
 newest() { find "$@" -exec stat -c %Y {} + 2>/dev/null | sort -n | tail -n 1; }
 show() { printf '%s %s %s %s\n' "$1" "${2:-0}" "$(stat -c %Y -- "$3")" "$4"; }
 printf 'now %s\n' "$(date +%s)"

@@ -17,7 +17,7 @@ from lilfox_tui.redact import redact
 # Scripts that such a script calls are looked at too, one step on: by an absolute path, or by one below the script's own
 # folder or the one above it. The tables of cron are scripts of sh.
 _SCRIPTS = r"""
-[ "$(id -u)" = 0 ] || exit 1
+[ "$LILFOX_UID" = 0 ] || exit 1
 dumps='(pg_dump|pg_dumpall|pg_basebackup|mysqldump|mariadb-dump|mongodump)'
 words() { tr -s ' \t"'"'"'=;&|()<>' '\n' | grep -E "$1" | sort -u; }
 files() { while IFS= read -r file; do [ -f "$file" ] && printf '%s\n' "$file"; done; }
@@ -33,7 +33,7 @@ named=$(
 )
 scripts=$(grep -lsIE -m 1 '^#!.*sh' /dev/null $named)
 called=$(
-    for script in $scripts; do
+    for script in $(grep -lsIE -m 1 '^[[:space:]]*[^#[:space:]].*\.(sh|bash)' /dev/null $scripts); do
         head -c 65536 -- "$script" | grep -v '^[[:space:]]*#' | words '\.(sh|bash)$' | while IFS= read -r word; do
             word=${word#./}
             for path in "$word" "${script%/*}/$word" "${script%/*/*}/$word"; do

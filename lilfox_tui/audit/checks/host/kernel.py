@@ -34,14 +34,15 @@ exit 0
 """
 _KERNEL = rf"""
 cd /proc/sys || exit 127
-for name in fs/file-nr vm/overcommit_memory net/netfilter/nf_conntrack_count net/netfilter/nf_conntrack_max; do
-    [ -r "$name" ] && printf '%s %s\n' "$name" "$(tr '\t' ' ' <"$name")"
-done
-printf 'huge %s\n' "$(cat /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null)"
-printf 'uptime %s\n' "$(cut -d' ' -f1 /proc/uptime)"
+grep -sH '' fs/file-nr vm/overcommit_memory net/netfilter/nf_conntrack_count net/netfilter/nf_conntrack_max |
+    tr ':\t' '  '
+[ -r /sys/kernel/mm/transparent_hugepage/enabled ] && read -r huge </sys/kernel/mm/transparent_hugepage/enabled
+printf 'huge %s\n' "$huge"
+read -r uptime idle </proc/uptime
+printf 'uptime %s\n' "$uptime"
 printf 'page %s\n' "$(getconf PAGESIZE 2>/dev/null || echo 4096)"
 sed -n 's/^\(MemTotal\|MemAvailable\|SwapTotal\|SwapFree\): */\1 /p' /proc/meminfo
-systemd-detect-virt --container --quiet && echo container || grep '^pswp' /proc/vmstat
+[ -n "$LILFOX_CONTAINER" ] && echo container || grep '^pswp' /proc/vmstat
 for pid in $(pgrep -x '{"|".join(DATABASES)}'); do
     printf 'process %s\n' "$(sed -n 's/^\(Name\|VmRSS\|VmSwap\|THP_enabled\):[[:space:]]*/\1=/p' "/proc/$pid/status" |
         tr -d ' ' | tr '\n' ' ')"
@@ -200,7 +201,8 @@ def _queue_fix(queue: ListenQueue, limit: int) -> Fix:
 
 
 def _used_up(kernel: Kernel) -> Iterator[AuditFinding]:
-    if len(kernel.numbers.get("fs/file-nr", ())) == 3:
+    kernel.number("fs/file-nr")
+    if len(kernel.numbers["fs/file-nr"]) == 3:
         used, _free, most = map(int, kernel.numbers["fs/file-nr"])
         if used * 100 >= NEAR_PERCENT * most:
             evidence = tr("{file}: {used} of {most} are in use", file="/proc/sys/fs/file-nr", used=used, most=most)

@@ -15,12 +15,12 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_bytes, human_duration
 
 _CLOCK = r"""
-systemd-detect-virt --container --quiet && { echo container; exit 0; }
+[ -z "$LILFOX_CONTAINER" ] || { echo container; exit 0; }
 exec timedatectl show --property=NTP --property=NTPSynchronized
 """
 _KILLS = r"""
 cd /sys/fs/cgroup 2>/dev/null || exit 127
-systemd-detect-virt --container --quiet || sed -n 's/^oom_kill /host /p' /proc/vmstat
+[ -n "$LILFOX_CONTAINER" ] || sed -n 's/^oom_kill /host /p' /proc/vmstat
 find . -name memory.events -path '*.service/*' -exec grep -H '^oom_kill ' {} + 2>/dev/null
 """
 _DISKS = r"""

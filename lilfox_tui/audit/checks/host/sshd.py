@@ -18,8 +18,10 @@ from lilfox_tui.core.i18n import listed, tr
 _LISTENER = r"""
 pid=$PPID; listener=
 while [ "${pid:-0}" -gt 1 ]; do
-    case $(cat "/proc/$pid/comm") in sshd|sshd:*) listener=$pid ;; esac
-    pid=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status")
+    IFS= read -r name <"/proc/$pid/comm" || break
+    case $name in sshd|sshd:*) listener=$pid ;; esac
+    while read -r key value; do [ "$key" = PPid: ] && break; done <"/proc/$pid/status"
+    pid=$value
 done
 [ -n "$listener" ] || listener=$(pgrep -o -x sshd) || exit 127
 set -f; set -- $(tr '\0' ' ' <"/proc/$listener/cmdline"); file=/etc/ssh/sshd_config

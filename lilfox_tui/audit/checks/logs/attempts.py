@@ -17,7 +17,7 @@ from lilfox_tui.redact import redact
 # The newest 4 MiB of each log. awk keeps the lines that look like an attempt, and compares their answers with those
 # that the same path gives to other requests. What is answered to any path, such as a start page, ignores the attempt.
 _REQUESTS = r"""
-[ "$(id -u)" = 0 ] || exit 1
+[ "$LILFOX_UID" = 0 ] || exit 1
 logs=$(
     find /var/log/nginx /var/log/apache2 /var/log/httpd /var/log/caddy -xdev -maxdepth 2 -type f -size +0 -mtime -8 \
         \( -name '*access*.log' -o -name '*access_log' \) 2>/dev/null

@@ -20,7 +20,7 @@ LARGE_BYTES = 50 * 1024 * 1024
 """A log that has grown to this with nothing to rotate it is a finding; smaller ones are left out."""
 _RECENT_DAYS = 7
 _ROTATION = r"""
-[ "$(id -u)" = 0 ] || exit 1
+[ "$LILFOX_UID" = 0 ] || exit 1
 command -v logrotate >/dev/null && echo installed
 {
     systemctl is-enabled --quiet logrotate.timer ||
@@ -28,18 +28,19 @@ command -v logrotate >/dev/null && echo installed
         ! { [ -d /run/systemd/system ] && grep -q run/systemd/system /etc/cron.daily/logrotate; }; } ||
     grep -rqsE '^[^#]*logrotate' /etc/crontab /etc/cron.d /var/spool/cron
 } 2>/dev/null && echo scheduled
-{
+files=$({
     echo /etc/logrotate.conf
     sed -n 's/^[[:space:]]*include[[:space:]]\{1,\}//p' /etc/logrotate.conf | while read -r included; do
         [ -d "$included" ] && find "$included" -maxdepth 1 -type f ! -name '.*' ! -name '*.dpkg-*' || echo "$included"
     done
-} 2>/dev/null | while IFS= read -r file; do
-    echo configuration; sed 's/#.*//; s/^/>/' "$file" 2>/dev/null
-done
+} 2>/dev/null | while IFS= read -r file; do [ -r "$file" ] && printf '%s\n' "$file"; done)
+set -f; IFS='
+'
+[ -z "$files" ] || awk '{ sub(/#.*/, ""); print ">" $0 }' $files
 exit 0
 """
 _FILES = rf"""
-[ "$(id -u)" = 0 ] || exit 1
+[ "$LILFOX_UID" = 0 ] || exit 1
 echo files
 {{
     find /var/log -xdev -type d \( -name journal -o -name private -o -name installer \) -prune -o \
@@ -58,7 +59,7 @@ done
 exit 0
 """
 _WRITERS = r"""
-[ "$(id -u)" = 0 ] || exit 1
+[ "$LILFOX_UID" = 0 ] || exit 1
 echo writers
 set -- -lname '/var/log/*' -o -lname '*.log'
 IFS='
@@ -78,7 +79,7 @@ exit 0
 # Of a process with two logs in one folder, what both end with. Fractions are left out: each handler may ask for the
 # time itself. The daemons of syslog write into several logs by design.
 _TAILS = r"""
-[ "$(id -u)" = 0 ] || exit 1
+[ "$LILFOX_UID" = 0 ] || exit 1
 echo tails
 find /proc/[0-9]*/fd -mindepth 1 -maxdepth 1 -lname '*.log' -printf '%h %l\n' 2>/dev/null | sort -u | head -n 2000 |
     awk '{ pid = $1; sub(/^[^ ]* /, ""); folder = $0; sub(/\/[^\/]*$/, "", folder); key = pid " " folder

@@ -62,7 +62,7 @@ roots=$(
     }} 2>/dev/null | sed 's/[[:space:]]*$//' | sort -u
 )
 [ -n "$roots" ] || exit 127
-[ "$(id -u)" = 0 ] || exit 1
+[ "$LILFOX_UID" = 0 ] || exit 1
 hiding='^[^#]*location[[:space:]]+~\*?[[:space:]]+"?\^?/?.*\\\.(\(|[[:space:]]|\{{|env)'
 grep -RqE "$hiding" /etc/nginx 2>/dev/null && echo hidden
 for pid in $(pgrep -x 'nginx|apache2|httpd|caddy'); do

@@ -16,7 +16,7 @@ from lilfox_tui.redact import redact
 
 # What packages write about packages is left out: passwd is the name of one.
 _LINES = r"""
-[ "$(id -u)" = 0 ] || exit 1
+[ "$LILFOX_UID" = 0 ] || exit 1
 pattern='passw|passphrase|pwd|secret|token|api.?key|access.?key|private.?key|authorization|bearer|cookie'
 pattern="$pattern"'|://[^/@ ]*:[^/@ ]*@|AKIA|gh[pousr]_|glpat-|sk_live|xox[bp]-|eyJ'
 {

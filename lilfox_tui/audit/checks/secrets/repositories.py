@@ -15,7 +15,7 @@ from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import listed, ntr, tr
 
 _FOLDERS = r"""
-[ "$(id -u)" = 0 ] || exit 1
+[ "$LILFOX_UID" = 0 ] || exit 1
 set --
 for folder in /opt /srv /home /root /var/www /var/backups /backup /backups /mnt /data /usr/local; do
     [ -d "$folder" ] && set -- "$@" "$folder/"
