@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, clauses
 from lilfox_tui.core.text import clean
@@ -150,8 +151,6 @@ def each_once(errors: Sequence[LoggedError]) -> list[LoggedError]:
 
 def error_row(error: LoggedError, now: datetime, glyphs: Glyphs) -> Row:
     """An error of a log: when the last one was logged, in which log, how often in a row, and what it says."""
-    from lilfox_tui.app.rendering.highlight import coloured
-
     today = error.at.date() == now.date()
     times = f"≥{error.times}  " if error.at_least else f"×{error.times}  " if error.times > 1 else ""
     return (

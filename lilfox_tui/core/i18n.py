@@ -6,22 +6,25 @@ language key. Values fill ``{name}`` fields of our own templates and are never t
 
 from __future__ import annotations
 
-import gettext
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+
+if TYPE_CHECKING:
+    from gettext import GNUTranslations
 
 DOMAIN = "lilfox"
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
 LOCALE_DIR = Path(__file__).parents[1] / "locale"
 """Where the catalogues are."""
-_translations: gettext.NullTranslations = gettext.NullTranslations()
+_translations: GNUTranslations | None = None
 _language = "en"
-_here: ContextVar[tuple[str, gettext.NullTranslations] | None] = ContextVar("language", default=None)
+_here: ContextVar[tuple[str, GNUTranslations | None] | None] = ContextVar("language", default=None)
 """Of what is written for somebody else than who sits here."""
 
 
@@ -53,8 +56,12 @@ def in_language(name: str) -> Iterator[None]:
         _here.reset(before)
 
 
-def _load(name: str) -> gettext.NullTranslations:
-    return gettext.NullTranslations() if name == "en" else gettext.translation(DOMAIN, LOCALE_DIR, languages=[name])
+def _load(name: str) -> GNUTranslations | None:
+    if name == "en":
+        return None
+    import gettext
+
+    return gettext.translation(DOMAIN, LOCALE_DIR, languages=[name])
 
 
 def language_from_locale(environ: Mapping[str, str] | None = None) -> str:
@@ -72,18 +79,25 @@ def set_language_from_locale() -> None:
 
 def _(text: str, **values: object) -> str:
     """``text`` in the current language, with its ``{name}`` fields filled from ``values``."""
-    translated = _in_force().gettext(text) if text else text
+    translations = _in_force()
+    translated = translations.gettext(text) if text and translations is not None else text
     return translated.format(**values) if values else translated
 
 
-def _in_force() -> gettext.NullTranslations:
+def _in_force() -> GNUTranslations | None:
+    """The translations; None for English, which is in the code."""
     here = _here.get()
     return _translations if here is None else here[1]
 
 
 def ngettext(singular: str, plural: str, count: int, **values: object) -> str:
     """The plural form for ``count``, which is also the field ``{count}``: ``1,204``."""
-    return _in_force().ngettext(singular, plural, count).format(count=f"{count:,}", **values)
+    translations = _in_force()
+    if translations is None:
+        translated = singular if count == 1 else plural
+    else:
+        translated = translations.ngettext(singular, plural, count)
+    return translated.format(count=f"{count:,}", **values)
 
 
 def listed(words: Iterable[str]) -> str:

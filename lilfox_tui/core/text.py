@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import unicodedata
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 _REPLACED: dict[int, str] = {
     **{code: chr(0x2400 + code) for code in range(0x20)},  # control pictures: ESC becomes ␛
@@ -25,6 +28,41 @@ _ONE_EACH = {code: shown if len(shown) == 1 else "\ufffd" for code, shown in _RE
 CUT = "…"
 """Stands where a text was cut."""
 _LONGEST_WORD = 8 << 10
+
+
+class LatePattern:
+    """A regular expression that is compiled at its first use: where a module is imported before the first frame and its
+    expressions are not used for it, compiling them would be a tenth of the console's own part of the start."""
+
+    def __init__(self, text: str, flags: int = 0) -> None:
+        self._text, self._flags = text, flags
+
+    @cached_property
+    def compiled(self) -> re.Pattern[str]:
+        """The expression as :mod:`re` has it, for methods that are not here."""
+        return re.compile(self._text, self._flags)
+
+    def match(self, text: str, begin: int = 0) -> re.Match[str] | None:
+        """As ``re.Pattern.match``."""
+        return self.compiled.match(text, begin)
+
+    def fullmatch(self, text: str) -> re.Match[str] | None:
+        """As ``re.Pattern.fullmatch``."""
+        return self.compiled.fullmatch(text)
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """As ``re.Pattern.search``."""
+        return self.compiled.search(text)
+
+    def finditer(self, text: str, begin: int = 0, end: int = sys.maxsize) -> Iterator[re.Match[str]]:
+        """As ``re.Pattern.finditer``."""
+        return self.compiled.finditer(text, begin, end)
+
+    def sub(self, new: str, text: str) -> str:
+        """As ``re.Pattern.sub``."""
+        return self.compiled.sub(new, text)
+
+
 _LONE = re.compile("[\ud800-\udfff]")
 
 
@@ -125,7 +163,7 @@ def fit_middle(text: str, width: int) -> str:
     return _cut(text, before) + CUT + _cut(text[::-1], width - 1 - before)[::-1]
 
 
-_UNIT = re.compile(r"(?:%|[nµm]?s|min|h|d|[kKMGTPE]?i?B)(?:/s)?(?![\w-])")
+_UNIT = LatePattern(r"(?:%|[nµm]?s|min|h|d|[kKMGTPE]?i?B)(?:/s)?(?![\w-])")
 """What a number and the blank before it are parted from by no line end."""
 _CLOSING = frozenset("，。；：、！？）》」』”’…%")
 _OPENING = frozenset("（《「『“‘")

@@ -14,7 +14,7 @@ from msgspec.structs import asdict, replace
 
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.core.text import clean
+from lilfox_tui.core.text import LatePattern, clean
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import BackendView, ClientReport, HostView, Overview, ServiceView, View
 
@@ -158,17 +158,17 @@ _KIND_WORDS = {
 }
 """By which an error means a backend, if it is the only one of its kind."""
 _SERVER_LOGS = {
-    "postgresql": re.compile(r"postgres(?:ql)?(?:[@-]?\d.*)?"),
-    "redis": re.compile(r"(?:redis|valkey)(?:-server)?"),
-    "rabbitmq": re.compile(r"rabbit(?:mq)?(?:-server|@.*)?"),
+    "postgresql": LatePattern(r"postgres(?:ql)?(?:[@-]?\d.*)?"),
+    "redis": LatePattern(r"(?:redis|valkey)(?:-server)?"),
+    "rabbitmq": LatePattern(r"rabbit(?:mq)?(?:-server|@.*)?"),
 }
 """The names that the log of a server itself has, behind that of its host: ``db-1.postgresql-16-main``."""
-_UNREACHED = re.compile(
+_UNREACHED = LatePattern(
     r"refus|too many (?:clients|connections)|connection slots|time[ds]? ?out|could not connect|connect(?:ion)? fail"
     r"|unreachable|no route|unavailable|connection (?:\S+ ){0,12}(?:closed|reset|lost|terminated|failed)"
 )
 """In small letters: a pattern that ignores case takes ten times as long, and there are hundreds of errors."""
-_SQL_FAILED = re.compile(
+_SQL_FAILED = LatePattern(
     r'(?:relation|schema|database) "[^"]{1,80}" does not exist|permission denied for (?:table|relation|schema)'
     r"|in a read-only transaction|could not extend file|out of shared memory"
 )

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import lilfox_tui
+from lilfox_tui.core.text import LatePattern
 from tests.pumped import texts
 
 pytestmark = pytest.mark.xdist_group("patterns")  # one worker imports all modules once
@@ -41,6 +42,8 @@ def calls() -> dict[str, dict[str, set[str]]]:
 def within(value: object) -> Iterator[re.Pattern[Any]]:
     if isinstance(value, re.Pattern):
         yield value
+    elif isinstance(value, LatePattern):
+        yield value.compiled
     elif isinstance(value, list | tuple | set | frozenset):
         for one in value:
             yield from within(one)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +18,7 @@ from textual.strip import Strip
 
 from lilfox_tui.config.colours import CONSOLES
 from lilfox_tui.config.themes import Theme
-from lilfox_tui.core.text import CUT, cell_width, clean
+from lilfox_tui.core.text import CUT, LatePattern, cell_width, clean
 from lilfox_tui.metrics.model import Level
 
 
@@ -58,7 +57,7 @@ _MATCH_IN_REVERSE = "match in reverse"
 _COLOUR_OF = {"match": "background", _MATCH_IN_REVERSE: "background", "cursor": "selection"}
 _ABOVE = frozenset(("degraded", "muted"))
 """Roles of parts above a block in the same cell."""
-_GRAPH = re.compile(r"(?=.*[^ ])[ \u2580-\u259f\u2800-\u28ff]+")
+_GRAPH = LatePattern(r"(?=.*[^ ])[ \u2580-\u259f\u2800-\u28ff]+")
 """Blocks and braille: reversed, they would show what is empty as full."""
 
 

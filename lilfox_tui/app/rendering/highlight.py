@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from lilfox_tui.app.rendering.draw import Piece
+from lilfox_tui.core.text import LatePattern
 
 LONGEST = 600
 """Characters of a line that are coloured; what is after them is off the screen, or nobody reads it for its colours."""
@@ -31,9 +32,9 @@ _PARTS = (
     ("number", r"(?<![\w.])\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|[kKMGT]i?B?|B)\b|(?<![\w.])\d+(?:\.\d+)?\s?%"),
     ("link", r"(?<![\w.~/])~?/(?:[\w.@%+~:-]+/?)+"),
 )
-_PATTERN = re.compile("|".join(f"(?P<p{place}>{pattern})" for place, (_role, pattern) in enumerate(_PARTS)))
-_OF_HTTP = re.compile(r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|HTTP|status|code)\b", re.IGNORECASE)
-_OF_SQL = re.compile(r"\b(?:SELECT\s|INSERT INTO\s|UPDATE\s+\S+\s+SET\s|DELETE FROM\s|(?:CREATE|ALTER|DROP) TABLE\s)")
+_PATTERN = LatePattern("|".join(f"(?P<p{place}>{pattern})" for place, (_role, pattern) in enumerate(_PARTS)))
+_OF_HTTP = LatePattern(r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|HTTP|status|code)\b", re.IGNORECASE)
+_OF_SQL = LatePattern(r"\b(?:SELECT\s|INSERT INTO\s|UPDATE\s+\S+\s+SET\s|DELETE FROM\s|(?:CREATE|ALTER|DROP) TABLE\s)")
 _STATUS_ROLES = {"1": "number", "2": "good", "3": "number", "4": "degraded", "5": "failing"}
 
 
@@ -70,9 +71,9 @@ def _by_content(text: str) -> Iterator[Piece]:
         yield Piece(text[done:])
 
 
-_FRAME = re.compile(r'(\s*File )(".*?")(, line )(\d+)(?:(, in )(.*))?')
-_CALL = re.compile(r"(\s+at )([\w.$<>]+)(\([^()]*\))")
-_FAULT = re.compile(r"((?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt|Warning|Timeout|Group)|(?:\w+\.)+\w+)(: .*|)")
+_FRAME = LatePattern(r'(\s*File )(".*?")(, line )(\d+)(?:(, in )(.*))?')
+_CALL = LatePattern(r"(\s+at )([\w.$<>]+)(\([^()]*\))")
+_FAULT = LatePattern(r"((?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt|Warning|Timeout|Group)|(?:\w+\.)+\w+)(: .*|)")
 
 
 def traceback_line(line: str, hits: Sequence[str] = ()) -> list[Piece]:
@@ -90,7 +91,7 @@ def traceback_line(line: str, hits: Sequence[str] = ()) -> list[Piece]:
     return _with_hits(pieces, hits) if hits else pieces
 
 
-_SHELL = re.compile(
+_SHELL = LatePattern(
     r"(?P<blank>\s+)|(?P<comment>(?:(?<=\s)|^)#[^\n]*)"
     r"|(?P<string>'[^']*'|\"(?:[^\"\\]|\\.)*+\"?)"
     r"|(?P<name>\$(?:\{[^{}\s]*\}|\w+|[@?#*!$-]))"
@@ -98,7 +99,7 @@ _SHELL = re.compile(
     r"|(?P<word>[^\s'\"$|;&()#`][^\s'\"$|;&()`]*|.)",
     re.MULTILINE,
 )
-_VARIABLE = re.compile(r"\$(?:\{[^{}\s]*\}|\w+|[@?#*!$-])")
+_VARIABLE = LatePattern(r"\$(?:\{[^{}\s]*\}|\w+|[@?#*!$-])")
 _BEFORE_PROGRAM = frozenset(
     ("if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "sudo", "exec", "env", "nohup", "xargs")
 )
@@ -144,8 +145,8 @@ def _with_variables(quoted: str) -> Iterator[Piece]:
         yield Piece(quoted[done:], "string")
 
 
-_SETTING = re.compile(r"(\s*(?:- )?)([A-Za-z_][\w.@/-]*)((?:\s*[=:](?=\s|$)|=)?\s*)")
-_VALUES = re.compile(
+_SETTING = LatePattern(r"(\s*(?:- )?)([A-Za-z_][\w.@/-]*)((?:\s*[=:](?=\s|$)|=)?\s*)")
+_VALUES = LatePattern(
     r"(?P<comment>(?:(?<=\s)|^)[#;][^\n]*)|(?P<string>\"(?:[^\"\\]|\\.)*+\"?|'[^']*')|(?P<name>\$\w+)"
     r"|(?P<number>(?<![\w.:/-])\d+(?:\.\d+)?(?:[kKMGT]i?B?|ms|s|m|min|h|d|%)?(?![\w.:/-])"
     r"|(?<![\w-])(?:on|off|yes|no|true|false)(?![\w-]))|(?P<muted>[{};])"

@@ -16,8 +16,9 @@ from pathlib import Path
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.core import files as trusted_file
 from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.text import LatePattern
 
-_INCLUDE = re.compile(r"\s*include(?:\s*=\s*|\s+)(.*)", re.IGNORECASE)
+_INCLUDE = LatePattern(r"\s*include(?:\s*=\s*|\s+)(.*)", re.IGNORECASE)
 _MOST_BYTES = 1 << 20
 _MOST_FILES = 1000
 

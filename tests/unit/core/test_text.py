@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from lilfox_tui.backup.postgresql.plain import PlainReader
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.core import text
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.text import EARLIEST, LARGEST, LATEST, later, time_at, whole
+from lilfox_tui.core.text import EARLIEST, LARGEST, LATEST, LatePattern, later, time_at, whole
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.ssh.files import facts_of
 from lilfox_tui.metrics.sampler import _process, _ProcessRead
@@ -285,3 +286,17 @@ def test_an_alert_of_another_server_has_a_time_whatever_it_says(for_s: str, sinc
     told_there = b'{"labels":{"a":"b"},"state":"firing","activeAt":"%s","value":"x"}' % since.encode()
     alert = msgspec.json.decode(told_there, type=RemoteAlert)
     assert external._alert(alert, "k", float(for_s)).fired_at is not None
+
+
+def test_a_late_pattern_is_as_one_of_re() -> None:
+    late, own = LatePattern(r"(a+)b", re.IGNORECASE), re.compile(r"(a+)b", re.IGNORECASE)
+    assert "compiled" not in vars(late)
+    for sample in ("", "ab", "xAAb ab", "aab"):
+        for method in ("search", "fullmatch", "match"):
+            assert str(getattr(late, method)(sample)) == str(getattr(own, method)(sample))
+        assert late.sub("-", sample) == own.sub("-", sample)
+        assert [found.span() for found in late.finditer(sample, 1, 5)] == [
+            found.span() for found in own.finditer(sample, 1, 5)
+        ]
+        assert str(late.match(sample, 3)) == str(own.match(sample, 3))
+    assert "compiled" in vars(late)
