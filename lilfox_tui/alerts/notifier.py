@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, AlertState
-from lilfox_tui.config.model import NotifierConfig, SecretRef, TextOrSecret
+from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.config.secrets import revealed_text
+from lilfox_tui.config.values import SecretRef, TextOrSecret
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, listed, ngettext, tr
 from lilfox_tui.core.text import clean, human_duration

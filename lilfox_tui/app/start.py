@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from lilfox_tui.app.rendering.draw import glyphs_for_terminal
 from lilfox_tui.app.terminal import SavedTerminal, except_hook
 from lilfox_tui.config.colours import CONSOLES, colour_depth
-from lilfox_tui.config.model import Config, Seconds
+from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import DEFAULT, load_theme
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.crash import kept_in
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import language_from_locale, set_language, set_language_from_locale, tr

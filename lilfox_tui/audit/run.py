@@ -22,7 +22,8 @@ from lilfox_tui.audit.targets.hosts import EXPORTED, SETTINGS, ExportedFile
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.config.model import BackendConfig, Config, HostConfig, Seconds
+from lilfox_tui.config.model import BackendConfig, Config, HostConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.addresses import is_loopback

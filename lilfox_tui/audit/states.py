@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.audit.model import AuditSeverity, Found, NotChecked, Passed, Report
-from lilfox_tui.config.model import AcceptConfig
+from lilfox_tui.config.audit import AcceptConfig
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.files import locked, replace_file
 from lilfox_tui.core.i18n import tr

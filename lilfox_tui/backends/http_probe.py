@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backends.model import BackendError, no_answer
-from lilfox_tui.config.model import BackendConfig, SecretRef, TextOrSecret
+from lilfox_tui.config.model import BackendConfig
+from lilfox_tui.config.values import SecretRef, TextOrSecret
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from msgspec import Meta
 
 from lilfox_tui.backends.model import BackendError, no_answer
-from lilfox_tui.config.model import BackendConfig, Port, SecretRef
+from lilfox_tui.config.model import BackendConfig
 from lilfox_tui.config.secrets import revealed_text
+from lilfox_tui.config.values import Port, SecretRef
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.files import refuse
 from lilfox_tui.core.i18n import Message, tr

@@ -10,7 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from lilfox_tui.config.model import Seconds, SecretRef, SourceConfig, StoreConfig
+from lilfox_tui.config.model import SourceConfig, StoreConfig
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.i18n import tr
 
 Absolute = Annotated[str, Meta(pattern="^/[^\0]*$", description=tr("an absolute path").text)]

@@ -25,8 +25,8 @@ from lilfox_tui.backup.sets.names import UNFINISHED, local_zone, manifest_name, 
 from lilfox_tui.backup.source import BackupSource
 from lilfox_tui.backup.store import BackupError, BackupStore, BrokenSet, NotReady, retry
 from lilfox_tui.backup.verify import SetReader, verify
-from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.secrets import resolve
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import HostError, LilFoxError
 from lilfox_tui.core.i18n import clauses, ntr, tr

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lilfox_tui.cli.output import ask_line, print_error, print_json, print_line, warn
-from lilfox_tui.config.model import Config, SecretRef, refuse_change
+from lilfox_tui.config.model import Config, refuse_change
 from lilfox_tui.config.secrets import resolve
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import _, clauses, listed, tr
 from lilfox_tui.core.text import cell_width, fit

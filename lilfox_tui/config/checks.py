@@ -12,11 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.config.convert import to_struct, to_whole_struct
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.config.model import (
     ApiConfig,
-    AuditConfig,
     BackupConfig,
     Config,
     EncryptConfig,
@@ -25,12 +25,12 @@ from lilfox_tui.config.model import (
     PlanConfig,
     RecoveryConfig,
     ScrapeConfig,
-    SecretRef,
     ServiceConfig,
     StoreConfig,
     Threshold,
 )
 from lilfox_tui.config.themes import theme_names
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.config.yaml_nodes import Findings, KeyPath, MapNode, Node, ScalarNode, quoted, rather
 from lilfox_tui.core import plugins
 from lilfox_tui.core.errors import UsageError

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec import inspect as types
 
-from lilfox_tui.config.model import Seconds, SecretRef, Wait
+from lilfox_tui.config.values import Seconds, SecretRef, Wait
 from lilfox_tui.config.yaml_nodes import Findings, KeyPath, ListNode, MapNode, Node, ScalarNode, quoted, rather
 from lilfox_tui.core.i18n import Message, _
 

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.config.model import Config, SecretRef
+from lilfox_tui.config.model import Config
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core import files, paths
 from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.core.i18n import _, tr

@@ -9,7 +9,8 @@ import yaml
 from msgspec import inspect as types
 
 from lilfox_tui.config.checks import SOURCES, STORES
-from lilfox_tui.config.model import Config, LogConfig, Seconds, SecretRef, StoreConfig, Wait
+from lilfox_tui.config.model import Config, LogConfig, StoreConfig
+from lilfox_tui.config.values import Seconds, SecretRef, Wait
 from lilfox_tui.core import plugins
 from lilfox_tui.core.plugins import BACKENDS, COLLECTORS, LOG_SOURCES, NOTIFIERS
 from lilfox_tui.core.text import first_paragraph

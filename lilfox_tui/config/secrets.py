@@ -10,7 +10,7 @@ import signal
 import stat
 from pathlib import Path
 
-from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core import files
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr

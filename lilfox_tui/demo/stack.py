@@ -20,7 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lilfox_tui.config.model import Seconds, ServiceConfig
+from lilfox_tui.config.model import ServiceConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, language, tr
 from lilfox_tui.core.text import clean

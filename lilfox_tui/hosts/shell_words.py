@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
-from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.secrets import resolve
+from lilfox_tui.config.values import SecretRef
 
 # Scripts of our own and what they print: the start line of a command, the end line of a loop's answer.
 

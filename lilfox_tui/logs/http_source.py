@@ -13,7 +13,8 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.config.model import LogConfig, Seconds, SecretRef, TextOrSecret
+from lilfox_tui.config.model import LogConfig
+from lilfox_tui.config.values import Seconds, SecretRef, TextOrSecret
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.errors import HostError, HostUnreachable, LilFoxError
 from lilfox_tui.core.i18n import Message, tr

@@ -22,7 +22,8 @@ from lilfox_tui.audit.states import (
     withdraw,
 )
 from lilfox_tui.audit.targets.hosts import EXPORTED, ExportedFile
-from lilfox_tui.config.model import AcceptConfig, Config
+from lilfox_tui.config.audit import AcceptConfig
+from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host

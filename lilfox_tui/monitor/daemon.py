@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lilfox_tui.config.model import Config, MonitorConfig, Seconds
+from lilfox_tui.config.model import Config, MonitorConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.aio import Feed, Pending, Ready, State
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, ntr, tr

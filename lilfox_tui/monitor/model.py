@@ -12,15 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct, field
 
 from lilfox_tui.backends.model import BackendReading, Figure
-from lilfox_tui.config.model import (
-    BackendConfig,
-    Config,
-    HostConfig,
-    PlanConfig,
-    ServiceConfig,
-    Threshold,
-    Thresholds,
-)
+from lilfox_tui.config.model import BackendConfig, Config, HostConfig, PlanConfig, ServiceConfig, Threshold, Thresholds
 from lilfox_tui.core.aio import Pending, State, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message

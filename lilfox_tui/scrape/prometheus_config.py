@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.config.yaml_nodes import Findings, KeyPath, ListNode, Node, parse, quoted, rather
 from lilfox_tui.core.errors import ConfigError, LilFoxError
 from lilfox_tui.core.i18n import _, listed, tr

@@ -17,7 +17,8 @@ from msgspec import Struct
 from msgspec.structs import fields
 from osmem_server import OsmemServer
 
-from lilfox_tui.config.model import HostConfig, LogConfig, Seconds
+from lilfox_tui.config.model import HostConfig, LogConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core import plugins
 from lilfox_tui.core.plugins import LOG_SOURCES
 from lilfox_tui.hosts.local import LocalHost

@@ -16,7 +16,7 @@ import pytest
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.sources.postgresql import PostgreSqlSource
 from lilfox_tui.backup.store import BackupError
-from lilfox_tui.config.model import Seconds
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import HostError, LilFoxError
 from tests.services.kept_parts import KeptParts
 from tests.services.postgres import Postgres

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from lilfox_tui.config.model import Config, Seconds
+from lilfox_tui.config.model import Config
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.errors import HostKeyChanged, HostUnreachable, LilFoxError
 from lilfox_tui.metrics.model import Level

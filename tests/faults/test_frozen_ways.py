@@ -13,7 +13,7 @@ import pytest
 
 from lilfox_tui.backends.kinds import postgresql, redis
 from lilfox_tui.backends.model import Backend
-from lilfox_tui.config.model import Seconds, SecretRef
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.open import open_host

@@ -19,7 +19,8 @@ from lilfox_tui.alerts.notifiers import alertmanager, command, smtp, webhook
 from lilfox_tui.alerts.silences import parse_matchers
 from lilfox_tui.backends.http_probe import HttpBody, MetricsPage
 from lilfox_tui.backends.model import BackendError
-from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
+from lilfox_tui.config.model import ApiConfig
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.http import revealed
 from lilfox_tui.promql.remote import RemoteEngine

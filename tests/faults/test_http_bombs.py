@@ -19,7 +19,8 @@ from lilfox_tui.alerts.notifier import JsonPost
 from lilfox_tui.alerts.notifiers.webhook import Options as WebhookOptions
 from lilfox_tui.backends.http_probe import HttpBackendOptions as LookOptions
 from lilfox_tui.backends.http_probe import HttpProbe
-from lilfox_tui.config.model import ApiConfig, HostConfig, Seconds, ServiceConfig
+from lilfox_tui.config.model import ApiConfig, HostConfig, ServiceConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.http_source import HttpSourceOptions, LogServer

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.model import AuditFinding, Fix, Report
 from lilfox_tui.audit.run import Audit, targets_of
-from lilfox_tui.config.model import AuditConfig, Config, LogConfig
+from lilfox_tui.config.audit import AuditConfig
+from lilfox_tui.config.model import Config, LogConfig
 from tests.lab.machines import Machine, MachineLab
 
 WEAK_PACKAGE = """

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config.model import HostConfig, Seconds, SshConfig
+from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.config.values import Seconds
 from tests.lab import clean_root, leftovers
 from tests.waiting import wait_for
 

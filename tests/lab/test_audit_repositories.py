@@ -11,7 +11,8 @@ import pytest
 from lilfox_tui.audit.checks.backups.repositories import REPOSITORIES
 from lilfox_tui.audit.model import AuditFinding
 from lilfox_tui.audit.targets.hosts import gather
-from lilfox_tui.config.model import AuditConfig, Seconds
+from lilfox_tui.config.audit import AuditConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.hosts.open import open_host
 from tests.lab.auditing import audited, found_by, run, write
 from tests.lab.database_host import DatabaseHost

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import Config, Seconds, ServiceConfig
+from lilfox_tui.config.model import Config, ServiceConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import HostKeyChanged, HostUnreachable
 from lilfox_tui.metrics.model import Level, ProcessUsage, Series
 from tests.lab.machines import Machine, MachineLab

@@ -19,7 +19,9 @@ from cryptography.x509.oid import NameOID
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.model import AuditFinding, Fix, Report
 from lilfox_tui.audit.run import Audit, targets_of
-from lilfox_tui.config.model import AuditConfig, Config, Seconds, ServiceConfig
+from lilfox_tui.config.audit import AuditConfig
+from lilfox_tui.config.model import Config, ServiceConfig
+from lilfox_tui.config.values import Seconds
 from tests.services.nginx import Nginx
 
 NAME = "shop.example.com"

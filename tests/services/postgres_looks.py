@@ -15,7 +15,7 @@ import pytest
 from lilfox_tui.backends.kinds import postgresql
 from lilfox_tui.backends.kinds.postgresql import Options, PostgresBackend
 from lilfox_tui.backends.model import BackendReading, Cell
-from lilfox_tui.config.model import Seconds
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.hosts.base import Host
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.waiting import wait_for

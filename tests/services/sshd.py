@@ -14,7 +14,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lilfox_tui.config.model import HostConfig, Seconds, SshConfig
+from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.config.values import Seconds
 from tests.lifetime import ending_with_us
 from tests.ports import free_port
 from tests.waiting import wait_for

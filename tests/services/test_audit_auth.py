@@ -15,15 +15,9 @@ import pytest
 
 from lilfox_tui.audit.model import Report
 from lilfox_tui.cli.schemas import schema
-from lilfox_tui.config.model import (
-    AuditConfig,
-    AuditLoginConfig,
-    AuditServiceConfig,
-    AuditSignUpConfig,
-    Seconds,
-    SecretRef,
-    ServiceConfig,
-)
+from lilfox_tui.config.audit import AuditConfig, AuditLoginConfig, AuditServiceConfig, AuditSignUpConfig
+from lilfox_tui.config.model import ServiceConfig
+from lilfox_tui.config.values import Seconds, SecretRef
 from tests.services.audit_app import ORIGIN, ShopApp
 from tests.services.audit_site import audited, told
 from tests.services.http_stand_in import Reply, Request

@@ -11,7 +11,8 @@ from lilfox_tui.audit.catalogue import chosen, kind_of
 from lilfox_tui.audit.model import AuditFinding, Fix, Report
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.backends.kinds import postgresql, redis
-from lilfox_tui.config.model import Config, SecretRef
+from lilfox_tui.config.model import Config
+from lilfox_tui.config.values import SecretRef
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.redis_server import PASSWORD, RedisServer
 

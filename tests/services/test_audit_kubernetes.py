@@ -18,7 +18,8 @@ from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.documents import shown
 from lilfox_tui.audit.model import AuditFinding, AuditSeverity, Report
 from lilfox_tui.audit.run import Audit, targets_of
-from lilfox_tui.config.model import AuditClusterConfig, AuditConfig, Config
+from lilfox_tui.config.audit import AuditClusterConfig, AuditConfig
+from lilfox_tui.config.model import Config
 from tests.services.kube_api import KubernetesApi, merged
 from tests.services.sshd import sshd_lab
 

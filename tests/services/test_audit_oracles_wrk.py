@@ -13,7 +13,9 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from lilfox_tui.audit.checks.http.latency import quantile
-from lilfox_tui.config.model import AuditConfig, AuditServiceConfig, Seconds, ServiceConfig
+from lilfox_tui.config.audit import AuditConfig, AuditServiceConfig
+from lilfox_tui.config.model import ServiceConfig
+from lilfox_tui.config.values import Seconds
 from tests.services.audit_site import NAME, Authority, Site, audited, resolving, told
 from tests.services.http_servers import serving
 from tests.services.nginx import Nginx

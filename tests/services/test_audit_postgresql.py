@@ -12,7 +12,7 @@ import pytest
 
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.cli.schemas import schema
-from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.values import SecretRef
 from tests.services.lilfox_command import lilfox
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_audit import VERSIONS, audited, found_by, is_mended, mend, severities, unknown

@@ -24,7 +24,8 @@ from lilfox_tui.audit.model import AuditFinding, AuditSeverity, Fix, Report
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.audit.targets import redis as redis_facts
 from lilfox_tui.backends.kinds import arq, celery, postgresql, redis, rq
-from lilfox_tui.config.model import BackendConfig, Config, SecretRef, ServiceConfig
+from lilfox_tui.config.model import BackendConfig, Config, ServiceConfig
+from lilfox_tui.config.values import SecretRef
 from tests.services.redis_server import PASSWORD, RedisServer
 from tests.waiting import wait_for
 

@@ -15,8 +15,9 @@ from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.documents import shown
 from lilfox_tui.audit.model import AuditSeverity, Report
 from lilfox_tui.audit.run import Audit, targets_of
+from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.config.loader import load
-from lilfox_tui.config.model import AuditConfig, Config
+from lilfox_tui.config.model import Config
 
 CHECK = "sql-from-strings"
 INJECTION = "' OR '1'='1"

@@ -11,7 +11,8 @@ import pytest
 
 from lilfox_tui.backends.model import BackendError
 from lilfox_tui.backends.postgresql.session import Statement, StatementRefused
-from lilfox_tui.config.model import HostConfig, Seconds, SecretRef, SshConfig
+from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.metrics.model import Series
 from tests.services.http_servers import own_certificate

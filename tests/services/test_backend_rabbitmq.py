@@ -9,7 +9,8 @@ import pytest
 
 from lilfox_tui.backends.kinds import rabbitmq
 from lilfox_tui.backends.model import BackendError, BackendReading
-from lilfox_tui.config.model import Seconds, SecretRef, Threshold
+from lilfox_tui.config.model import Threshold
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.metrics.model import Series
 from tests.services.rabbitmq_server import RabbitMqServer
 from tests.waiting import pause

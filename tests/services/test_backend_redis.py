@@ -11,7 +11,8 @@ import pytest
 
 from lilfox_tui.backends.kinds import arq, celery, pybreaker, redis, rq
 from lilfox_tui.backends.model import BackendError, BackendReading, Cell
-from lilfox_tui.config.model import Seconds, SecretRef, Threshold
+from lilfox_tui.config.model import Threshold
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.errors import HostError
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.metrics.model import Level, Series

@@ -12,7 +12,7 @@ import pytest
 from lilfox_tui.alerts.notifier import NotifierSetup
 from lilfox_tui.alerts.notifiers import smtp
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
-from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.hosts.ssh.connect import SshTarget, dial
 from tests.services.mail_server import Box, mail_server

@@ -12,7 +12,8 @@ from typing import Literal
 
 import pytest
 
-from lilfox_tui.config.model import HostConfig, Seconds, SecretRef
+from lilfox_tui.config.model import HostConfig
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs import http_source

@@ -14,7 +14,8 @@ from kombu.connection import Connection
 
 from lilfox_tui.backends.kinds import rabbitmq, redis
 from lilfox_tui.backends.model import BackendReading
-from lilfox_tui.config.model import Config, HostConfig, SecretRef, ServiceConfig
+from lilfox_tui.config.model import Config, HostConfig, ServiceConfig
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.metrics.model import Health, HostSummary, Series
 from lilfox_tui.monitor.monitor import Monitor
 from tests.services.exporters import Scraped, at_a_standstill, exporter, of_nginx, of_redis, scraped

@@ -11,8 +11,9 @@ from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.rendering.draw import UNICODE
-from lilfox_tui.config.model import Config, HostConfig, ScrapeConfig, Seconds, ServiceConfig
+from lilfox_tui.config.model import Config, HostConfig, ScrapeConfig, ServiceConfig
 from lilfox_tui.config.themes import load_theme
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.text import human_count
 from lilfox_tui.metrics.traffic import Traffic

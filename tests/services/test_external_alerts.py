@@ -19,7 +19,8 @@ import pytest
 from lilfox_tui.alerts.engine import AlertEngine
 from lilfox_tui.alerts.external import AlertmanagerApi, ExternalAlerts
 from lilfox_tui.alerts.model import Alert, AlertState, RuleHealth, SilenceMatcher
-from lilfox_tui.config.model import AlertsConfig, ApiConfig, Config, Seconds
+from lilfox_tui.config.model import AlertsConfig, ApiConfig, Config
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.promql.remote import RemoteEngine
 from tests.services.alertmanager import AlertmanagerServer

@@ -11,7 +11,8 @@ from typing import cast
 
 import pytest
 
-from lilfox_tui.config.model import HostConfig, Seconds, SecretRef, ServiceConfig
+from lilfox_tui.config.model import HostConfig, ServiceConfig
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost

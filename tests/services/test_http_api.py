@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
+from lilfox_tui.config.model import ApiConfig
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.promql import remote as http_api

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config.model import HostConfig, Seconds, SecretRef
+from lilfox_tui.config.model import HostConfig
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.base import Host

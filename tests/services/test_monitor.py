@@ -13,7 +13,8 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from lilfox_tui.config.model import Config, HostConfig, Seconds, ServiceConfig, Threshold, Thresholds
+from lilfox_tui.config.model import Config, HostConfig, ServiceConfig, Threshold, Thresholds
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr

@@ -10,7 +10,8 @@ from functools import partial
 import pytest
 
 from lilfox_tui.app.rows.reasons import why_no_numbers
-from lilfox_tui.config.model import Config, HostConfig, Seconds
+from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.metrics.model import HostSnapshot, Level
 from lilfox_tui.monitor.export import prometheus

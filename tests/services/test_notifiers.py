@@ -15,7 +15,7 @@ import pytest
 from lilfox_tui.alerts.model import AlertState
 from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery, fingerprint
 from lilfox_tui.alerts.notifiers import alertmanager, bell, command, smtp, webhook
-from lilfox_tui.config.model import Seconds, SecretRef
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.errors import LilFoxError
 from tests.services.alertmanager import AlertmanagerServer
 from tests.services.http_stand_in import Reply, StandIn

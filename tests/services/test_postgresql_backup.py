@@ -11,7 +11,7 @@ import pytest
 from lilfox_tui.backup.postgresql.psql import database_detail
 from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.backup.sources.postgresql import read_content
-from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from tests.services.kept_parts import KeptParts

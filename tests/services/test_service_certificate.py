@@ -17,7 +17,8 @@ from lilfox_tui.alerts.rule_group import EvaluationContext, GroupEvaluator
 from lilfox_tui.alerts.rules import from_text
 from lilfox_tui.alerts.unit_test_runner import UnitTestSeries
 from lilfox_tui.cli.schemas import schema
-from lilfox_tui.config.model import Config, Seconds, ServiceConfig
+from lilfox_tui.config.model import Config, ServiceConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.hosts.certificate import validity
 from lilfox_tui.metrics import health
 from lilfox_tui.metrics.health import HealthProbe

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config.model import Config, Seconds
+from lilfox_tui.config.model import Config
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import AuthRefused, CommandTimeout, HostUnreachable
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.metrics.sampler import Sampler

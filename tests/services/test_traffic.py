@@ -15,8 +15,9 @@ import pytest
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.rendering.columns import quantile_text
 from lilfox_tui.app.rendering.draw import UNICODE
-from lilfox_tui.config.model import Config, HostConfig, ScrapeConfig, Seconds, ServiceConfig
+from lilfox_tui.config.model import Config, HostConfig, ScrapeConfig, ServiceConfig
 from lilfox_tui.config.themes import load_theme
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.demo.http import ask
 from lilfox_tui.demo.stack import Stack

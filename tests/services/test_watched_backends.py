@@ -13,7 +13,8 @@ import jsonschema
 import pytest
 
 from lilfox_tui.backends.kinds import redis
-from lilfox_tui.config.model import Config, Seconds, SecretRef
+from lilfox_tui.config.model import Config
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.export import prometheus, report

@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery, body, subject, tls_of
-from lilfox_tui.config.model import NotifierConfig, Port, SecretRef
+from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.config.secrets import revealed_text
+from lilfox_tui.config.values import Port, SecretRef
 from lilfox_tui.config.yaml_nodes import quoted
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, listed, tr

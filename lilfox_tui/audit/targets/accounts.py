@@ -17,8 +17,9 @@ from msgspec import Struct
 from lilfox_tui.audit.facts import Absent, Fact, NotKnown
 from lilfox_tui.audit.jwt_tokens import Jwt, public_keys, read_jwt
 from lilfox_tui.audit.targets.services import DisturbingQuestion, HttpReply, ServiceClient
-from lilfox_tui.config.model import AuditLoginConfig, AuditSignUpConfig, SecretRef
+from lilfox_tui.config.audit import AuditLoginConfig, AuditSignUpConfig
 from lilfox_tui.config.secrets import resolve
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.i18n import tr
 
 LOGINS = 6

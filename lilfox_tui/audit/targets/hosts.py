@@ -18,7 +18,7 @@ from typing import Any
 from msgspec import Struct
 
 from lilfox_tui.audit.facts import Fact, NotKnown
-from lilfox_tui.config.model import AuditConfig
+from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.core.errors import HostError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host

@@ -28,7 +28,7 @@ from lilfox_tui.audit.kubernetes_objects import (
     mapping,
     text,
 )
-from lilfox_tui.config.model import AuditClusterConfig
+from lilfox_tui.config.audit import AuditClusterConfig
 from lilfox_tui.core.i18n import Message, ntr, tr
 from lilfox_tui.hosts.base import Completed, Host
 from lilfox_tui.redact import redact

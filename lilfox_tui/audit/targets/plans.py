@@ -14,7 +14,8 @@ from lilfox_tui.audit.facts import Fact, NotKnown
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.backup.sets.names import local_zone
-from lilfox_tui.config.model import AuditConfig, Config, PlanConfig, StoreConfig
+from lilfox_tui.config.audit import AuditConfig
+from lilfox_tui.config.model import Config, PlanConfig, StoreConfig
 from lilfox_tui.core.errors import LilFoxError
 
 

@@ -21,7 +21,8 @@ from msgspec import Struct
 
 from lilfox_tui.audit.facts import Absent, Fact, NotKnown
 from lilfox_tui.audit.targets.tls_hello import ServerHello, client_hello, read_server_hello
-from lilfox_tui.config.model import AuditServiceConfig, ServiceConfig
+from lilfox_tui.config.audit import AuditServiceConfig
+from lilfox_tui.config.model import ServiceConfig
 from lilfox_tui.core.errors import HostError, LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.addresses import or_none

@@ -41,7 +41,8 @@ from lilfox_tui.backends.postgresql.session import (
     PsqlSession,
     SslMode,
 )
-from lilfox_tui.config.model import BackendConfig, Port, SecretRef, Threshold
+from lilfox_tui.config.model import BackendConfig, Threshold
+from lilfox_tui.config.values import Port, SecretRef
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import Message, ntr, tr
 from lilfox_tui.core.text import human_bytes, human_count, human_duration

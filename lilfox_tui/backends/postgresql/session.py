@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from lilfox_tui.backends.model import BackendError, no_answer
-from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.secrets import revealed_text
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.files import refuse
 from lilfox_tui.core.i18n import Message, tr

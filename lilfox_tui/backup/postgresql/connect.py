@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from lilfox_tui.backends.postgresql.session import as_account, connection_string, options, psql_argv
 from lilfox_tui.backup.store import BackupError
-from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.secrets import resolve
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core import files
 from lilfox_tui.core.errors import HostError, LilFoxError, UsageError
 from lilfox_tui.core.files import refuse

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal, TypeGuard
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
-from lilfox_tui.config.model import SecretRef, SigningConfig
+from lilfox_tui.config.model import SigningConfig
 from lilfox_tui.config.secrets import resolve
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, tr
 

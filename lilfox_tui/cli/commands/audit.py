@@ -33,8 +33,9 @@ from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, show_passing, warn
 from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.config.audit import AcceptConfig
 from lilfox_tui.config.loader import LoadedConfig
-from lilfox_tui.config.model import AcceptConfig, Config
+from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.core.text import human_duration

@@ -13,7 +13,8 @@ import msgspec
 from lilfox_tui.cli.exports import exported_files
 from lilfox_tui.cli.output import print_json, warn
 from lilfox_tui.cli.parser import duration, load_settings
-from lilfox_tui.config.model import Config, MonitorConfig, Seconds
+from lilfox_tui.config.model import Config, MonitorConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.i18n import _
 from lilfox_tui.monitor.daemon import Daemon
 

@@ -14,7 +14,8 @@ from lilfox_tui.alerts.notifiers.webhook import Options as Webhook
 from lilfox_tui.alerts.silences import format_matchers, parse_matchers
 from lilfox_tui.cli.exports.formatting import comment, secret_file, yaml_block, yaml_item
 from lilfox_tui.cli.exports.prometheus import http_access, seconds
-from lilfox_tui.config.model import Config, NotifierConfig, SecretRef
+from lilfox_tui.config.model import Config, NotifierConfig
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.i18n import _
 from lilfox_tui.hosts.http import Tls
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import _, tr
 from lilfox_tui.core.text import clean

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from lilfox_tui.cli.exports.formatting import comment, yaml_item
 from lilfox_tui.cli.exports.log_streams import elasticsearch_log, loki_server, server_of
-from lilfox_tui.config.model import ApiConfig, Config, MetricNames, SecretRef
+from lilfox_tui.config.model import ApiConfig, Config, MetricNames
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.i18n import Message, _
 from lilfox_tui.monitor.model import watched_services
 from lilfox_tui.monitor.scrape_once import ScrapeResult, scrape_once

@@ -23,7 +23,8 @@ from lilfox_tui.cli.exports.log_streams import (
     loki_server,
     reach_note,
 )
-from lilfox_tui.config.model import ApiConfig, Config, SecretRef
+from lilfox_tui.config.model import ApiConfig, Config
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.i18n import _
 
 Stage: TypeAlias = tuple[str, dict[str, Any]]

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from lilfox_tui.cli.exports.formatting import comment, secret_file, yaml_block, yaml_item
-from lilfox_tui.config.model import ApiConfig, Config, SecretRef
+from lilfox_tui.config.model import ApiConfig, Config
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.i18n import _, listed
 from lilfox_tui.hosts.http import Tls
 from lilfox_tui.monitor.model import watched_services

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import asyncssh
 from msgspec import Struct
 
-from lilfox_tui.config.model import HostConfig, SecretRef, SshConfig
+from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.errors import AuthRefused, FileRefused, HostError, HostKeyChanged, HostKeyUnknown, HostUnreachable
 from lilfox_tui.core.files import NotTrusted
 from lilfox_tui.core.i18n import Message, _, listed, tr

@@ -9,7 +9,8 @@ from typing import Any
 
 import asyncssh
 
-from lilfox_tui.config.model import HostConfig, SecretRef, SshConfig
+from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.aio import CancelSafeTaskGroup, Feed
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.hosts.base import OUTPUT_LIMIT, Host, Link, RemoteFiles

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import Seconds
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs.filter.model import (

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from lilfox_tui.config.model import LogConfig, Seconds
+from lilfox_tui.config.model import LogConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.errors import CommandUnknown, HostError, HostUnreachable, LilFoxError
 from lilfox_tui.core.i18n import _, tr

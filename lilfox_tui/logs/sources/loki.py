@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import Seconds
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs.filter.model import And, Filter, Not, Or, RegexMatch, TextMatch, ignores_case

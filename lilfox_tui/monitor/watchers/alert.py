@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import Config, Seconds
+from lilfox_tui.config.model import Config
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.aio import CancelSafeTaskGroup, Feed, Pending, Ready, State
 from lilfox_tui.core.crash import fault_of
 from lilfox_tui.core.errors import LilFoxError, UsageError

@@ -12,7 +12,8 @@ import numpy as np
 from lilfox_tui.alerts.engine import AlertEngine
 from lilfox_tui.alerts.model import Alert
 from lilfox_tui.alerts.notifier import Notification, NotifierSetup
-from lilfox_tui.config.model import AlertsConfig, Config, NotifierConfig, Seconds, Wait
+from lilfox_tui.config.model import AlertsConfig, Config, NotifierConfig
+from lilfox_tui.config.values import Seconds, Wait
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.store import SeriesStore
 from tests.unit.alerts.made import at

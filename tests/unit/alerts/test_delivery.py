@@ -28,7 +28,8 @@ from lilfox_tui.alerts.notifier import (
 )
 from lilfox_tui.alerts.notifiers import alertmanager, bell
 from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage, Outbox
-from lilfox_tui.config.model import AlertsConfig, Config, Seconds, Wait
+from lilfox_tui.config.model import AlertsConfig, Config
+from lilfox_tui.config.values import Seconds, Wait
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from tests.unit.alerts.made import alert, notice

@@ -14,7 +14,8 @@ from lilfox_tui.alerts.model import Acknowledgement, Alert, AlertState
 from lilfox_tui.alerts.notification_plan import NotificationPlan, NotificationPlanner, plan_resend, receiver
 from lilfox_tui.alerts.notifier import Notification, body, subject, summary
 from lilfox_tui.alerts.storage import NotifiedAlert
-from lilfox_tui.config.model import AlertsConfig, NotifierConfig, Seconds, Wait
+from lilfox_tui.config.model import AlertsConfig, NotifierConfig
+from lilfox_tui.config.values import Seconds, Wait
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.incident.model import AlertChanged
 from lilfox_tui.incident.reducer import event_text

@@ -21,7 +21,9 @@ from lilfox_tui.audit.run import judged
 from lilfox_tui.audit.targets.hosts import LIMIT_BYTES, Printed, _FactScript
 from lilfox_tui.audit.targets.plans import PlanAnswer
 from lilfox_tui.backup.sets.model import BackupSet
-from lilfox_tui.config.model import AuditConfig, PlanConfig, Seconds
+from lilfox_tui.config.audit import AuditConfig
+from lilfox_tui.config.model import PlanConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import UsageError
 from tests.app.backups_made import NOW, made_set
 

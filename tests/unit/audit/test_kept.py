@@ -22,7 +22,8 @@ from lilfox_tui.audit.model import (
     Target,
 )
 from lilfox_tui.audit.states import accept, assessed
-from lilfox_tui.config.model import AcceptConfig, Seconds
+from lilfox_tui.config.audit import AcceptConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, in_language, ntr, tr
 

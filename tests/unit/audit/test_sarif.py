@@ -15,7 +15,7 @@ from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.documents import sarif_document
 from lilfox_tui.audit.model import AuditFinding, AuditSeverity, Fix, Found, NotChecked, Passed, Report, Target
 from lilfox_tui.audit.states import compared
-from lilfox_tui.config.model import AcceptConfig
+from lilfox_tui.config.audit import AcceptConfig
 from lilfox_tui.core.i18n import tr
 
 CHECKS = chosen([])

@@ -10,7 +10,7 @@ import pytest
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.model import AuditFinding, AuditSeverity, Fix, Found, NotChecked, Report, Target
 from lilfox_tui.audit.states import ACCEPTED_FILE, accept, accepted_here, assessed, checked_acceptance, withdraw
-from lilfox_tui.config.model import AcceptConfig
+from lilfox_tui.config.audit import AcceptConfig
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lilfox_tui.backup.plan import BackupRequest, LatePlan, last_due, late, next_due, request_of, undo_command
 from lilfox_tui.config.cron import read_cron
-from lilfox_tui.config.model import PlanConfig, Seconds
+from lilfox_tui.config.model import PlanConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.paths import config_file
 from tests.unit.backup.made_sets import NOON, a_set

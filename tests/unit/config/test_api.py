@@ -6,8 +6,9 @@ import jsonschema
 import pytest
 
 from lilfox_tui.config.loader import from_text, secret_refs
-from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
+from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.config.schema import schema, show
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.errors import ConfigError
 
 

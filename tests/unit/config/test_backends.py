@@ -6,7 +6,8 @@ import pytest
 
 from lilfox_tui.backends.kinds import celery, postgresql
 from lilfox_tui.config.loader import from_text
-from lilfox_tui.config.model import Seconds, SecretRef, Threshold
+from lilfox_tui.config.model import Threshold
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.errors import ConfigError
 
 

@@ -10,8 +10,9 @@ import yaml
 
 from lilfox_tui.backup.options import ConfigOptions, FilesOptions, LocalOptions, PostgresqlOptions, SftpOptions
 from lilfox_tui.config.loader import from_text, secret_refs
-from lilfox_tui.config.model import BackupConfig, EncryptConfig, KeepConfig, PlanConfig, Seconds, SecretRef
+from lilfox_tui.config.model import BackupConfig, EncryptConfig, KeepConfig, PlanConfig
 from lilfox_tui.config.schema import schema, show
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.errors import ConfigError
 
 RECIPIENT = "age14llms38gywpzf72zhv4f2sh6d569pyx9w7fx20ah9v3c4xqxkv4qugyu0z"

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.config.loader import from_text, load, secret_refs
-from lilfox_tui.config.model import Config, HostConfig, Seconds, SecretRef, ServiceConfig, Threshold
+from lilfox_tui.config.model import Config, HostConfig, ServiceConfig, Threshold
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core import i18n
 from lilfox_tui.core.errors import ConfigError
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lilfox_tui.config.loader import from_text, secret_refs
-from lilfox_tui.config.model import LogConfig, Seconds, SecretRef
+from lilfox_tui.config.model import LogConfig
 from lilfox_tui.config.schema import show
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.logs.sources import command, journald, loki
 

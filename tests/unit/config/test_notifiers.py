@@ -6,8 +6,9 @@ import pytest
 
 from lilfox_tui.alerts.notifiers import command, smtp, webhook
 from lilfox_tui.config.loader import from_text, secret_refs
-from lilfox_tui.config.model import AlertsConfig, NotifierConfig, Seconds, SecretRef
+from lilfox_tui.config.model import AlertsConfig, NotifierConfig
 from lilfox_tui.config.schema import show
+from lilfox_tui.config.values import Seconds, SecretRef
 from lilfox_tui.core.errors import ConfigError
 
 

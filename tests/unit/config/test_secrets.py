@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config import secrets
-from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.errors import LilFoxError
 from tests.waiting import until
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import RecoveryConfig, Seconds
+from lilfox_tui.config.model import RecoveryConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.recovery.history import UnitRecord, UnitState
 from lilfox_tui.recovery.watch import next_at, next_step, observe
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import Config, HostConfig, RecoveryConfig, Seconds
+from lilfox_tui.config.model import Config, HostConfig, RecoveryConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.fake import FakeHost

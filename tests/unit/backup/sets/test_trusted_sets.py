@@ -21,7 +21,8 @@ from lilfox_tui.backup.sets.names import manifest_name, proof_name
 from lilfox_tui.backup.store import BrokenSet, StoreEntry
 from lilfox_tui.backup.stores.local import LocalStore
 from lilfox_tui.backup.verify import SetReader, verify
-from lilfox_tui.config.model import SecretRef, SigningConfig
+from lilfox_tui.config.model import SigningConfig
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.errors import LilFoxError
 from tests.unit.backup.made_sets import NOON, manifest_of, proof_of, put_proof, put_set, without
 from tests.unit.backup.noted_run import NotedRun

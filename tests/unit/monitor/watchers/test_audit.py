@@ -19,7 +19,9 @@ from lilfox_tui.audit.run import Audit
 from lilfox_tui.audit.targets.hosts import ExportedFile
 from lilfox_tui.cli.commands.check import audit_rows
 from lilfox_tui.cli.schemas import schema
-from lilfox_tui.config.model import AuditConfig, Config, HostConfig, Seconds
+from lilfox_tui.config.audit import AuditConfig
+from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import HostUnreachable, LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message
 from lilfox_tui.hosts.base import Host

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lilfox_tui.config.model import Config, HostConfig, Seconds, Threshold, Thresholds
+from lilfox_tui.config.model import Config, HostConfig, Threshold, Thresholds
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
