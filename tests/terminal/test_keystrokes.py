@@ -38,6 +38,11 @@ def at_home(console: Console) -> None:
     console.until(" Hosts ")
 
 
+def error_rate_fires(text: str) -> bool:
+    """Whether it fires now: where the machine is busy, the demo's clients may rest for a while."""
+    return re.search(r"backend.*firing.*HighErrorRate", text) is not None
+
+
 def test_what_is_done_in_an_incident(tmp_path: Path) -> None:
     with Console(["demo"], home=tmp_path, columns=120, rows=40) as console:
         console.until(lambda text: re.search(r"● +backend", text) is not None)
@@ -48,7 +53,7 @@ def test_what_is_done_in_an_incident(tmp_path: Path) -> None:
         console.press("backend 5xx")
         console.until("every response is 500")
         console.press("\r")
-        console.until(lambda text: re.search(r"backend.*firing.*HighErrorRate", text) is not None)
+        console.until(error_rate_fires)
 
         keys = Keys(console)
         keys.press("E", lambda text: re.search(r"level ≥ ERROR +10m", text) is not None)
@@ -67,9 +72,11 @@ def test_what_is_done_in_an_incident(tmp_path: Path) -> None:
 
         at_home(console)
         console.press("\x1b")
-        console.until(lambda text: "/vm/" not in text)
+        console.until(lambda text: "/vm/" not in text and error_rate_fires(text))
         keys = Keys(console)
-        keys.press("!", "r runbook")
+        keys.press(
+            "!", lambda text: re.search(r"^ *▲ HighErrorRate +firing(?s:.*) r runbook", text, re.MULTILINE) is not None
+        )
         keys.press("A", "acknowledged; A adds a note")
         assert keys.count <= 2, "acknowledge"
 
@@ -80,7 +87,7 @@ def test_what_is_done_in_an_incident(tmp_path: Path) -> None:
         assert keys.count <= 3, "the first step of a runbook, which only reads, has run"
 
         console.press("X")
-        console.until("end the run")
+        console.until("enter end the run")
         console.press("\r")
         console.until("last run, by")
         console.press(":close\r")
@@ -105,7 +112,7 @@ def test_five_hosts_over_each_other_and_the_restart_of_a_unit(tmp_path: Path) ->
     unit = "recovery:\n  shop:\n    host: ash\n    unit: lilfox-no-such.service\n"
     config.write_text(f"hosts:\n{hosts}\n{unit}", "utf-8")
     with Console(["--config", str(config)], home=tmp_path, columns=160, rows=48) as console:
-        console.until(lambda text: all(re.search(rf"━ {name}", text) for name in HOSTS[:3]))  # no key at all
+        console.until(lambda text: all(re.search(rf"━ ?{name}", text) for name in HOSTS[:3]))  # no key at all
         console.press("/ash\r")
         console.until("/ash/")
         keys = Keys(console)
