@@ -86,7 +86,7 @@ class Command(Struct, frozen=True, kw_only=True, gc=False):
     output: str = ""
     """What the file shows as its output: shown, never run."""
     refused: str = ""
-    """The error of its fence, because of which it is not run; it has the kind ``none`` then."""
+    """The error of its fence, because of which it alone is not run; it has the kind ``none`` then."""
 
 
 class Step(Struct, frozen=True, kw_only=True, gc=False):

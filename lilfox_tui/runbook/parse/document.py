@@ -440,7 +440,7 @@ class _RunbookBuilder:
         """Add the runbook of a procedure whose fences are its steps, if a command is in it."""
         builder = StepBuilder(procedure, self.fences)
         builder.build()
-        if not any(command.kind != "none" or command.refused for each in builder.steps for command in each.commands):
+        if not builder.has_commands:
             return
         head = procedure.head
         title = head.title if head is not None and (head.level == 1 or not self._is_whole(procedure)) else ""

@@ -340,7 +340,7 @@ def _reason(said: str) -> str:
 
 
 _FIRST_WORD = re.compile(r"[^\s{]*")
-_LEANED_ON = re.compile(r"rollback-of|check|confirm|risk|unchanged")
+_LEANED_ON = re.compile(r"host|rollback-of|check|confirm|risk|unchanged")
 """Attributes that keep other fences safe: where one of them cannot be read, nothing of the file runs."""
 
 
@@ -353,7 +353,7 @@ class FenceReader:
         self._asking = SyntaxProbe()
         self._typed: dict[int, TypedText] = {}
         self._refused: dict[int, str] = {}
-        """Line of a fence → why nothing of it is run."""
+        """Line of a fence of which nothing is run → why; empty where nothing of the file is run."""
 
     def typed(self, block: MarkdownBlock) -> TypedText:
         """Return what of a fence was typed, and what is output."""
@@ -367,6 +367,10 @@ class FenceReader:
         if "interpreter" in block.info and read_info(block.info, block.line)[1] not in (None, _NONE):
             return bool(block.text.strip())
         return any(line.strip() and not line.lstrip().startswith("#") for line in self.typed(block).text.split("\n"))
+
+    def refuses(self, block: MarkdownBlock) -> bool:
+        """Whether nothing of a fence that was read is run because of an error."""
+        return block.line in self._refused
 
     def _unfinished(self, text: str) -> bool:
         """Whether a command goes on in the next line."""
@@ -460,9 +464,10 @@ class FenceReader:
     def _tell(self, problems: Sequence[Problem], block: MarkdownBlock) -> None:
         """Add problems of a fence; the first error is why it is not run."""
         for problem in problems:
-            self.problems.append(_of_fence(problem, block))
+            found = _of_fence(problem, block)
+            self.problems.append(found)
             if problem.severity == "error":
-                self._refused.setdefault(block.line, problem.text)
+                self._refused.setdefault(block.line, found.text if found.blocks == "fence" else "")
 
     def _whole(
         self, block: MarkdownBlock, language: str, attributes: Attributes, number: int, *, runs: bool
@@ -504,7 +509,8 @@ def _placeholders(text: str) -> tuple[Placeholder, ...]:
 
 def _of_fence(problem: Problem, block: MarkdownBlock) -> Problem:
     """Return the problem as one that blocks its fence alone, unless other fences rely on what cannot be read: a
-    rollback or a check that is missing, a confirmation that is not asked, fences that an open one swallowed."""
+    rollback, a check or a confirmation that is missing, a host that others expect to be ready, fences that an open one
+    swallowed."""
     swallows = problem.code == "fence-open" and re.search("^ {0,3}(?:```|~~~)", block.text, re.MULTILINE)
     if problem.severity != "error" or swallows or _LEANED_ON.search(block.info):
         return problem

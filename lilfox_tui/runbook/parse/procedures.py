@@ -111,15 +111,24 @@ def procedures(sections: Sequence[DocumentSection], reader: FenceReader, steps: 
 
 
 def beside(sections: Sequence[DocumentSection], lists: Sequence[int], reader: FenceReader) -> list[Procedure]:
-    """Return the sections without numbered lists that are beside one with a list: same level, part of the same section.
-    ``lists`` are the sections with a list."""
-    places = {(sections[at].parent, sections[at].level) for at in lists if any(_fences(sections[at], reader))}
+    """Return the sections without numbered lists that are beside one with a list of commands: same level, part of the
+    same section; also those beside a phase (``Mitigation``) in which such a list is. ``lists`` are the sections with a
+    list."""
+    places: set[tuple[int, int]] = set()
+    for at in lists:
+        above = at if any(_fences(sections[at], reader)) else -1
+        while above >= 0:
+            places.add((sections[above].parent, sections[above].level))
+            above = sections[above].parent
+            above = above if above >= 0 and _PHASE.match(sections[above].title) else -1
     found: list[Procedure] = []
     for at, section in enumerate(sections):
         if section.heading is None or (section.parent, section.level) not in places:
             continue
         inner = below(sections, at)
-        if any(any(_fences(each, reader)) for each in inner) and not any(sections[other] in inner for other in lists):
+        if any(any(_fences(each, reader)) for each in inner) and not any(
+            at <= other < at + len(inner) for other in lists
+        ):
             found.append(Procedure(section, inner))
     return found
 
@@ -169,11 +178,13 @@ def _fences(section: DocumentSection, reader: FenceReader) -> Iterator[MarkdownB
 
 
 class StepBuilder:
-    """Makes the steps of one procedure. ``about`` has what stands before the first one."""
+    """Makes the steps of one procedure. ``about`` has what stands before the first one; ``has_commands``: whether a
+    step is more than text."""
 
     def __init__(self, procedure: Procedure, reader: FenceReader) -> None:
         self.steps: list[Step] = []
         self.about: list[str] = []
+        self.has_commands = False
         self._procedure, self._reader = procedure, reader
         self._number = 0
         self._above: list[DocumentSection] = []
@@ -215,7 +226,8 @@ class StepBuilder:
         announced = _ANNOUNCES.match(said) is not None
         commands = self._reader.commands(block, self._number, output=announced)
         self._number += 1
-        if any(command.kind != "none" or command.refused for command in commands):
+        if any(command.kind != "none" for command in commands) or (commands and self._reader.refuses(block)):
+            self.has_commands = True
             self._add(block.line, title, said, commands)
             return True
         if not commands:

@@ -73,7 +73,32 @@ def typed_text(text: str, language: str, unfinished: Callable[[str], bool]) -> T
         return _typed(lines, _ROOT, unfinished)
     if first and _is_output(first.strip(), begun[1:], language):
         return TypedText("", ((0, text),))
-    return TypedText(text)
+    return _above_table(lines, unfinished)
+
+
+def _above_table(lines: Sequence[str], unfinished: Callable[[str], bool]) -> TypedText:
+    """Return commands without the tables that they print: such a table begins with its head, and ends where a known
+    command stands below an empty line."""
+    found: list[str] = []
+    outputs: list[tuple[int, str]] = []
+    at = 0
+    while at < len(lines):
+        if not (found and "  " in lines[at].strip() and _TABLE_HEAD.match(lines[at]) and _ended(found, unfinished)):
+            found.append(lines[at])
+            at += 1
+            continue
+        end = at + 1
+        while end < len(lines) and (lines[end - 1].strip() or not _reads_as_command(lines[end])):
+            end += 1
+        outputs.append((at, "\n".join(lines[at:end]).rstrip("\n")))
+        found += [""] * (end - at)
+        at = end
+    return TypedText("\n".join(found), tuple(outputs))
+
+
+def _ended(lines: Sequence[str], unfinished: Callable[[str], bool]) -> bool:
+    text = "\n".join(lines)
+    return bool(text.strip()) and not unfinished(text)
 
 
 def _is_session(lines: Sequence[str], first: str, language: str) -> bool:

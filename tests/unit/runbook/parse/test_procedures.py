@@ -211,12 +211,19 @@ def test_lists_with_commands_stay_the_steps_and_headings_beside_them_are_offered
     assert _titles(LISTS) == [("Diagnosis", ["Diagnosis"]), ("Mitigation", ["Restart it"]), ("Appendix", ["Other"])]
 
 
+def test_headings_beside_the_phase_of_a_list_are_offered() -> None:
+    text = LISTS.replace("1. Restart it", "### Procedure\n\n1. Restart it")
+
+    assert _titles(text) == [("Diagnosis", ["Diagnosis"]), ("Procedure", ["Restart it"]), ("Appendix", ["Other"])]
+    assert _titles(text.replace("## Mitigation", "## Hosts")) == [("Procedure", ["Restart it"])]
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "---\nlilfox: {version: 1}\n---\n" + LISTS,
         LISTS.replace("## Diagnosis", "### Diagnosis").replace("## Appendix", "### Appendix"),
-        LISTS.replace("## Diagnosis", "# Diagnosis").replace("## Appendix", "# Appendix"),
+        LISTS.replace("## Diagnosis", "# Hosts").replace("## Appendix", "# Appendix"),
     ],
 )
 def test_a_file_of_lists_is_read_as_ever(text: str) -> None:
@@ -266,6 +273,7 @@ BROKEN = "# T\n\n## A\n\n```bash%s\nls\n```\n\n## Step 2\n\n```bash\ndf\n```\n"
         (' {"timeout": "soon"}', "fence"),
         (' {"name": }', "fence"),
         (' {"rollback-of": 1}', "file"),
+        (' {"host": 1}', "file"),
         (' {"confirm": "twice"}', "file"),
         (' {"timeout": "soon", "check": true}', "file"),
         (' {"name": "x", "rollback-of" }', "file"),
@@ -277,7 +285,7 @@ def test_an_error_blocks_its_fence_unless_others_rely_on_it(info: str, blocks: s
 
     assert [(each.severity, each.blocks) for each in document.problems] == [("error", blocks)]
     (broken,), (sound,) = (step.commands for step in runbook.steps)
-    assert (broken.kind, bool(broken.refused)) == ("none", True)
+    assert (broken.kind, bool(broken.refused)) == ("none", blocks == "fence")
     assert (sound.kind, sound.refused) == ("read", "")
 
 

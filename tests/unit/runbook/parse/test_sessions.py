@@ -148,6 +148,21 @@ def test_a_quote_that_never_ends_blocks_the_fence() -> None:
     assert all("matching" in each.refused for each in found)
 
 
+@pytest.mark.parametrize("info", LANGUAGES)
+def test_a_table_below_a_command_is_its_output(info: str) -> None:
+    first, second = _commands(
+        "oc get pods\nNAME   READY\nweb-1  1/1\n\noc get nodes\nNAME   STATUS\nn1     Ready", info
+    )
+
+    assert (first.text, first.output) == ("oc get pods", "NAME   READY\nweb-1  1/1")
+    assert (second.text, second.output, second.line) == ("oc get nodes", "NAME   STATUS\nn1     Ready", 6)
+
+
+@pytest.mark.parametrize("text", ["cat <<EOF\nNAME   READY\nEOF", "psql -c '\nA   B\n'"])
+def test_what_a_command_is_given_is_no_table(text: str) -> None:
+    assert [each.text for each in _commands(text)] == [text]
+
+
 def test_lint_looks_at_what_was_typed() -> None:
     (fence,) = parse(b"# T\n```bash\n$ ls\na file\n```\n", "/x.md").fences
 
