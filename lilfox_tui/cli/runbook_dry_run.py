@@ -236,7 +236,7 @@ def _problem(
     """Why the command could not be run; empty if it could, or if it needs a ``captured`` value that is only known
     during the run."""
     if command.kind == "none":
-        return ""
+        return command.refused
     try:
         late = {each.name for each in command.placeholders if each.name in captured and each.name not in values}
         if late and command.kind not in READS:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -17,7 +18,7 @@ from lilfox_tui.core.files import NotTrusted, is_ours, locked, replace_file, why
 from lilfox_tui.core.i18n import Message, language, listed, ngettext, tr
 from lilfox_tui.core.paths import own_folder
 from lilfox_tui.runbook.model import BUNDLED, Document, Kind, Runbook
-from lilfox_tui.runbook.parse.document import parse, read, read_or_told
+from lilfox_tui.runbook.parse.document import parse, read, read_or_told, slug
 
 # Which runbooks there are: those of the configuration's files and folders, and those that LilFox brings.
 
@@ -54,9 +55,55 @@ def ordered(runbooks: Sequence[Runbook], firing: Sequence[str]) -> list[Runbook]
     places = {name: place for place, name in reversed(list(enumerate(firing)))}
 
     def place(runbook: Runbook) -> int:
-        return min((places[name] for name in runbook.on_alert if name in places), default=len(places) + 1)
+        return min((places[name] for name in runbook.alerts if name in places), default=len(places) + 1)
 
     return sorted(runbooks, key=place)
+
+
+# An alert's runbook_url, and the file on this machine that is the same page.
+
+
+_PAGES = frozenset({"index", "_index", "readme"})
+"""Files that are the page of their folder."""
+
+
+def local_copies(url: str, documents: Sequence[Document]) -> list[Runbook]:
+    """Return the runbooks of the file that is a local copy of ``url``: as many last segments of its path as possible
+    are the file's, and at least the last one. Where several files have as many, all of theirs. A fragment
+    (``#kubepodcrashlooping``) chooses one of a file."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return []
+    wanted = _segments(unquote(parts.path))
+    found: dict[int, list[Document]] = {}
+    for document in documents:
+        alike = _alike(wanted, _segments(document.path))
+        if alike and document.runbooks:
+            found.setdefault(alike, []).append(document)
+    runbooks = [runbook for document in found[max(found)] for runbook in document.runbooks] if found else []
+    fragment = unquote(parts.fragment).lower()
+    named = [each for each in runbooks if fragment and fragment in (slug(each.title), each.id)]
+    return named or runbooks
+
+
+def _segments(path: str) -> list[str]:
+    """Return the segments of a page's path, without its suffix and a name that only says it is a folder's page."""
+    found = [each.lower() for each in path.split("/") if each]
+    if found:
+        stem, dot, suffix = found[-1].rpartition(".")
+        found[-1] = stem if dot and suffix in ("md", "markdown", "html") else found[-1]
+    return found[:-1] if found and found[-1] in _PAGES else found
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return how many last segments are the same."""
+    count = 0
+    for left, right in zip(reversed(one), reversed(other), strict=False):
+        if left != right:
+            break
+        count += 1
+    return count
 
 
 def files_of(path: Path) -> Iterator[Path]:

@@ -83,6 +83,10 @@ class Command(Struct, frozen=True, kw_only=True, gc=False):
     """The comment lines that stand before it in its fence; they are not part of ``text``."""
     blind: bool = False
     """Whether a command before it in its fence may have made another one of it: nothing is known of it then."""
+    output: str = ""
+    """What the file shows as its output: shown, never run."""
+    refused: str = ""
+    """The error of its fence, because of which it alone is not run; it has the kind ``none`` then."""
 
 
 class Step(Struct, frozen=True, kw_only=True, gc=False):
@@ -94,6 +98,16 @@ class Step(Struct, frozen=True, kw_only=True, gc=False):
     checklist: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
     line: int = 0
+    group: str = ""
+    """The headings that it is below, in a document whose fences are the steps: ``Diagnosis › etcd``."""
+
+
+class RunbookLink(Struct, frozen=True, gc=False):
+    """A link to another Markdown file: its text, the absolute path of the file, and the line of the paragraph."""
+
+    text: str
+    path: str
+    line: int
 
 
 class Variable(Struct, frozen=True, kw_only=True):
@@ -123,6 +137,8 @@ class Problem(Struct, frozen=True, order=True):
     severity: Severity
     code: str
     text: str
+    blocks: Literal["file", "fence"] = "file"
+    """Of an error: what is not run because of it."""
 
 
 class Runbook(Struct, frozen=True, kw_only=True):
@@ -148,6 +164,14 @@ class Runbook(Struct, frozen=True, kw_only=True):
     """The paragraphs between its heading and its first step, as plain text: when it is used, and what it does."""
     language: str = ""
     """Of its text (``en``, ``zh``); empty where it is not known."""
+    links: tuple[RunbookLink, ...] = ()
+    """To other Markdown files, which may be runbooks."""
+
+    @property
+    def alerts(self) -> tuple[str, ...]:
+        """The alerts that it is for: those of the front matter, else the one that its file is named after, as
+        ``KubePodCrashLooping.md`` is."""
+        return self.on_alert or (self.path.rsplit("/", 1)[-1].rsplit(".", 1)[0],)
 
 
 class Fence(Struct, frozen=True, kw_only=True, gc=False):

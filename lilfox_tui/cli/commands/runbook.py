@@ -35,7 +35,7 @@ from lilfox_tui.incident.incidents import chosen
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.control import begin, open_incident_for
-from lilfox_tui.runbook.library import catalogue, ordered, refuse_first_run
+from lilfox_tui.runbook.library import catalogue, local_copies, ordered, refuse_first_run
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import BUNDLED, Command, Document, Problem, Runbook, Step
 from lilfox_tui.runbook.parse.document import read, read_or_told
@@ -67,8 +67,10 @@ def runbooks_config(args: argparse.Namespace) -> RunbooksConfig:
 
 
 def runbook_document(word: str, config: RunbooksConfig) -> Document:
-    """The document of a file, of ``library:NAME.md``, or of an id in the catalogue (then with that runbook alone).
-    Raises LilFoxError."""
+    """The document of a file, of ``library:NAME.md``, of an id in the catalogue (then with that runbook alone), or of a
+    page of which there is a local copy. Raises LilFoxError."""
+    if "://" in word:
+        return _local_copy(word, config)
     path = Path(word)
     if path.exists() or (path.suffix and not word.startswith(BUNDLED)):
         return read(path)
@@ -78,6 +80,22 @@ def runbook_document(word: str, config: RunbooksConfig) -> Document:
         if found := [runbook for runbook in each.runbooks if runbook.id == word]:
             return replace(each, runbooks=tuple(found))
     raise UsageError(tr("{word}: no such file or runbook id", word=word), tr("see: lilfox runbook list"))
+
+
+def _local_copy(url: str, config: RunbooksConfig) -> Document:
+    """The document that is a local copy of ``url``, with the runbooks that it means. Raises UsageError."""
+    documents = catalogue(config)
+    found = local_copies(url, documents)
+    paths = list(dict.fromkeys(each.path for each in found))
+    if len(paths) != 1:
+        raise UsageError(
+            tr("{url}: several files could be this page: {paths}", url=url, paths=listed(paths))
+            if paths
+            else tr("{url}: no local copy of this page", url=url),
+            tr("add its folder to runbooks: {{folders: […]}}, or specify a file"),
+        )
+    document = next(each for each in documents if each.path == paths[0])
+    return replace(document, runbooks=tuple(found))
 
 
 def sound_document(word: str, config: RunbooksConfig) -> Document:
@@ -204,14 +222,24 @@ def _print_runbook(runbook: Runbook) -> None:
     print_line(f"{runbook.title}  {runbook.path}:{runbook.line}")
     for variable in runbook.variables:
         print_line(f"   {about(variable)}")
+    group = ""
     for number, step in enumerate(runbook.steps, 1):
         print_line()
+        if step.group != group:
+            group = step.group
+            print_line(redact(group))
+            print_line()
         print_line(f"{number}. {step.title}")
         for text in step.prose:
             print_line(f"   {redact(text)}")
         for text in step.checklist:
             print_line(f"   - {redact(text)}")
         print_table([row for command in step.commands for row in _command_rows(command)])
+    if runbook.links:
+        print_line()
+        print_line(_("see also:"))
+    for link in runbook.links:
+        print_line(f"   {redact(link.text)}  {link.path if Path(link.path).is_file() else _('(no local copy)')}")
 
 
 def _command_rows(command: Command) -> Iterator[tuple[Cell, ...]]:
@@ -223,6 +251,12 @@ def _command_rows(command: Command) -> Iterator[tuple[Cell, ...]]:
     for line in redact(command.text).split("\n"):
         yield Cell(f"   {word}"), Cell(line)
         word = ""
+    if command.refused:
+        yield Cell("   " + _("not run")), Cell(redact(command.refused))
+    word = _("output")
+    for line in redact(command.output).split("\n") if command.output else ():
+        yield Cell(f"   {word}"), Cell(line)
+        word = ""
 
 
 def _show_document(runbook: Runbook) -> dict[str, object]:
@@ -230,8 +264,16 @@ def _show_document(runbook: Runbook) -> dict[str, object]:
         "title": runbook.title,
         "path": runbook.path,
         "steps": [
-            {"title": step.title, "commands": [*_by_hand(step), *map(_command_document, step.commands)]}
+            {
+                "title": step.title,
+                "group": step.group,
+                "commands": [*_by_hand(step), *map(_command_document, step.commands)],
+            }
             for step in runbook.steps
+        ],
+        "links": [
+            {"text": redact(link.text), "path": link.path, "exists": Path(link.path).is_file()}
+            for link in runbook.links
         ],
     }
 
@@ -248,6 +290,8 @@ def _command_document(command: Command) -> dict[str, object]:
         "kind": command.kind,
         "language": command.language,
         "placeholders": list(dict.fromkeys(placeholder.name for placeholder in command.placeholders)),
+        **({"output": redact(command.output)} if command.output else {}),
+        **({"refused": redact(command.refused)} if command.refused else {}),
     }
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from lilfox_tui.core.i18n import _
 from lilfox_tui.runbook.bash.lexer import BashLexer, read_through, variables_in
 from lilfox_tui.runbook.model import Fence, Problem
-from lilfox_tui.runbook.parse.fences import SHELLS
+from lilfox_tui.runbook.parse.sessions import SHELLS
 
 # A fence as lint checks see it: its lines without comments, and what its variables stand for.
 

@@ -20,9 +20,28 @@ from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import Message, _, clauses, tr
 from lilfox_tui.logs.filter.model import search
 from lilfox_tui.redact import names_a_secret
-from lilfox_tui.runbook.model import BUNDLED, Command, Document, Fence, Problem, Runbook, Step, Variable, VariableType
+from lilfox_tui.runbook.model import (
+    BUNDLED,
+    Command,
+    Document,
+    Fence,
+    Problem,
+    Runbook,
+    RunbookLink,
+    Step,
+    Variable,
+    VariableType,
+)
 from lilfox_tui.runbook.parse.fences import FenceReader
-from lilfox_tui.runbook.parse.markdown import ListItem, MarkdownBlock, plain, scan
+from lilfox_tui.runbook.parse.markdown import ListItem, MarkdownBlock, linked_files, plain, scan, texts
+from lilfox_tui.runbook.parse.procedures import (
+    DocumentSection,
+    Procedure,
+    StepBuilder,
+    beside,
+    procedures,
+    with_parents,
+)
 
 if TYPE_CHECKING:
     from lilfox_tui.config.yaml_nodes import Node
@@ -45,6 +64,7 @@ class Header(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     hosts: str = ""
     on_alert: tuple[str, ...] = ()
     language: str = ""
+    steps: Literal["", "lists", "fences", "headings"] = ""
 
 
 class _WrittenVariable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,13 +84,14 @@ class _WrittenVariable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class FrontMatter(Struct, frozen=True, kw_only=True):
-    """The front matter. ``written``: whether the file has a section ``lilfox:``; ``end`` is the first line (from 0)
-    after the front matter."""
+    """The front matter. ``written``: whether the file has a section ``lilfox:``; ``title`` is that which other programs
+    show; ``end`` is the first line (from 0) after the front matter."""
 
     header: Header = Header()
     variables: tuple[Variable, ...] = ()
     problems: tuple[Problem, ...] = ()
     written: bool = False
+    title: str = ""
     end: int = 0
 
 
@@ -85,9 +106,10 @@ def read_front_matter(lines: Sequence[str]) -> FrontMatter:
             return FrontMatter(problems=(Problem(1, "error", "front-matter", text),))
         return FrontMatter()
     inner = lines[1:end]
+    title = next((line.removeprefix("title:").strip(" \t'\"") for line in inner if line.startswith("title:")), "")
     if not any(line.startswith(("lilfox:", "vars:", "'", '"', "{")) for line in inner):
-        return FrontMatter(end=end + 1)
-    return _read("\n" + "\n".join(inner), end + 1)
+        return FrontMatter(title=title, end=end + 1)
+    return replace(_read("\n" + "\n".join(inner), end + 1), title=title)
 
 
 def _read(text: str, end: int) -> FrontMatter:
@@ -248,7 +270,8 @@ def _circles(named: dict[str, _Named]) -> list[Problem]:
     return problems
 
 
-# A Markdown file into runbooks: a heading that owns an ordered list is one, the items of the list are its steps.
+# A Markdown file into runbooks: a heading that owns an ordered list is one, the items of the list are its steps. Where
+# no list has commands, the fences are the steps (``procedures.py``).
 
 
 LARGEST = 64 * 1024 * 1024
@@ -305,8 +328,7 @@ def parse(data: bytes, path: str) -> Document:
     fences = FenceReader(ours=path.startswith(BUNDLED))
     sha256 = hashlib.sha256(data).hexdigest()
     builder = _RunbookBuilder(path, sha256, front, fences)
-    for heading, section in _sections(blocks):
-        builder.add(heading, section)
+    builder.build(with_parents(_sections(blocks)))
     runbooks = tuple(builder.named())
     problems += fences.problems
     problems += builder.problems
@@ -314,13 +336,13 @@ def parse(data: bytes, path: str) -> Document:
         problems += problems_of_names(runbook)
     if not runbooks:
         what = _(
-            "no runbook: no heading in this file directly contains a numbered list of steps; write at least a heading "
-            "(# Title), below it a step (1. Step), and in the step an indented fence (```bash)"
+            "no runbook: no heading in this file directly contains a numbered list of steps, and no fence holds "
+            "commands; write at least a heading (# Title), and below it a fence (```bash)"
         )
         problems.append(Problem(1, "error" if front.written else "warning", "no-steps", what))
     everything = tuple(
         Fence(
-            text=block.text,
+            text=_linted(block, fences),
             language=_FIRST_WORD.match(block.info)[0].lower(),  # type: ignore[index]
             line=block.line,
         )
@@ -335,6 +357,12 @@ def parse(data: bytes, path: str) -> Document:
         fences=everything,
         declared=tuple(variable.name for variable in front.variables),
     )
+
+
+def _linted(block: MarkdownBlock, fences: FenceReader) -> str:
+    """Return what lint looks at in a fence: without prompts and output where those were understood."""
+    typed = fences.typed(block)
+    return typed.text if typed.outputs and typed.text.strip() else block.text
 
 
 def _lines(data: bytes, problems: list[Problem]) -> list[str]:
@@ -379,28 +407,81 @@ class _RunbookBuilder:
         self.runbooks: list[Runbook] = []
         self.problems: list[Problem] = []
 
-    def add(self, heading: MarkdownBlock | None, section: list[MarkdownBlock]) -> None:
-        """Add the runbook of a section, if it is one."""
+    def build(self, sections: list[DocumentSection]) -> None:
+        """Add all runbooks: those of numbered lists, or those of fences."""
         header = self.front.header
-        if not any(_begins_step(block) for block in section) or (heading is None and not header.title):
+        lists = [
+            at
+            for at, section in enumerate(sections)
+            if any(map(_begins_step, section.blocks)) and (section.heading is not None or header.title)
+        ]
+        if header.steps == "lists" or (not header.steps and lists and self._list_steps(sections, lists)):
+            for at in lists:
+                self.add(sections[at].heading, sections[at].blocks)
+            others = [] if header.steps or self.front.written else beside(sections, lists, self.fences)
+        else:
+            others = procedures(sections, self.fences, header.steps)
+        for each in others:
+            self._add_procedure(each)
+        self.runbooks.sort(key=lambda runbook: runbook.line)
+
+    def _list_steps(self, sections: list[DocumentSection], lists: list[int]) -> bool:
+        """Whether the numbered lists are the document's steps: written for LilFox, or with commands in an item, or no
+        commands anywhere."""
+        if self.front.written:
+            return True
+        inside = (block for at in lists for item, blocks in _steps(sections[at].blocks) if item for block in blocks)
+        if any(block.kind == "fence" and self.fences.holds_commands(block) for block in inside):
+            return True
+        every = (block for section in sections for block in section.blocks)
+        return not any(block.kind == "fence" and self.fences.holds_commands(block) for block in every)
+
+    def _add_procedure(self, procedure: Procedure) -> None:
+        """Add the runbook of a procedure whose fences are its steps, if a command is in it."""
+        builder = StepBuilder(procedure, self.fences)
+        builder.build()
+        if not builder.has_commands:
             return
+        head = procedure.head
+        title = head.title if head is not None and (head.level == 1 or not self._is_whole(procedure)) else ""
+        title = title or self.front.title or (head.title if head is not None else "") or self._stem
+        blocks = [block for section in procedure.sections for block in section.blocks]
+        line = head.heading.line if head is not None and head.heading is not None else 1
+        self._append(title, line, builder.steps, builder.about, blocks)
+
+    @staticmethod
+    def _is_whole(procedure: Procedure) -> bool:
+        return procedure.sections[0].level == 0
+
+    @property
+    def _stem(self) -> str:
+        return self.path.rsplit("/", 1)[-1].rsplit(":", 1)[-1].removesuffix(".md")
+
+    def add(self, heading: MarkdownBlock | None, section: list[MarkdownBlock]) -> None:
+        """Add the runbook of a section with a numbered list."""
         steps: list[Step] = []
         about: list[str] = []
         number = 0
         for item, blocks in _steps(section):
             if item is None:
                 self._outside(blocks)
-                about += [plain(block.text) for block in blocks if block.kind == "paragraph"]
+                about += [text for block in blocks if block.kind == "paragraph" for text in texts(block.text)]
                 continue
             step, number = self._step(item, blocks, number)
             steps.append(step)
         title = plain(heading.text) if heading is not None else ""
+        self._append(title, heading.line if heading is not None else 1, steps, about, section)
+
+    def _append(
+        self, title: str, line: int, steps: list[Step], about: list[str], blocks: Sequence[MarkdownBlock]
+    ) -> None:
+        header = self.front.header
         self.runbooks.append(
             Runbook(
                 id="",
                 title=title or header.title,
                 path=self.path,
-                line=heading.line if heading is not None else 1,
+                line=line,
                 sha256=self.sha256,
                 steps=tuple(steps),
                 severity=header.severity,
@@ -409,17 +490,27 @@ class _RunbookBuilder:
                 variables=_document_variables(steps, self.front.variables),
                 about=tuple(about),
                 language=header.language or ("zh" if _CHINESE.search(title + header.title) else ""),
+                links=tuple(self._links(blocks)),
             )
         )
+
+    def _links(self, blocks: Sequence[MarkdownBlock]) -> Iterator[RunbookLink]:
+        """Yield the links to other Markdown files, each file once."""
+        seen: set[str] = set()
+        for block in blocks:
+            for text, target in linked_files(block.text) if block.kind == "paragraph" else ():
+                path = os.path.normpath(os.path.join(os.path.dirname(self.path), target))  # noqa: PTH118, PTH120
+                if path not in seen and path != self.path and not self.path.startswith(BUNDLED):
+                    seen.add(path)
+                    yield RunbookLink(text, path, block.line)
 
     def named(self) -> Iterator[Runbook]:
         """Yield all runbooks with their ids. Title and id of the front matter apply to a file's only runbook."""
         header, alone = self.front.header, len(self.runbooks) == 1
-        stem = self.path.rsplit("/", 1)[-1].rsplit(":", 1)[-1].removesuffix(".md")
         used: set[str] = set()
         for runbook in self.runbooks:
             title = header.title if alone and header.title else runbook.title
-            base = f"{header.id or _slug(stem)}-{_slug(title)}".strip("-")
+            base = f"{header.id or slug(self._stem)}-{slug(title)}".strip("-")
             name = base = header.id if alone and header.id else base
             count = 1
             while name in used:
@@ -448,9 +539,9 @@ class _RunbookBuilder:
                 if title is None and block.item is item:
                     title = plain(block.text)
                 elif block.item in (item, None):
-                    prose.append(plain(block.text))
+                    prose += texts(block.text)
                 else:
-                    checklist.append(plain(block.text))
+                    checklist += texts(block.text)
         if not title:
             title = commands[0].text.split("\n", 1)[0] if commands else ""
         return (
@@ -496,5 +587,6 @@ def _document_variables(steps: Sequence[Step], declared: Sequence[Variable]) -> 
     return tuple(found.values())
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """Return a title as the part of an id: words in lower case, joined by ``-``."""
     return _NO_WORD.sub("-", text.lower()).strip("-.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import re2
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.config import convert
 from lilfox_tui.config.yaml_nodes import ScalarNode, quoted, rather
@@ -22,6 +23,7 @@ from lilfox_tui.runbook.bash.syntax import Unclear
 from lilfox_tui.runbook.classify import checked, decides_what_runs, kind, verdict_of_text
 from lilfox_tui.runbook.model import Attributes, Command, Kind, Placeholder, Problem
 from lilfox_tui.runbook.parse.markdown import MarkdownBlock
+from lilfox_tui.runbook.parse.sessions import SHELLS, TypedText, typed_text
 from lilfox_tui.runbook.readers.spec import Verdict
 
 # The info string of a fence: its language, and attributes as JSON (runme's, and ours; runme passes over those).
@@ -337,9 +339,9 @@ def _reason(said: str) -> str:
 # A fence of a runbook into its commands, each with what it is known to do.
 
 
-SHELLS = frozenset({"bash", "sh", "shell", "console"})
-"""Languages whose fences hold commands."""
-_PROMPT = re.compile(r"(?:[\w.-]++@[\w.-][^\s$#]*+[$#]|\$) ")
+_FIRST_WORD = re.compile(r"[^\s{]*")
+_LEANED_ON = re.compile(r"host|rollback-of|check|confirm|risk|unchanged")
+"""Attributes that keep other fences safe: where one of them cannot be read, nothing of the file runs."""
 
 
 class FenceReader:
@@ -349,40 +351,81 @@ class FenceReader:
         self.problems: list[Problem] = []
         self._ours = ours
         self._asking = SyntaxProbe()
+        self._typed: dict[int, TypedText] = {}
+        self._refused: dict[int, str] = {}
+        """Line of a fence of which nothing is run → why; empty where nothing of the file is run."""
 
-    def commands(self, block: MarkdownBlock, number: int) -> list[Command]:
-        """Return the commands of a fence, which has this ``number`` in its runbook."""
+    def typed(self, block: MarkdownBlock) -> TypedText:
+        """Return what of a fence was typed, and what is output."""
+        if (found := self._typed.get(block.line)) is None:
+            language = _FIRST_WORD.match(block.info)[0].lower()  # type: ignore[index]
+            found = self._typed[block.line] = typed_text(block.text, language, self._unfinished)
+        return found
+
+    def holds_commands(self, block: MarkdownBlock) -> bool:
+        """Whether a fence holds commands, as far as its first look says."""
+        if "interpreter" in block.info and read_info(block.info, block.line)[1] not in (None, _NONE):
+            return bool(block.text.strip())
+        return any(line.strip() and not line.lstrip().startswith("#") for line in self.typed(block).text.split("\n"))
+
+    def refuses(self, block: MarkdownBlock) -> bool:
+        """Whether nothing of a fence that was read is run because of an error."""
+        return block.line in self._refused
+
+    def _unfinished(self, text: str) -> bool:
+        """Whether a command goes on in the next line."""
+        if text.endswith("\\"):
+            return True
+        read = masked(text)
+        try:
+            read_all(read)
+        except (Unclear, RecursionError):
+            return _unfinished(self._asking.says(read + "\n") or "")
+        return False
+
+    def commands(self, block: MarkdownBlock, number: int, *, output: bool = False) -> list[Command]:
+        """Return the commands of a fence, which has this ``number`` in its runbook. ``output``: the text before it says
+        that it is output, so that without prompts nothing of it is run."""
         text, language, attributes = block.text, block.info.lower(), _NONE
         known: Attributes | None = _NONE
         if " " in block.info or "{" in block.info:
             language, known, problems = read_info(block.info, block.line)
             attributes = known or _NONE
-            self.problems += problems
+            self._tell(problems, block)
         if not block.closed:
             what = _("this fence is not closed; close it with a line of the same fence characters")
-            self.problems.append(Problem(block.line, "error", "fence-open", what))
+            self._tell([Problem(block.line, "error", "fence-open", what)], block)
             known = None
         if not text.strip():
             return []
         shell = language in SHELLS
         if (shell and text.lstrip().startswith("#!")) or (attributes.interpreter and known is not None):
             return [self._whole(block, language, attributes, number, runs=known is not None)]
-        if not shell:
+        typed = self.typed(block)
+        if not typed.text.strip() or (output and not typed.prompts):
             return [self._whole(block, language, attributes, number, runs=False)]
-        parts = split(_without_prompts(text) if language == "console" else text, self._asking)
+        parts = split(typed.text, self._asking)
         return list(self._commands(parts, block, language, known, number))
 
     def _commands(
         self, parts: list[CommandText], block: MarkdownBlock, language: str, attributes: Attributes | None, number: int
     ) -> Iterator[Command]:
-        """Yield the commands. After one that may change what later ones do, the later ones are not judged."""
+        """Yield the commands. After one that may change what later ones do, the later ones are not judged; where bash
+        cannot parse one of them, none of the fence runs."""
         lost = False
-        for part in parts:
+        typed = self.typed(block)
+        if broken := next((part for part in parts if part.syntax_error), None):
+            attributes = None
+            what = _("bash cannot parse this: {reason}", reason=broken.syntax_error)
+            self._tell([Problem(block.line + 1 + broken.line, "error", "syntax", what)], block)
+        for at, part in enumerate(parts):
             text = checked(part.text, filled=False)
             found = verdict_of_text(text, filled=False) if not lost and attributes is not None else "unknown"
             blind = lost
             lost = lost or (found in ("change", "unknown") and decides_what_runs(part.text))
-            yield self._command(part, block, language, attributes, number, found, blind=blind)
+            until = parts[at + 1].line if at + 1 < len(parts) else block.text.count("\n") + 1
+            below = typed.below(part.line, until) if typed.outputs else ""
+            yield self._command(part, block, language, attributes, number, found, blind=blind, below=below)
 
     def _command(
         self,
@@ -394,13 +437,11 @@ class FenceReader:
         known: Verdict,
         *,
         blind: bool,
+        below: str,
     ) -> Command:
         line = block.line + 1 + part.line
         does: Kind = "none"
-        if part.syntax_error:
-            what = _("bash cannot parse this: {reason}", reason=part.syntax_error)
-            self.problems.append(Problem(line, "error", "syntax", what))
-        elif attributes is not None:
+        if attributes is not None:
             does = kind(known, attributes, ours=self._ours)
             self._told(known, attributes, line)
         if part.whole:
@@ -416,7 +457,17 @@ class FenceReader:
             attributes=attributes or _NONE,
             comment=part.comment,
             blind=blind,
+            output=below,
+            refused="" if attributes is not None else self._refused.get(block.line, ""),
         )
+
+    def _tell(self, problems: Sequence[Problem], block: MarkdownBlock) -> None:
+        """Add problems of a fence; the first error is why it is not run."""
+        for problem in problems:
+            found = _of_fence(problem, block)
+            self.problems.append(found)
+            if problem.severity == "error":
+                self._refused.setdefault(block.line, found.text if found.blocks == "fence" else "")
 
     def _whole(
         self, block: MarkdownBlock, language: str, attributes: Attributes, number: int, *, runs: bool
@@ -435,6 +486,7 @@ class FenceReader:
             fence=number,
             attributes=attributes,
             script=runs,
+            refused="" if runs else self._refused.get(block.line, ""),
         )
 
     def _told(self, known: Verdict, attributes: Attributes, line: int) -> None:
@@ -455,24 +507,11 @@ def _placeholders(text: str) -> tuple[Placeholder, ...]:
     return placeholders_of(text) if "<" in text else ()
 
 
-def _without_prompts(text: str) -> str:
-    """Return a session copied from a terminal without its prompts; if no line has a prompt, every line is a command.
-    Line numbers stay the same."""
-    lines = text.split("\n")
-    if not any(_PROMPT.match(line) for line in lines):
-        return text
-    return "\n".join(_typed(lines))
-
-
-def _typed(lines: list[str]) -> Iterator[str]:
-    typed = False
-    for line in lines:
-        found = _PROMPT.match(line)
-        if found:
-            typed = True
-            yield line[found.end() :]
-        elif typed and line.startswith("> "):
-            yield line[2:]
-        else:
-            typed = False
-            yield ""
+def _of_fence(problem: Problem, block: MarkdownBlock) -> Problem:
+    """Return the problem as one that blocks its fence alone, unless other fences rely on what cannot be read: a
+    rollback, a check or a confirmation that is missing, a host that others expect to be ready, fences that an open one
+    swallowed."""
+    swallows = problem.code == "fence-open" and re.search("^ {0,3}(?:```|~~~)", block.text, re.MULTILINE)
+    if problem.severity != "error" or swallows or _LEANED_ON.search(block.info):
+        return problem
+    return replace(problem, blocks="fence")

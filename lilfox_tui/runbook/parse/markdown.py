@@ -8,6 +8,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from lilfox_tui.core.i18n import _
+
 # Markdown, line by line, as far as runbooks need it: headings, lists and their nesting, fences, paragraphs.
 #
 # Blocks are those of CommonMark 0.31 (what begins, goes on and ends where); definitions of links are paragraphs here.
@@ -378,6 +380,37 @@ _EMPHASIS = re.compile(r"(?<![\\*\w])([*_])(?=[^\s*_])((?:(?!\1).)+)(?<=[^\s\\])
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _MARKS = frozenset("*_`[<\\&~")
 _ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&nbsp;": " ", "&amp;": "&"}
+
+
+_IMAGE = re.compile(r"!\[([^\]\[]*+)\]\(\s*+([^()\s]*+)[^()]*+\)")
+_LINKED = re.compile(r"\[([^\]\[]*+)\]\(([^()]*+)\)")
+_FILE = re.compile(r"[\w./@%+-]++(?<=\.md)|[\w./@%+-]++(?<=\.markdown)")
+_TABLE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+_CELL = re.compile(r"(?<!\\)\|")
+
+
+def texts(text: str) -> Iterator[str]:
+    """Yield a paragraph as plain text: a table row by row, images by their names."""
+    lines = text.split("\n")
+    rule = next((at for at, line in enumerate(lines) if at and "|" in lines[at - 1] and _TABLE.match(line)), None)
+    before = lines if rule is None else lines[: rule - 1]
+    if said := plain(_IMAGE.sub(_named_image, "\n".join(before))):
+        yield said
+    if rule is not None:
+        for line in (lines[rule - 1], *lines[rule + 1 :]):
+            cells = _CELL.split(line.strip().removeprefix("|").removesuffix("|"))
+            yield " | ".join(plain(_IMAGE.sub(_named_image, cell.replace("\\|", "|"))) for cell in cells)
+
+
+def _named_image(found: re.Match[str]) -> str:
+    return _("(image: {name})", name=found[1].strip() or found[2].rsplit("/", 1)[-1])
+
+
+def linked_files(text: str) -> Iterator[tuple[str, str]]:
+    """Yield text and path of each link of a paragraph to a Markdown file beside this one."""
+    for found in _LINKED.finditer(text):
+        if "://" not in found[2] and (path := _FILE.search(found[2])) is not None:
+            yield plain(found[1]), path[0]
 
 
 def plain(text: str) -> str:

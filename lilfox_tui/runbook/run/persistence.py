@@ -404,9 +404,12 @@ def command_moves(before: Runbook, now: Runbook) -> tuple[tuple[int, int, int, i
 
 
 def refuse_broken(document: Document) -> None:
-    """Raise UsageError with the line of a document's first error, or the reason why it has no runbook."""
+    """Raise UsageError with the line of a document's first error that blocks the file, or the reason why it has no
+    runbook."""
     for problem in document.problems:
-        if problem.severity == "error" or (problem.code == "no-steps" and not document.runbooks):
+        if (problem.severity == "error" and problem.blocks == "file") or (
+            problem.code == "no-steps" and not document.runbooks
+        ):
             raise UsageError(
                 tr("{path}:{line}: {what}; nothing in this file is run", path=document.path, line=problem.line,
                    what=problem.text),

@@ -139,3 +139,18 @@ def test_the_document_stands_beside_the_list_from_100_columns_on_while_nothing_r
     state.go_column(LIST + 1)
     assert not state.shows_document(200)
     assert state.command_top == 0, "the command is not scrolled as the document was"
+
+
+def test_headings_are_groups_and_what_the_file_shows_of_a_command_stands_below_it() -> None:
+    text = (
+        "# Pods\n\n## Diagnosis\n\nRead [more](Other.md).\n\n```bash\n$ uptime\n up 3 days\n```\n\n"
+        "## Mitigation\n\n```bash\nreboot )\n```\n"
+    )
+    found = drawn(runbook(text))
+
+    assert any("see also" in line and "more" in line for line in found)
+    assert [line for line in found if line in (" Diagnosis", " Mitigation")] == [" Diagnosis", " Mitigation"]
+    at = next(number for number, line in enumerate(found) if line.endswith("output in the file:"))
+    assert found[at - 1].endswith("uptime")
+    assert found[at + 1].endswith("up 3 days")
+    assert any("bash cannot parse this" in line for line in found)

@@ -275,3 +275,13 @@ def about(name: str) -> IncidentView:
         for each in seen.entries
     )
     return replace(seen, entries=entries)
+
+
+def test_the_local_copy_of_an_alerts_page_is_selected() -> None:
+    page = parse(b"# Another title\n\n```bash\nuptime\n```\n", "/srv/runbooks/etcd/Down.md")
+    state = made(runbooks=RunbooksView((*documents(), page), ()))
+
+    state.look_for(Cause("NobodyNamesIt", {}, "SEV-2", "https://wiki.example/runbooks/etcd/down"))
+    assert (chosen(state), state.column) == ("Another title", STEPS)
+    state.look_for(Cause("NobodyNamesIt", {}, "SEV-2", "https://wiki.example/runbooks/etcd/other"))
+    assert state.column == LIST

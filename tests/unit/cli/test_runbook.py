@@ -233,3 +233,69 @@ def test_options_that_do_not_go_together_are_named(words: list[str], told: str, 
     with pytest.raises(UsageError) as caught:
         run_command(parse(["--config", _config(tmp_path), "runbook", "run", *words]))
     assert str(caught.value) == told
+
+
+PAGE_OF_FENCES = """\
+# Pods
+
+## Diagnosis
+
+See [the other](Other.md) and [none](None.md).
+
+```bash
+$ uptime
+ up 3 days
+```
+
+## Mitigation
+
+```bash
+reboot )
+```
+"""
+
+
+def _of_fences(folder: Path) -> Path:
+    (folder / "pods").mkdir()
+    (folder / "pods" / "Other.md").write_text("# Other\n\n1. call\n")
+    path = folder / "pods" / "PodsDown.md"
+    path.write_text(PAGE_OF_FENCES)
+    return path
+
+
+def test_a_document_of_fences_is_shown_with_its_groups_output_and_links(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _of_fences(tmp_path)
+    _run("show", str(path))
+
+    printed = capsys.readouterr().out
+    assert "\nDiagnosis\n\n1. Diagnosis\n" in printed
+    assert "   reads   uptime\n   output   up 3 days\n" in printed
+    assert "   not run" in printed
+    assert f"see also:\n   the other  {tmp_path}/pods/Other.md\n   none  (no local copy)\n" in printed
+
+    _run("show", str(path), "--json")
+    (runbook,) = _json(capsys, "runbook-show")
+    assert [step["group"] for step in runbook["steps"]] == ["Diagnosis", "Mitigation"]
+    assert runbook["steps"][0]["commands"][1]["output"] == " up 3 days"
+    assert "refused" in runbook["steps"][1]["commands"][0]
+    assert [(each["text"], each["exists"]) for each in runbook["links"]] == [("the other", True), ("none", False)]
+
+
+def test_a_page_is_shown_by_its_local_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = _of_fences(tmp_path)
+    config = _config(tmp_path, str(path.parent))
+
+    _run("show", "https://runbooks.example/runbooks/pods/podsdown", "--config", config)
+    assert f"Pods  {path}:1\n" in capsys.readouterr().out
+    with pytest.raises(LilFoxError, match="no local copy of this page"):
+        _run("show", "https://runbooks.example/elsewhere", "--config", config)
+
+
+def test_with_yes_a_runbook_with_a_blocked_fence_is_not_run(tmp_path: Path) -> None:
+    path = _of_fences(tmp_path)
+    config = _config(tmp_path, str(path))
+
+    with pytest.raises(LilFoxError, match="line 15: bash cannot parse this"):
+        _run("run", str(path), "--yes", "--config", config)

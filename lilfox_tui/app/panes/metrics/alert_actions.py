@@ -196,7 +196,7 @@ class AlertActions(ActionGroup):
             return
         cause, runbook = self.cause(), self._runbook_of_service()
         view = self._state.selected_view()
-        if runbook is not None and view is not None and (cause is None or cause.alert not in runbook.on_alert):
+        if runbook is not None and view is not None and (cause is None or cause.alert not in runbook.alerts):
             if view.level is Level.FAILING:
                 severity, told = "SEV-2", _("{name} is failing", name=view.name)
             else:

@@ -56,7 +56,7 @@ def runbooks_for(app: Console, alerts: Collection[str], service: str = "") -> li
     app.monitor.runbooks.show()
     view = app.monitor.runbooks.feed.value
     found = [] if view is None else view.runbooks
-    for_alerts = [each for each in found if any(name in alerts for name in each.on_alert)]
+    for_alerts = [each for each in found if any(name in alerts for name in each.alerts)]
     if for_alerts or not service:
         return for_alerts
     return [each for each in found if any(service in variable.choices for variable in each.variables)]

@@ -14,6 +14,7 @@ from lilfox_tui.app.panes.runbook.rows import (
     about_row,
     prose_rows,
     rollback_rows,
+    shown_rows,
     text_rows,
     undo_piece,
 )
@@ -72,9 +73,13 @@ def steps_rows(shown: Preview, hosts: Callable[[int, int], tuple[str, ...]], sty
     """The steps of the document. ``hosts`` returns where a command of a step would run."""
     rows: list[Row] = []
     starts: dict[tuple[int, int | None], int] = {}
+    group = ""
     for number, step in enumerate(shown.runbook.steps):
         found, commands = _step_rows(shown, number, step, hosts, style)
         rows.append(BLANK)
+        if step.group and step.group != group:
+            rows += [*wrapped([(Piece(f" {step.group}", "muted"),)], style.width - 1), BLANK]
+        group = step.group
         starts[number, None] = len(rows)
         starts |= {(number, at): len(rows) + start for at, start in enumerate(commands)}
         rows += found
@@ -129,6 +134,8 @@ def _about_rows(shown: Preview, style: RunbookStyle) -> list[Row]:
     for number, variable in enumerate(runbook.variables):
         label = _("runs with") if number == 0 else ""
         rows.append(_fact(label, (Piece(fit(variable.name, width) + "  ", "strong"), *_value_of(variable, shown))))
+    if runbook.links:
+        rows.append(_fact(_("see also"), (Piece(redact(listed(each.text for each in runbook.links))),)))
     rows.append(_fact(_("contains"), (Piece(contents_text(runbook)),)))
     return wrapped(rows, style.width - 1)
 
@@ -190,4 +197,5 @@ def _step_rows(
             continue
         below += about_row(command, hosts(number, at), inner, undo=undo_piece(command, shown.runbook))
         below += text_rows(command, shown.values, shown.runbook.variables, inner)
+        below += shown_rows(command, inner)
     return [*rows, *((indent, *row) for row in below)], starts

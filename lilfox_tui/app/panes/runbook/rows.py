@@ -215,6 +215,18 @@ def text_rows(
     return [row for line in lines for row in _folded(line, max(12, style.width - 1))]
 
 
+def shown_rows(command: Command, style: RunbookStyle) -> list[Row]:
+    """What stands below a command: why it is not run, and the output that the file shows."""
+    rows: list[Row] = []
+    if command.refused:
+        rows += wrapped([(Piece(f" {style.glyphs.failing} " + redact(command.refused), "failing"),)], style.width - 1)
+    if command.output:
+        rows.append((Piece(" " + _("output in the file:"), "muted"),))
+        lines = redact(command.output).replace("\t", "    ").split("\n")
+        rows += [row for line in lines for row in _folded([Piece(clean(line), "muted")], max(12, style.width - 1))]
+    return rows
+
+
 _INDENT, _BELOW = "   ", "     "
 """Before a line of a command, and before the rest of it on the next rows."""
 

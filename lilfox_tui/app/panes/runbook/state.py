@@ -17,7 +17,7 @@ from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.monitor.model import Overview, RunbooksView
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.library import ordered
+from lilfox_tui.runbook.library import local_copies, ordered
 from lilfox_tui.runbook.model import BUNDLED
 from lilfox_tui.runbook.run.state import Turn
 from lilfox_tui.runbook.run.variables import check_value, shown
@@ -82,7 +82,7 @@ def items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str] = 
     found = [
         RunbookItem(
             key_of(each), each.title, each, live.get(key_of(each)),
-            next((name for name in firing if name in each.on_alert), ""), problems.get(each.path, ()),
+            next((name for name in firing if name in each.alerts), ""), problems.get(each.path, ()),
             ended.get(key_of(each)),
         )
         for each in ordered(view.runbooks, firing)
@@ -117,7 +117,8 @@ def key_of(runbook: Runbook) -> str:
 
 
 def _errors(problems: Sequence[Problem]) -> tuple[Problem, ...]:
-    return tuple(each for each in problems if each.severity == "error")
+    """Return the errors because of which nothing of the file is run."""
+    return tuple(each for each in problems if each.severity == "error" and each.blocks == "file")
 
 
 def newest_of(runs: Sequence[Job]) -> dict[str, Job]:
@@ -163,7 +164,7 @@ class RunbookAlerts:
     def of(self, runbook: Runbook) -> tuple[Alert, ...]:
         """The firing alerts that name the runbook: first the one for which the pane was opened, then worst first, those
         that are silenced last."""
-        found = [each for each in firing_alerts(self._overview()) if each.name in runbook.on_alert]
+        found = [each for each in firing_alerts(self._overview()) if each.name in runbook.alerts]
         cause = self._cause()
         first = None if cause is None else (cause.alert, dict(cause.labels))
         return tuple(sorted(found, key=lambda each: ((each.name, _labels_of(each)) != first, bool(each.silenced_by))))
@@ -281,7 +282,11 @@ class RunbookState:
     def _select_for_cause(self) -> None:
         """Selects the first runbook for the cause; repeated later if the runbooks are not read yet."""
         self._looks_for = self.view is None or self.view.documents is None
-        first = next((each for each in self.items if self.cause is not None and each.alert == self.cause.alert), None)
+        cause, documents = self.cause, (None if self.view is None else self.view.documents) or ()
+        first = next((each for each in self.items if cause is not None and each.alert == cause.alert), None)
+        if first is None and cause is not None and cause.runbook_url:
+            keys = {key_of(each) for each in local_copies(cause.runbook_url, documents)}
+            first = next((each for each in self.items if each.key in keys), None)
         if first is not None:
             self.choose_item(first.key)
         self.column = STEPS if first is not None else LIST

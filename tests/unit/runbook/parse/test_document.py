@@ -202,7 +202,7 @@ def test_a_rule_at_the_top_is_no_front_matter() -> None:
         ("# T\n1. a\n   ```bash {\"risk\": \"read\"}\n   reboot\n   ```\n", [(4, "error", "risk-too-low")]),
         ("# T\n1. a\n   ```bash\n   ls )\n   ```\n", [(4, "error", "syntax")]),
         ("# T\n1. a\n   ```bash\n   ls\n", [(3, "error", "fence-open")]),
-        ("# T\n```bash\nls\n```\n1. a\n", [(2, "warning", "fence-outside")]),
+        ("# T\n```bash\nls\n```\n1. a\n   ```bash\n   df\n   ```\n", [(2, "warning", "fence-outside")]),
         (b"# T\n1. a\n\xff\n", [(3, "error", "encoding")]),
         (b"# T\r\n1. a\r\n\xff\r\n", [(3, "error", "encoding")]),
         ("# T\n1. a\0\n", [(2, "error", "encoding")]),

@@ -1,0 +1,190 @@
+"""Tells what in a fence was typed: commands behind the prompts of a terminal session, the output below them, and
+fences that hold nothing but output."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from lilfox_tui.runbook.readers.judge import known_program
+
+# ``$ ``, ``user@host:~$ ``, ``[root@host ~]# ``, ``sh-5.1# `` and ``/ # `` are prompts where a fence begins with one.
+# ``# `` is a comment, unless the whole fence can only be a session of root (``_is_of_root``): prose is never run.
+
+
+SESSIONS = frozenset({"console", "terminal", "shell-session", "shellsession", "sh-session", "bash-session"})
+"""Languages that mean a terminal session: what was typed, and what it printed."""
+SHELLS = frozenset({"bash", "sh", "shell", "zsh"}) | SESSIONS
+"""Languages whose fences hold commands."""
+TEXTS = frozenset({"", "text", "txt", "plaintext", "plain", "none"})
+"""Languages whose fences hold commands only behind prompts."""
+_WHO = r"(?:[\w.-]++@[\w.-][^\s$#]*+|\[[\w.-]++@[^\]$#]*+\]|(?:ba|da|k|z)?sh-[\d.]++)"
+_PROMPT = re.compile(rf"(?:\([\w .-]++\) ?)?+(?:{_WHO} ?[$#%]|[~/] [$#]|\$)(?: +|$)")
+_ROOT = re.compile(r"# +")
+_TABLE_HEAD = re.compile(r"[A-Z][A-Z0-9()_%/.-]*+(?:(?: {2,}|\t| )[A-Z][A-Z0-9()_%/.-]*+)++ *+$")
+_RULED = re.compile(r"[+|][-=+| ]++")
+_STAMP = re.compile(r"\[?\d{4}[-/]\d\d[-/]\d\d|\d\d:\d\d:\d\d")
+_LABEL = re.compile(
+    r"[A-Za-z][\w./-]*+:(?: |$)|[A-Z][\w./-]*+(?: [\w./-]++){0,3}:(?: |$)|HTTP/\d|[*●-]|[<>] |[EFIW]\d{4} "
+)
+_SENTENCES = (
+    "a an and are as at be by can first for from has have if in into is it its make more next not of on only or our "
+    "should so than that the their then there these this to use using we when where which will with you your"
+)
+_PROSE = frozenset(_SENTENCES.split())
+_EVIDENCE = re.compile(r"-|.*[/=|$<>{}_\d]|.*\w[.:@]\w")
+_WRAPPERS = frozenset({"sudo", "env", "time", "nohup"})
+_ENGLISH = (
+    "cat cut date docker expand file find fold free git halt head helm host install join kill last less link locate "
+    "look make more mount mysql nice nginx node paste patch pip postgres python read reboot redis script service set "
+    "shutdown sort split stat start stop sync tail tee test time top touch type umount vault wait watch "
+    "which who write"
+)
+_WORDS = frozenset(_ENGLISH.split())
+"""Programs whose names are words of a comment as well."""
+
+
+class TypedText(Struct, frozen=True):
+    """A fence: ``text`` has the commands, with empty lines where output was, so that lines keep their numbers;
+    ``outputs`` are the lines where output begins (from 0), and the output; ``prompts``: whether there were any."""
+
+    text: str
+    outputs: tuple[tuple[int, str], ...] = ()
+    prompts: bool = False
+
+    def below(self, line: int, until: int) -> str:
+        """Return the output that begins after ``line``, and before the line ``until``."""
+        return "\n".join(text for at, text in self.outputs if line < at < until)
+
+
+def typed_text(text: str, language: str, unfinished: Callable[[str], bool]) -> TypedText:
+    """Return what of a fence was typed, empty where nothing was. ``unfinished`` tells whether a command goes on in the
+    next line."""
+    lines = text.split("\n")
+    begun = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    first = begun[0] if begun else ""
+    if _is_session(lines, first, language):
+        return _typed(lines, _PROMPT, unfinished)
+    if language not in SHELLS:
+        return TypedText("", ((0, text),))
+    if _is_of_root(lines, language):
+        return _typed(lines, _ROOT, unfinished)
+    if first and _is_output(first.strip(), begun[1:], language):
+        return TypedText("", ((0, text),))
+    return _above_table(lines, unfinished)
+
+
+def _above_table(lines: Sequence[str], unfinished: Callable[[str], bool]) -> TypedText:
+    """Return commands without the tables that they print: such a table begins with its head, and ends where a known
+    command stands below an empty line."""
+    found: list[str] = []
+    outputs: list[tuple[int, str]] = []
+    at = 0
+    while at < len(lines):
+        if not (found and "  " in lines[at].strip() and _TABLE_HEAD.match(lines[at]) and _ended(found, unfinished)):
+            found.append(lines[at])
+            at += 1
+            continue
+        end = at + 1
+        while end < len(lines) and (lines[end - 1].strip() or not _reads_as_command(lines[end])):
+            end += 1
+        outputs.append((at, "\n".join(lines[at:end]).rstrip("\n")))
+        found += [""] * (end - at)
+        at = end
+    return TypedText("\n".join(found), tuple(outputs))
+
+
+def _ended(lines: Sequence[str], unfinished: Callable[[str], bool]) -> bool:
+    text = "\n".join(lines)
+    return bool(text.strip()) and not unfinished(text)
+
+
+def _is_session(lines: Sequence[str], first: str, language: str) -> bool:
+    """Whether there are prompts: at the first line that is no comment, and further below only where the language says
+    that these are commands and no heredoc holds them. ``root@host# `` is like a comment to nobody."""
+    if _PROMPT.match(first.lstrip(" ")) is not None:
+        return language in SHELLS or language in TEXTS
+    if language not in SHELLS:
+        return False
+    start = next((at for at, line in enumerate(lines) if _PROMPT.match(line.lstrip(" "))), None)
+    return start is not None and "<<" not in "\n".join(lines[:start])
+
+
+def _typed(lines: Sequence[str], prompt: re.Pattern[str], unfinished: Callable[[str], bool]) -> TypedText:
+    """Take the prompts off. What is below a command is its output, unless the command is not finished: then it goes
+    on there, behind ``> `` or as it is."""
+    begins = [prompt.match(line.lstrip(" ")) for line in lines]
+    found: list[str] = []
+    outputs: list[tuple[int, str]] = []
+    at = 0
+    while at < len(lines):
+        if (match := begins[at]) is None:
+            end = next((later for later in range(at, len(lines)) if begins[later] is not None), len(lines))
+            found += _output(lines[at:end], at, outputs, last=end == len(lines))
+            at = end
+            continue
+        command = [lines[at].lstrip(" ")[match.end() :]]
+        at += 1
+        prompted = at < len(lines) and lines[at].lstrip(" ").startswith("> ")
+        while at < len(lines) and begins[at] is None and unfinished("\n".join(command)):
+            line = lines[at].lstrip(" ") if prompted else lines[at]
+            command.append(line.removeprefix(">").removeprefix(" ") if prompted else line)
+            at += 1
+        found += command
+    return TypedText("\n".join(found), tuple(outputs), True)
+
+
+def _output(lines: Sequence[str], at: int, outputs: list[tuple[int, str]], *, last: bool) -> list[str]:
+    """Add what stands between two commands to ``outputs``; return it with only the comments of the later one."""
+    count = len(lines)
+    while count and not last and (not lines[count - 1].strip() or lines[count - 1].lstrip().startswith("#")):
+        count -= 1
+    said = "\n".join(lines[:count]).strip("\n")
+    if said.strip():
+        begins = next(number for number, line in enumerate(lines) if line.strip())
+        outputs.append((at + begins, said))
+    return ["" for _line in lines[:count]] + [line.lstrip(" ") for line in lines[count:]]
+
+
+def _is_of_root(lines: Sequence[str], language: str) -> bool:
+    """Whether ``# `` is the prompt of root and begins no comment: each such line is a command of a known program and
+    reads like no sentence, and what else there is is output for certain."""
+    others: list[str] = []
+    goes_on = False
+    for line in lines:
+        if line.startswith("#"):
+            if not line.startswith("# ") or not _reads_as_command(line[2:]):
+                return False
+        elif line.strip() and not goes_on:
+            others.append(line.strip())
+        goes_on = line.endswith("\\")
+    if not any(line.startswith("#") for line in lines) or not lines[0].startswith("#"):
+        return False
+    if any(_reads_as_command(each) for each in others):
+        return False
+    return not others or language in SESSIONS or any(_TABLE_HEAD.match(each) for each in others)
+
+
+def _reads_as_command(text: str) -> bool:
+    """Whether a line can only be a command: its program is known, and no word of it is a sentence's."""
+    words = text.removesuffix("\\").split()
+    while words and (words[0] in _WRAPPERS or (words[0].partition("=")[0].isidentifier() and "=" in words[0])):
+        words = words[1:]
+    if not words or not text.isascii() or known_program(words[0]) == "unknown":
+        return False
+    later = words[1:]
+    if any(word.lower() in _PROSE for word in later) or words[-1][-1] in ".:,;!?":
+        return False
+    return words[0] not in _WORDS or any(_EVIDENCE.match(word) for word in later)
+
+
+def _is_output(first: str, later: Sequence[str], language: str) -> bool:
+    """Whether a fence without prompts begins with what no command begins with: the head of a table, a rule, a time, a
+    label, an option, JSON."""
+    if _TABLE_HEAD.match(first) or _RULED.match(first) or _STAMP.match(first) or _LABEL.match(first):
+        return True
+    if first[0] in "{[" and (len(first) == 1 or first[1:].lstrip()[:1] in ('"', "{", "[")):
+        return not later or later[0].lstrip()[:1] in ('"', "{", "[", "}", "]")
+    return language in SESSIONS and not (first[0].isalnum() or first[0] in "_./~$(<\"'[!:")
