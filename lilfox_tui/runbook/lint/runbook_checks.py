@@ -10,7 +10,7 @@ from itertools import pairwise
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
 from lilfox_tui.hosts.addresses import Denied
-from lilfox_tui.runbook.bash.launcher import UnsetVariables
+from lilfox_tui.runbook.bash.carrying import ShellVariables
 from lilfox_tui.runbook.bash.lexer import read_through
 from lilfox_tui.runbook.lint.script_checks import FenceSource, hazard
 from lilfox_tui.runbook.model import Command, Problem, Runbook, Step, Variable
@@ -34,7 +34,7 @@ def check_steps(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
     told: set[str] = set()
     yield from _defaults(runbook)
     yield from _captures(runbook)
-    unset = UnsetVariables(runbook)
+    unset = ShellVariables(runbook)
     for step in runbook.steps:
         yield from _order(step)
         yield from _changes(step, undone)
@@ -92,12 +92,12 @@ def _where(command: Command, runbook: Runbook) -> str:
     return runbook.hosts or "each" if word == EACH else word
 
 
-def _unset(command: Command, unset: UnsetVariables) -> Iterator[Problem]:
+def _unset(command: Command, unset: ShellVariables) -> Iterator[Problem]:
     """Yield variables that are empty in a command that changes something."""
     for name, other in unset.elsewhere(command):
         text = _(
             "${name} is set in another fence (line {other}) and empty here, so LilFox does not run this command; "
-            "set it in this fence",
+            "set it in this fence or in an earlier one",
             name=name,
             other=other,
         )

@@ -20,6 +20,7 @@ from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import Message, _, clauses, tr
 from lilfox_tui.logs.filter.model import search
 from lilfox_tui.redact import names_a_secret
+from lilfox_tui.runbook.classify import judged_behind_exports
 from lilfox_tui.runbook.model import BUNDLED, Command, Document, Fence, Problem, Runbook, Step, Variable, VariableType
 from lilfox_tui.runbook.parse.fences import FenceReader
 from lilfox_tui.runbook.parse.markdown import ListItem, MarkdownBlock, plain, scan
@@ -402,7 +403,7 @@ class _RunbookBuilder:
                 path=self.path,
                 line=heading.line if heading is not None else 1,
                 sha256=self.sha256,
-                steps=tuple(steps),
+                steps=judged_behind_exports(steps, ours=self.path.startswith(BUNDLED)),
                 severity=header.severity,
                 hosts=header.hosts,
                 on_alert=header.on_alert,

@@ -15,8 +15,10 @@ from msgspec import Struct
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.hosts.addresses import Denied, Network, address, network, why_denied
-from lilfox_tui.redact import MASK
+from lilfox_tui.redact import MASK, names_a_secret, redact
+from lilfox_tui.runbook.bash.carrying import environment_of, shell_name
 from lilfox_tui.runbook.bash.placeholders import Need, Place, Site, environment_name, sites
+from lilfox_tui.runbook.bash.variables import variables_of
 from lilfox_tui.runbook.classify import checked
 from lilfox_tui.runbook.model import Command, Variable, VariableType
 
@@ -229,6 +231,10 @@ def _refuse_denied(variable: Variable, wanted: Network, text: str, denied: Denie
 _SHELL = re.compile(r"(?:(?:\S*/)?env\s++(?:-S\s++)?)?(?:\S*/)?(?:ba|da|a|k|z)?sh(?:\s.*)?")
 
 
+_LONGEST_SHOWN = 500
+"""Characters of a variable's value before a command."""
+
+
 class CommandPiece(Struct, frozen=True):
     """A part of a command as displayed; untrusted text. ``open`` is a placeholder without a value."""
 
@@ -301,6 +307,7 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
         script += [text[at : _start(site)], _written(site, values[name])]
         at = site.placeholder.end
     written = "".join([*script, text[at:]])
+    env |= environment_of(values)
     if command.kind in ("read", "follow") and not command.script:
         written = checked(written, env)
     return FilledCommand(script=written, env=env, shown=shown(text, values, variables))
@@ -309,7 +316,7 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
 def shown(text: str, values: Mapping[str, str], variables: Sequence[Variable]) -> tuple[CommandPiece, ...]:
     """Return a command for display, with the values known so far in place."""
     secrets = {variable.name for variable in variables if variable.type == "secret"}
-    pieces, at = [], 0
+    pieces, at = _shown_before(text, values), 0
     for site in sites(text):
         start, end, name = _start(site), site.placeholder.end, site.placeholder.name
         pieces.append(CommandPiece(text[at:start]))
@@ -319,6 +326,25 @@ def shown(text: str, values: Mapping[str, str], variables: Sequence[Variable]) -
             pieces.append(CommandPiece(MASK if name in secrets else values[name], "value"))
         at = end
     return tuple(piece for piece in (*pieces, CommandPiece(text[at:])) if piece.text)
+
+
+def _shown_before(text: str, values: Mapping[str, str]) -> list[CommandPiece]:
+    """Return the shell variables that come from earlier fences, as assignments before the command that uses them, and
+    all that are exported, which programs may use."""
+    pieces: list[CommandPiece] = []
+    used = variables_of(text).uses if any(map(shell_name, values)) and "$" in text else frozenset()
+    for key in sorted(values, key=shell_name):
+        name, exported = shell_name(key), key.startswith("export ")
+        if not name or not (exported or name in used):
+            continue
+        value = values[key]
+        if names_a_secret(name) or redact(value) != value or redact(f"{name}={value}") != f"{name}={value}":
+            value = MASK
+        elif len(value) > _LONGEST_SHOWN:
+            value = value[:_LONGEST_SHOWN] + "…"
+        begin = f"export {name}=" if exported else f"{name}="
+        pieces += [CommandPiece(begin), CommandPiece(value, "value"), CommandPiece("\n")]
+    return pieces
 
 
 def refusals(command: Command, variables: Sequence[Variable]) -> list[tuple[Site, Message]]:
