@@ -161,7 +161,7 @@ def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_j
     """Shows the whole run without running anything; returns 1 if a part of it could not run as it is."""
     hosts = words(config, runbook)
     values = with_defaults(runbook, values)
-    captured, unset = _captured(runbook), ShellVariables(runbook)
+    captured, unset = _captured(runbook), ShellVariables(runbook.steps)
     good = True
     steps = []
     for variable in () if as_json else runbook.variables:
@@ -176,7 +176,7 @@ def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_j
             names = hosts_of(command, runbook, hosts, values)
             problem = _problem(config, runbook, command, names, values, captured, unset)
             good = good and not problem
-            text = redact(marked(shown(command.text, values, runbook.variables)))
+            text = redact(marked(shown(command, values, runbook.variables)))
             missing = any(each.name not in values for each in command.placeholders)
             kind = command.kind if missing else kind_with(command, values, runbook)
             if as_json:
@@ -203,7 +203,7 @@ def refuse_unsafe(config: Config, runbook: Runbook, values: Mapping[str, str]) -
     """Raises UsageError for the first command that could not be run with these values, before any has run."""
     hosts = words(config, runbook)
     values = with_defaults(runbook, values)
-    captured, unset = _captured(runbook), ShellVariables(runbook)
+    captured, unset = _captured(runbook), ShellVariables(runbook.steps)
     for step in runbook.steps:
         for command in step.commands:
             names = hosts_of(command, runbook, hosts, values)

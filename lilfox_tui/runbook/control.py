@@ -199,7 +199,7 @@ def in_terminal(
                 "to everyone on the host"
             )
         )
-    unset = ShellVariables(reducer.runbook)
+    unset = ShellVariables(reducer.runbook.steps)
     unset.refuse(command)
     (host,) = turn.hosts
     unset.refuse_lacking(command, host, given)

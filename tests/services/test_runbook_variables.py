@@ -133,17 +133,34 @@ def test_a_variable_that_the_host_does_not_set_stops_the_command_before_it_begin
     (lab.on_host("web1") / "env.sh").write_text("MADE=made\n")
     lab.write(
         fence(". ./env.sh\n[ -n $MADE ]\ntouch $HOME/$MADE", WEB1),
-        fence("touch $NOSUCH/*.tmp ran", '{"risk":"change","host":"web1","expect":125}'),
+        fence("touch $XDG_NOSUCH/*.tmp ran", '{"risk":"change","host":"web1","expect":125}'),
     )
     job = lab.run_all(lab.begin())
     result = lab.results(job.id, 2)["web1"]
     assert (job.state, result.state, result.exit_status) == ("partly", "failed", None)
-    assert "neither an earlier command in this fence nor the host's environment sets $NOSUCH" in result.message
+    assert "neither an earlier command in this fence nor the host's environment sets $XDG_NOSUCH" in result.message
     assert "may have changed something" not in job.hint
     home = lab.on_host("web1")
     assert ((home / "made").exists(), (home / "ran").exists()) == (True, False)
     assert "variable-unset" in [each.code for each in lint(read(lab.path))]
     (home / "made").unlink()
+
+
+def test_a_variable_that_nothing_sets_is_asked_for_and_never_missing(lab: RunbookLab) -> None:
+    """It reaches the shell under its own name, and not without a value that is safe where it stands."""
+    lab.write(fence('touch "$NAMED" ran-$NAMESPACE', WEB1), fence("rm -rf $DIR/*.tmp; touch <other file>", WEB1))
+    job = lab.begin()
+    with pytest.raises(OrderRefused, match="line 6: <NAMED> has no value; nothing was run"):
+        lab.run_all(job)
+    given = {"NAMED": "a $(touch canary)", "NAMESPACE": "shop", "other-file": "b"}
+    with pytest.raises(OrderRefused, match=r"DIR: the value is refused"):
+        lab.run_all(job, values=given | {"DIR": "/tmp *"})
+    with pytest.raises(OrderRefused, match=r"line 12: <DIR> has no value"):
+        lab.run_all(job, values=given)
+    assert lab.run_all(job, values={"DIR": str(lab.folder)}).state == "ok"
+    assert {"a $(touch canary)", "ran-shop", "b"} <= {each.name for each in lab.on_host("web1").iterdir()}
+    assert not (lab.on_host("web1") / "canary").exists()
+    assert lab.results(job, 2)["web1"].shown.startswith(f"DIR={lab.folder}\nrm -rf $DIR")
 
 
 @pytest.mark.fault("4.48")

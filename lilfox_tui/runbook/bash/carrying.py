@@ -12,7 +12,7 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.runbook.bash.launcher import NeededVariables
 from lilfox_tui.runbook.bash.variables import Variables, variables_of
-from lilfox_tui.runbook.model import Command, Runbook, Step
+from lilfox_tui.runbook.model import Command, Step
 
 # What one fence sets is there in the next ones, on the same host and in the same run.
 #
@@ -39,6 +39,8 @@ _LOGIN = re.compile(
     r"|GROUPS|DIRSTACK|FUNCNAME|HOSTTYPE|OSTYPE|MACHTYPE|SHLVL|SHELLOPTS|PIPESTATUS|_|(?:BASH|EPOCH|LF_)\w*"
 )
 """What every login and bash itself set; another fence that sets one of them sets it anew."""
+_OF_HOSTS = re.compile(r"LANG|LANGUAGE|LC_\w+|TERM|TZ|MAIL|DISPLAY|SSH_\w+|XDG_\w+|DBUS_\w+|SUDO_\w+|[a-z]+_proxy")
+"""What a host may set besides."""
 _OF_OURS = re.compile(r"LF_\w+|BASH_\w+|_")
 """What the shell has by the time when it is used, and not before."""
 _SHELLS = re.compile(r"(?:(?:\S*/)?env\s++(?:-S\s++)?)?(?:\S*/)?(?:ba)?sh(?:\s.*)?")
@@ -113,11 +115,11 @@ def read_kept(data: bytes) -> KeptShellVariables:
 
 
 class ShellVariables:
-    """Finds the variables that the commands of a runbook need, pass on, and lack."""
+    """Finds the variables that the commands of a runbook, in these steps, need, pass on, and lack."""
 
-    def __init__(self, runbook: Runbook) -> None:
+    def __init__(self, steps: Sequence[Step]) -> None:
         self._fences: dict[int, list[Command]] = {}
-        for step in runbook.steps:
+        for step in steps:
             for command in step.commands:
                 self._fences.setdefault(command.fence, []).append(command)
         self._set_in: dict[str, dict[int, int]] = {}
@@ -177,6 +179,14 @@ class ShellVariables:
             for name, fences in self._needed_from_others(command):
                 if name not in come:
                     yield name, next(iter(fences.values()))
+
+    def unset(self, command: Command) -> Iterator[str]:
+        """Yield the names that the command needs and that neither the runbook nor, as a rule, the host sets."""
+        if not _runs_in_bash(command) or any(_variables(each).foreign for each in self._before(command)):
+            return
+        for name in _variables(command).needs:
+            if name not in self._set_in and not _LOGIN.fullmatch(name) and not _OF_HOSTS.fullmatch(name):
+                yield name
 
     def nowhere(self, command: Command) -> Iterator[str]:
         """Yield the names that a command needs and that nothing in the runbook sets; its host may set them."""
@@ -288,7 +298,8 @@ def _variables(command: Command) -> Variables:
     separately."""
     text = command.text
     for each in sorted(command.placeholders, key=lambda each: each.start, reverse=True):
-        text = f"{text[: each.start]}x{text[each.end :]}"
+        if each.start < each.end:  # else it is a shell variable
+            text = f"{text[: each.start]}x{text[each.end :]}"
     return variables_of(text)
 
 

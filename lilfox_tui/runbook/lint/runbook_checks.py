@@ -10,6 +10,7 @@ from itertools import pairwise
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
 from lilfox_tui.hosts.addresses import Denied
+from lilfox_tui.runbook.bash.asking import is_shell
 from lilfox_tui.runbook.bash.carrying import ShellVariables
 from lilfox_tui.runbook.bash.lexer import read_through
 from lilfox_tui.runbook.lint.script_checks import FenceSource, hazard
@@ -34,14 +35,14 @@ def check_steps(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
     told: set[str] = set()
     yield from _defaults(runbook)
     yield from _captures(runbook)
-    unset = ShellVariables(runbook)
+    unset = ShellVariables(runbook.steps)
     for step in runbook.steps:
         yield from _order(step)
         yield from _changes(step, undone)
         yield from _of_each(step)
         yield from _unconfirmed(step)
         for command in step.commands:
-            yield from _unset(command, unset)
+            yield from _unset(command, unset, told)
             yield from _shown(command)
             yield from _destroys(command)
             yield from _placeholders(command, runbook.variables, set(declared), told)
@@ -92,7 +93,7 @@ def _where(command: Command, runbook: Runbook) -> str:
     return runbook.hosts or "each" if word == EACH else word
 
 
-def _unset(command: Command, unset: ShellVariables) -> Iterator[Problem]:
+def _unset(command: Command, unset: ShellVariables, told: set[str]) -> Iterator[Problem]:
     """Yield variables that are empty in a command that changes something."""
     for name, other in unset.elsewhere(command):
         text = _(
@@ -102,15 +103,21 @@ def _unset(command: Command, unset: ShellVariables) -> Iterator[Problem]:
             other=other,
         )
         yield Problem(command.line, "error", "variable-of-another-fence", text)
+    names = [each.name for each in command.placeholders if is_shell(each)]
+    for name in (each for each in names if f"${each}" not in told):
+        told.add(f"${name}")
+        text = _("nothing in this runbook sets ${name}: LilFox asks for it; give it a type under vars", name=name)
+        yield hazard(command.line, "variable-unset", text)
     for name in unset.nowhere(command):
-        yield hazard(
-            command.line,
-            "variable-unset",
-            _(
-                "nothing in this runbook sets ${name}: unless the host's environment does, this command is not run",
-                name=name,
-            ),
-        )
+        if name not in names:
+            yield hazard(
+                command.line,
+                "variable-unset",
+                _(
+                    "nothing in this runbook sets ${name}: unless the host's environment does, this command is not run",
+                    name=name,
+                ),
+            )
 
 
 def _order(step: Step) -> Iterator[Problem]:
@@ -247,13 +254,13 @@ def _placeholders(
     command: Command, variables: Sequence[Variable], declared: set[str], told: set[str]
 ) -> Iterator[Problem]:
     for placeholder in command.placeholders:
-        if placeholder.name not in declared and placeholder.name not in told:
+        if placeholder.name not in {*declared, *told} and not is_shell(placeholder):
             told.add(placeholder.name)
             yield hazard(
                 command.line,
                 "placeholder-untyped",
                 _(
-                    "a shell reads <{name}> as a redirection; LilFox accepts any text for it: give it a type "
+                    "a shell reads <{name}> as a redirection; LilFox guesses its type by its name: give it one "
                     "under vars",
                     name=placeholder.name,
                 ),

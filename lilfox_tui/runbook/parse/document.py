@@ -20,6 +20,7 @@ from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import Message, _, clauses, tr
 from lilfox_tui.logs.filter.model import search
 from lilfox_tui.redact import names_a_secret
+from lilfox_tui.runbook.bash.asking import asked, guessed, needs_of
 from lilfox_tui.runbook.classify import judged_behind_exports
 from lilfox_tui.runbook.model import BUNDLED, Command, Document, Fence, Problem, Runbook, Step, Variable, VariableType
 from lilfox_tui.runbook.parse.fences import FenceReader
@@ -396,6 +397,7 @@ class _RunbookBuilder:
             step, number = self._step(item, blocks, number)
             steps.append(step)
         title = plain(heading.text) if heading is not None else ""
+        steps = list(judged_behind_exports(asked(steps), ours=self.path.startswith(BUNDLED)))
         self.runbooks.append(
             Runbook(
                 id="",
@@ -403,7 +405,7 @@ class _RunbookBuilder:
                 path=self.path,
                 line=heading.line if heading is not None else 1,
                 sha256=self.sha256,
-                steps=judged_behind_exports(steps, ours=self.path.startswith(BUNDLED)),
+                steps=tuple(steps),
                 severity=header.severity,
                 hosts=header.hosts,
                 on_alert=header.on_alert,
@@ -487,13 +489,14 @@ def _steps(section: Sequence[MarkdownBlock]) -> Iterator[tuple[ListItem | None, 
 def _document_variables(steps: Sequence[Step], declared: Sequence[Variable]) -> tuple[Variable, ...]:
     """Return the declared variables, then those that commands or their hosts use undeclared."""
     found = {variable.name: variable for variable in declared}
+    needs = needs_of(steps)
     for step in steps:
         for command in step.commands:
             host = command.attributes.host or ""
             if host.startswith("<") and host.endswith(">"):
                 found.setdefault(host[1:-1], Variable(name=host[1:-1], type="host"))
             for placeholder in command.placeholders:
-                found.setdefault(placeholder.name, Variable(name=placeholder.name))
+                found.setdefault(placeholder.name, guessed(placeholder.name, needs[placeholder.name]))
     return tuple(found.values())
 
 

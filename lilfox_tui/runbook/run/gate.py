@@ -225,7 +225,7 @@ def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> 
     if any(placeholder.name not in values for placeholder in command.placeholders):
         return "change" if command.kind in READS else command.kind
     if any(map(shell_name, values)):
-        passed = ShellVariables(runbook).passed(command, values)
+        passed = ShellVariables(runbook.steps).passed(command, values)
         values = {name: value for name, value in values.items() if not shell_name(name)} | passed
     try:
         return kind_as_run(command, fill(command, values, runbook.variables), runbook)
@@ -285,7 +285,7 @@ class CommandPreparer:
 
     def __init__(self, config: Config, hosts: Hosts, reducer: RunReducer, values: RunValues) -> None:
         self._config, self._hosts, self._reducer, self._values = config, hosts, reducer, values
-        self._unset_of = reducer.runbook, ShellVariables(reducer.runbook)
+        self._unset_of = reducer.runbook, ShellVariables(reducer.runbook.steps)
 
     async def ready(self, turn: Turn) -> PreparedCommand:
         """Prepare a turn. Raises LilFoxError: a missing or refused value, no host, a host where changes are
@@ -379,7 +379,7 @@ class CommandPreparer:
     def shell_variables(self) -> ShellVariables:
         """Those of the runbook as it is now."""
         if self._unset_of[0] is not self._reducer.runbook:
-            self._unset_of = self._reducer.runbook, ShellVariables(self._reducer.runbook)
+            self._unset_of = self._reducer.runbook, ShellVariables(self._reducer.runbook.steps)
         return self._unset_of[1]
 
     async def kept(self, host: str, *, sudo: bool) -> KeptShellVariables:

@@ -485,7 +485,7 @@ class Runner:
     def _undo_words(self, run: str, host: str) -> str:
         runbook, values = self.reducer.runbook, self.values.on(host)
         texts = [
-            plain(shown(runbook.steps[turn.step].commands[turn.command or 0].text, values, runbook.variables))
+            plain(shown(runbook.steps[turn.step].commands[turn.command or 0], values, runbook.variables))
             for turn in self.reducer.rollback_of(run)
         ]
         return masked("\n".join(texts), self.record.secrets)

@@ -454,7 +454,7 @@ class RunbookState:
             return None
         log = self.seen
         hosts = () if log is None or log.state is None else log.state.steps[found[0]].commands[found[1]].hosts
-        pieces = shown(found[2].text, self.values_on(hosts), runbook.variables)
+        pieces = shown(found[2], self.values_on(hosts), runbook.variables)
         return redact("".join(piece.text for piece in pieces))
 
     # ---- columns -------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def shell_variables(*fences: str) -> tuple[ShellVariables, list[Command]]:
         for line in text.split("\n")
     ]
     commands = [replace(each, line=number) for number, each in enumerate(lines, 1)]
-    return ShellVariables(runbook(tuple(commands))), commands
+    return ShellVariables(runbook(tuple(commands)).steps), commands
 
 
 def test_a_variable_comes_from_an_earlier_fence_alone() -> None:
