@@ -116,17 +116,22 @@ def shell_sites(text: str, names: Iterable[str]) -> tuple[Site, ...]:
     wanted = set(names)
     if not wanted:
         return ()
-    pieces, at = [], 0
-    for part, _quoted in variables_in(text):
+    changed, unquoted, at = "", set(), 0
+    for part, quoted in variables_in(text):
         if part.text in wanted and part.start >= at:
-            whole = _WHOLE.match(text, max(part.start - 1, 0)) if text[part.start - 1 : part.start] == '"' else None
+            whole = _WHOLE.match(text, part.start - 1) if quoted and part.start else None
             start, end = (whole.start(), whole.end()) if whole and whole.start() >= at else (part.start, part.end)
-            pieces += [text[at:start], f"<{part.text}>"]
+            changed += text[at:start]
+            if not whole and not quoted:
+                unquoted.add(len(changed))
+            changed += f"<{part.text}>"
             at = end
-            if not whole and not _quoted:
-                pieces[-1] = f'"<{part.text}>"'
-    changed = "".join([*pieces, text[at:]])
-    found = [site for site in sites(changed) if site.placeholder.name in wanted]
+    changed += text[at:]
+    found = [
+        replace(site, splits=site.placeholder.start in unquoted)
+        for site in sites(changed)
+        if site.placeholder.name in wanted
+    ]
     bare = Need.NUMBER if _ARITHMETIC.search(text) else Need.SAFE
     for name in sorted(wanted):
         if re.search(rf"`\s*\$\{{?{name}", text):
@@ -135,6 +140,20 @@ def shell_sites(text: str, names: Iterable[str]) -> tuple[Site, ...]:
         if not seen or re.search(rf"(?<![\w$<{{]){name}(?![\w=>])|\$\{{[#!]?{name}[^}}\w]", changed):
             found.append(Site(placeholder=Placeholder(name, 0, 0), place="word", need=bare))
     return tuple(found)
+
+
+_LABEL_WORDS = re.compile(
+    r"(?:value_of_|alert_|the_){0,3}([a-z0-9]{1,40}(?:_[a-z0-9]{1,40}){0,4})_label(?:_from_alert)?"
+)
+
+
+def labels_for(name: str) -> tuple[str, ...]:
+    """Return the labels of an alert that hold the value of a placeholder or variable, in the order of preference:
+    ``NAMESPACE``, ``<namespace-name>`` and ``<value of namespace label from alert>`` are ``namespace``."""
+    plain = re.sub("[-_]+", "_", name.lower())
+    if found := _LABEL_WORDS.fullmatch(plain):
+        plain = found[1]
+    return tuple(dict.fromkeys((name, plain, plain.removesuffix("_name"))))
 
 
 # The kind of a value that no front matter declares: guessed by its name, and as narrow as its places need it.

@@ -152,6 +152,8 @@ class Site(Struct, frozen=True, kw_only=True):
     """A ``\\`` or ``$`` stands before it, and would make something else of what it is replaced by."""
     delimiter: str = ""
     """Of a heredoc: the line that ends it."""
+    splits: bool = False
+    """Bash splits the value, and expands patterns in it."""
 
 
 class _CommandState(Struct):

@@ -17,7 +17,6 @@ ASSIGNS = re.compile(r"([A-Za-z_]\w*)(?:\[[^]\n]*\])?\+?=")
 """How a word begins that assigns."""
 IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _DECLARES = ("export", "declare", "typeset", "local", "readonly")
-_EXPORTS = re.compile(r"-\w*x\w*")
 _READS = {"read": "REPLY", "mapfile": "MAPFILE", "readarray": "MAPFILE"}
 
 
@@ -262,7 +261,7 @@ class _VariableReader:
         runs."""
         name, *rest = [word for word in words if word not in ("builtin", "command")] or [""]
         self._set(sets(name, rest))
-        if name == "export" or (name in _DECLARES and any(_EXPORTS.fullmatch(word) for word in rest)):
+        if name == "export" or (name in _DECLARES and any(word[:1] == "-" and "x" in word for word in rest)):
             self.exports |= {word.rstrip("=") for word in rest if IDENTIFIER.fullmatch(word.rstrip("="))}
         if name == "unset":
             self._known -= set(rest)

@@ -34,6 +34,7 @@ _UNIT = re.compile(r"[A-Za-z0-9_:.][A-Za-z0-9_:.\\@-]{0,254}")
 _GIT_REV = re.compile(r"(?!.*(?:\.\.|//|\.lock(?:/|\Z)|[./]\Z))[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
 _NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+_SPLITS = re.compile(r"[\s*?\[\]\\]")
 _SAFE = re.compile(r"(?!-)[A-Za-z0-9._:/-]+")
 _BREAKS = frozenset("\u2028\u2029")
 
@@ -421,6 +422,9 @@ def why_not(site: Site, variable: Variable, value: str) -> PlaceRefusal | None:
     if site.option and value.startswith("-"):
         why = tr("a value that begins with - would be read as an option here")
         return PlaceRefusal(why, tr("In the runbook, write -- before the placeholder."))
+    if site.splits and _SPLITS.search(value):
+        why = tr("it is not in quotes here: bash would split the value at blanks, or expand *, ? and [ in it")
+        return PlaceRefusal(why, _OTHER_VALUE)
     if site.place == "verbatim" and site.delimiter.find(value) >= 0:
         why = tr("the value could end the heredoc around it")
         return PlaceRefusal(why, tr("Use a delimiter that does not contain the value."))

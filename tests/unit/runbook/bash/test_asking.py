@@ -9,7 +9,7 @@ import pytest
 
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.addresses import Denied
-from lilfox_tui.runbook.bash.asking import guessed, shell_sites, spelled
+from lilfox_tui.runbook.bash.asking import guessed, labels_for, shell_sites, spelled
 from lilfox_tui.runbook.bash.placeholders import Need
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import Document, Variable
@@ -79,7 +79,7 @@ def test_what_nothing_sets_is_asked_for() -> None:
     asked = [[each.name for each in command.placeholders] for step in runbook.steps for command in step.commands]
     assert asked == [["NAMESPACE", "POD"], ["DIR"], [], [], []]
     assert [(each.name, each.type) for each in runbook.variables] == [
-        ("NAMESPACE", "namespace"), ("POD", "text"), ("DIR", "name"),
+        ("NAMESPACE", "namespace"), ("POD", "text"), ("DIR", "path"),
     ]  # fmt: skip
     assert [each.line for each in lint(made) if each.code == "variable-unset"][:2] == [9, 9]
 
@@ -180,6 +180,25 @@ def test_no_value_of_a_shell_variable_ever_runs(template: str, tmp_path: Path) -
     for value, out in zip(given, printed, strict=True):
         assert expected is None or out.decode().rstrip("\0") == expected.replace("{}", value).rstrip("\0"), value
     assert expected is None or len(given) > (200 if template == 'show "$V"' else 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("NAMESPACE", "namespace"), ("pod-name", "pod"), ("value-of-namespace-label-from-alert", "namespace"),
+     ("alert-namespace-label", "namespace"), ("persistentvolumeclaim-label-from-alert", "persistentvolumeclaim")],
+)  # fmt: skip
+def test_labels_of_an_alert_hold_values_under_other_names(name: str, label: str) -> None:
+    assert labels_for(name)[0] == name
+    assert label in labels_for(name)
+
+
+def test_what_stands_unquoted_takes_what_bash_does_not_split() -> None:
+    (runbook,) = document("etcdctl --endpoints=$ENDPOINTS get x").runbooks
+    (command,) = runbook.steps[0].commands
+    assert fill(command, {"ENDPOINTS": "10.0.0.1:2379,b=c@d"}, runbook.variables).env
+    for value in ("a b", "a\tb", "*", "a?", "[a]", "\\x"):
+        with pytest.raises(LilFoxError, match="ENDPOINTS on line"):
+            fill(command, {"ENDPOINTS": value}, runbook.variables)
 
 
 def test_what_cannot_be_safe_is_refused_whatever_its_value() -> None:
