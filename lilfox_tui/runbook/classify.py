@@ -414,7 +414,7 @@ def judged_behind_exports(steps: Sequence[Step], *, ours: bool) -> tuple[Step, .
     made = []
     for at, step in enumerate(steps):
         commands = (
-            replace(each, kind=kind("unknown", each.attributes, ours=ours), blind=True)
+            replace(each, kind=kind("unknown", each.attributes, ours=ours))
             if (at, number) in behind and each.kind in ("read", "follow")
             else each
             for number, each in enumerate(step.commands)

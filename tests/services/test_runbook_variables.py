@@ -231,3 +231,12 @@ def test_a_value_that_names_no_host_is_refused_before_the_first_step(lab: Runboo
         lab.run_all(job, values={"where": "web9"})
     lab.order(job, FinishRun(abort=True))
     assert not (lab.on_host("web1") / "first").exists()
+
+
+def test_a_setting_of_programs_passes_and_makes_readers_changes(lab: RunbookLab) -> None:
+    """Not without it: the program would read from somewhere else. With ``--yes`` it was to be seen before."""
+    lab.write(fence("export KUBECONFIG=/data/config", WEB1), fence("env | grep KUBE", '{"host":"web1"}'))
+    job = lab.run_all(lab.begin())
+    result = lab.results(job.id, 2)["web1"]
+    assert (job.state, result.kind, lab.printed(job.id, result)) == ("ok", "change", "KUBECONFIG=/data/config\n")
+    assert result.shown == "export KUBECONFIG=/data/config\nenv | grep KUBE"

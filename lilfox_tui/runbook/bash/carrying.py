@@ -166,7 +166,7 @@ class ShellVariables:
         """Return the shell variables among ``values`` that the command finds set as they are: not those that its own
         fence has set since, or may have."""
         before = [_variables(each) for each in self._before(command)]
-        if not _runs_in_bash(command) or command.blind or any(each.foreign for each in before):
+        if not _runs_in_bash(command) or any(each.foreign for each in before):
             return {}
         mine = {name for each in before for name in each.sets}
         return {key: value for key, value in values.items() if (name := shell_name(key)) and name not in mine}
