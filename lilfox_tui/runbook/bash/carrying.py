@@ -188,6 +188,12 @@ class ShellVariables:
             if name not in self._set_in and not _LOGIN.fullmatch(name) and not _OF_HOSTS.fullmatch(name):
                 yield name
 
+    def stays(self, command: Command) -> tuple[str, ...]:
+        """Return the variables that the command exports, but that do not pass to the fences behind it."""
+        if not _runs_in_bash(command) or command.script or not any(fence > command.fence for fence in self._fences):
+            return ()
+        return tuple(sorted(each for each in _variables(command).exports if not may_pass(each, exported=True)))
+
     def nowhere(self, command: Command) -> Iterator[str]:
         """Yield the names that a command needs and that nothing in the runbook sets; its host may set them."""
         if self._counts(command):

@@ -103,6 +103,9 @@ def _unset(command: Command, unset: ShellVariables, told: set[str]) -> Iterator[
             other=other,
         )
         yield Problem(command.line, "error", "variable-of-another-fence", text)
+    for name in unset.stays(command):
+        text = _("${name} does not pass to the next fences; set it in each fence that needs it", name=name)
+        yield hazard(command.line, "variable-stays", text)
     names = [each.name for each in command.placeholders if is_shell(each)]
     for name in (each for each in names if f"${each}" not in told):
         told.add(f"${name}")

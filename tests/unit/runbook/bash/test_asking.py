@@ -97,6 +97,13 @@ def test_it_is_filled_by_the_shell_and_shown_before_the_command() -> None:
         fill(command, {"NAMESPACE": "shop", "POD": "--all"}, runbook.variables)
 
 
+def test_an_export_that_does_not_pass_is_told() -> None:
+    made = document("export PATH=/opt/x:$PATH PAGER=cat NAMESPACE=a", "echo")
+    found = [each.text for each in lint(made) if each.code == "variable-stays"]
+    assert [each.partition(" ")[0] for each in found] == ["$PAGER", "$PATH"]
+    assert not [each for each in lint(document("echo", "export PAGER=cat")) if each.code == "variable-stays"]
+
+
 def test_a_declared_type_wins() -> None:
     front = "vars: {NAMESPACE: {type: enum, choices: [a, b]}, pod-name: host}"
     (runbook,) = document("kubectl -n $NAMESPACE get pod <pod name>", front=front).runbooks
@@ -199,6 +206,15 @@ def test_what_stands_unquoted_takes_what_bash_does_not_split() -> None:
     for value in ("a b", "a\tb", "*", "a?", "[a]", "\\x"):
         with pytest.raises(LilFoxError, match="ENDPOINTS on line"):
             fill(command, {"ENDPOINTS": value}, runbook.variables)
+
+
+def test_a_host_to_log_in_to_is_no_command() -> None:
+    (runbook,) = document("ssh <node-address>", "docker <command>").runbooks
+    commands = [step.commands[0] for step in runbook.steps]
+    assert [bool(refusals(each, runbook.variables)) for each in commands] == [False, True]
+    assert fill(commands[0], {"node-address": "10.0.0.1"}, runbook.variables).script == 'ssh "$LF_node_address"'
+    with pytest.raises(LilFoxError, match="only letters, digits"):
+        fill(commands[0], {"node-address": "-oProxyCommand=touch canary"}, runbook.variables)
 
 
 def test_what_cannot_be_safe_is_refused_whatever_its_value() -> None:
