@@ -290,7 +290,7 @@ class RunPrompts:
     def _show(self, reducer: RunReducer, turn: Turn) -> None:
         """Shows the command as it will run, with its values marked."""
         command, values = reducer.command(turn), reducer.known.shown(turn.hosts) | self._values
-        pieces = shown(command.text, values, reducer.runbook.variables)
+        pieces = shown(command, values, reducer.runbook.variables)
         title = reducer.runbook.steps[turn.step].title
         print_line(f"{turn.step + 1}. {title}")
         print_line(f"   {listed(turn.hosts)}: {kind_text(kind_with(command, values, reducer.runbook))}")

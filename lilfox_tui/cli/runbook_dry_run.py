@@ -18,7 +18,7 @@ from lilfox_tui.core.i18n import _, clauses, listed, tr
 from lilfox_tui.core.text import cell_width, fit
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.bash.launcher import UnsetVariables
+from lilfox_tui.runbook.bash.carrying import ShellVariables
 from lilfox_tui.runbook.model import Command, Kind, Runbook, Variable
 from lilfox_tui.runbook.run import output
 from lilfox_tui.runbook.run.gate import READS, kind_with, let_through, offered, words
@@ -161,7 +161,7 @@ def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_j
     """Shows the whole run without running anything; returns 1 if a part of it could not run as it is."""
     hosts = words(config, runbook)
     values = with_defaults(runbook, values)
-    captured, unset = _captured(runbook), UnsetVariables(runbook)
+    captured, unset = _captured(runbook), ShellVariables(runbook.steps)
     good = True
     steps = []
     for variable in () if as_json else runbook.variables:
@@ -176,7 +176,7 @@ def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_j
             names = hosts_of(command, runbook, hosts, values)
             problem = _problem(config, runbook, command, names, values, captured, unset)
             good = good and not problem
-            text = redact(marked(shown(command.text, values, runbook.variables)))
+            text = redact(marked(shown(command, values, runbook.variables)))
             missing = any(each.name not in values for each in command.placeholders)
             kind = command.kind if missing else kind_with(command, values, runbook)
             if as_json:
@@ -203,7 +203,7 @@ def refuse_unsafe(config: Config, runbook: Runbook, values: Mapping[str, str]) -
     """Raises UsageError for the first command that could not be run with these values, before any has run."""
     hosts = words(config, runbook)
     values = with_defaults(runbook, values)
-    captured, unset = _captured(runbook), UnsetVariables(runbook)
+    captured, unset = _captured(runbook), ShellVariables(runbook.steps)
     for step in runbook.steps:
         for command in step.commands:
             names = hosts_of(command, runbook, hosts, values)
@@ -231,7 +231,7 @@ def _problem(
     hosts: tuple[str, ...],
     values: Mapping[str, str],
     captured: Collection[str],
-    unset: UnsetVariables,
+    unset: ShellVariables,
 ) -> str:
     """Why the command could not be run; empty if it could, or if it needs a ``captured`` value that is only known
     during the run."""

@@ -6,6 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec.structs import replace
+
+from lilfox_tui.runbook.bash.carrying import behind_exports, names_in
 from lilfox_tui.runbook.bash.parser import read_all
 from lilfox_tui.runbook.bash.placeholders import environment_name, masked
 from lilfox_tui.runbook.bash.syntax import (
@@ -45,7 +48,7 @@ from lilfox_tui.runbook.bash.values import (
     one,
     words_of,
 )
-from lilfox_tui.runbook.model import Attributes, Kind
+from lilfox_tui.runbook.model import Attributes, Kind, Step
 from lilfox_tui.runbook.readers.judge import judge, known_program
 from lilfox_tui.runbook.readers.spec import (
     Context,
@@ -107,6 +110,7 @@ class Walk:
         placeholders = {name: value for name, value in values.items() if not name.startswith("LF_")}
         held = {environment_name(name): value for name, value in placeholders.items()}
         held |= {name: value for name, value in values.items() if name.startswith("LF_")}
+        held |= {name: values[key] for name, key in names_in(values).items()}
         self._start = KnownVariables({name: known(value) for name, value in held.items()}, placeholders)
         self._depth, self._left, self._plain = depth, _MOST_COMMANDS, plain
         self._assigned: Counter[str] = Counter()
@@ -401,6 +405,24 @@ def kind(known: Verdict, attributes: Attributes, *, ours: bool = False) -> Kind:
     return "change"
 
 
+def judged_behind_exports(steps: Sequence[Step], *, ours: bool) -> tuple[Step, ...]:
+    """Return the steps of a runbook. Variables pass from one fence to the next, so what runs with one from which a
+    program may take what to run does not count as read-only."""
+    behind = behind_exports(steps, may_be_assigned)
+    if not behind:
+        return tuple(steps)
+    made = []
+    for at, step in enumerate(steps):
+        commands = (
+            replace(each, kind=kind("unknown", each.attributes, ours=ours))
+            if (at, number) in behind and each.kind in ("read", "follow")
+            else each
+            for number, each in enumerate(step.commands)
+        )
+        made.append(replace(step, commands=tuple(commands)))
+    return tuple(made)
+
+
 # Variables that a command finds and nobody knows: it may read with them once bash has looked at them.
 #
 # ``kubectl -n $NAMESPACE get pods`` reads where NAMESPACE is one plain word, and is anything where it is not. So what
@@ -417,7 +439,7 @@ def checked(text: str, values: Mapping[str, str] | None = None, *, filled: bool 
         statements = read_all(text if filled else masked(text))
     except (Unclear, RecursionError):
         return text
-    known = set(assigned_names(statements)) | set(values or {})
+    known = set(assigned_names(statements)) | set(values or {}) | set(names_in(values or {}))
     names = sorted({name for name in _found(statements) if name not in known and may_be_checked(name)})
     if not names:
         return text

@@ -21,7 +21,7 @@ from lilfox_tui.incident.model import NAMED_BY, SeverityLevel, TookOver
 from lilfox_tui.jobs.model import KeyHeld
 from lilfox_tui.jobs.start import start
 from lilfox_tui.runbook.bash import launcher
-from lilfox_tui.runbook.bash.launcher import UnsetVariables
+from lilfox_tui.runbook.bash.carrying import ShellVariables
 from lilfox_tui.runbook.library import allow, first_run, refuse_first_run
 from lilfox_tui.runbook.model import BUNDLED, Command, Runbook
 from lilfox_tui.runbook.run.gate import host_config, interpreter_of, is_secret
@@ -199,10 +199,13 @@ def in_terminal(
                 "to everyone on the host"
             )
         )
-    unset = UnsetVariables(reducer.runbook)
+    unset = ShellVariables(reducer.runbook.steps)
     unset.refuse(command)
-    filled = fill(command, given, reducer.runbook.variables)
     (host,) = turn.hosts
+    unset.refuse_lacking(command, host, given)
+    names = {placeholder.name for placeholder in command.placeholders}
+    mine = {name: value for name, value in given.items() if name in names}
+    filled = fill(command, mine | unset.passed(command, given), reducer.runbook.variables)
     begins = TerminalBegins(step=turn.step, command=turn.command or 0, host=host, sha256=sha256, values=dict(values))
     bash = launcher.in_terminal(
         filled.script,
@@ -210,6 +213,7 @@ def in_terminal(
         cwd=command.attributes.cwd or "",
         interpreter=interpreter_of(command),
         needed=unset.needed(command),
+        keeps=launcher.KeptVariables(unset.keeps(command), launcher.kept_in(reducer.first_run, host)),
     )
     sudo = bool(command.attributes.sudo)
     argv = terminal_argv(host, host_config(config, host), config.ssh, bash, filled.env, sudo=sudo)

@@ -14,7 +14,20 @@ Kind = Literal["read", "change", "follow", "interactive", "none"]
 Confirm = Literal["none", "once", "typed"]
 Risk = Literal["read", "change", "destroy"]
 VariableType = Literal[
-    "ip", "cidr", "port", "host", "unit", "path", "git-rev", "int", "enum", "regex", "secret", "text"
+    "ip",
+    "cidr",
+    "port",
+    "host",
+    "unit",
+    "path",
+    "git-rev",
+    "int",
+    "enum",
+    "regex",
+    "secret",
+    "text",
+    "namespace",
+    "name",
 ]
 Severity = Literal["error", "warning"]
 BUNDLED = "library:"
@@ -56,7 +69,7 @@ class Attributes(Struct, frozen=True, kw_only=True, gc=False):
 
 class Placeholder(Struct, frozen=True, gc=False):
     """A placeholder such as ``<attack-ip>`` in a command: its name and position (offsets into ``Command.text``, in
-    characters)."""
+    characters). ``start`` and ``end`` are 0 for a shell variable that nothing sets: the command expands it itself."""
 
     name: str
     start: int
@@ -67,7 +80,8 @@ class Command(Struct, frozen=True, kw_only=True, gc=False):
     """One command: the unit that is run. A fence that begins with ``#!``, or is marked as a script, is one command."""
 
     text: str
-    """As it stands in the file, without the fence's indent and final newline; untrusted."""
+    """As it stands in the file, without the fence's indent and final newline, with placeholders of other forms
+    (``YOUR_NAME``) as ``<YOUR_NAME>``; untrusted."""
     kind: Kind
     language: str
     """Of the fence, in lower case; empty where it has none."""

@@ -95,7 +95,7 @@ def test_what_cannot_be_asked_is_2_and_no_job_is_begun(lab: RunbookLab) -> None:
     lab.configure(web1={"protected": True})
     assert run(lab, "--yes", "--var", "who=x").returncode == 2
     lab.write(fence("echo 'quoted <who>'"))
-    assert "not safe" in run(lab, "--yes", "--var", "who=x").stderr
+    assert "who: the value is refused" in run(lab, "--yes", "--var", "who=x y").stderr
     assert lilfox("runbook", "run", "/nonexistent.md").returncode != 0
     assert list_jobs() == []
 

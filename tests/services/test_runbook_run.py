@@ -57,8 +57,8 @@ def test_all_of_it_runs_by_itself_on_each_of_its_hosts(lab: RunbookLab) -> None:
         fence("cat made", '{"host":"each","check":true,"expect":"/fox/"}'),
     )
     job = lab.begin(hosts="web*")
-    with pytest.raises(OrderRefused, match="not safe"):  # before anything has run: of no type, inside quotes
-        lab.run_all(job, values={"who": "fox"})
+    with pytest.raises(OrderRefused, match="who: the value is refused"):  # before anything has run: inside quotes
+        lab.run_all(job, values={"who": "a fox"})
     lab.order(job, FinishRun(abort=True))
     assert lab.ended(job).exit_code == 130
     lab.path.write_text(lab.path.read_text().replace('"$(hostname)-<who>"', "<who>"))
@@ -71,16 +71,16 @@ def test_all_of_it_runs_by_itself_on_each_of_its_hosts(lab: RunbookLab) -> None:
     assert (lab.on_host("web2") / "made").read_text() == "fox\n"
 
 
-def test_state_goes_through_one_fence_and_ends_with_it(lab: RunbookLab) -> None:
+def test_state_goes_through_one_fence_and_variables_beyond_it(lab: RunbookLab) -> None:
     lab.write(
         fence("cd /usr\nexport A='a b'\nB=2\nf() { echo f; }\npwd; echo \"$A$B\"; f", '{"host":"web1"}'),
-        fence('pwd\necho "<${A-}${B-}>"', '{"host":"web1"}'),
+        fence('pwd\necho "<${A-}${B-}>"; f 2>/dev/null || echo none', '{"host":"web1"}'),
     )
     job = lab.run_all(lab.begin())
     assert job.state == "ok", job.message
     assert lab.printed(job.id, lab.results(job.id, 1, 5)["web1"]) == "/usr\na b2\nf\n"
     assert lab.printed(job.id, lab.results(job.id, 2, 1)["web1"]) == f"{lab.on_host('web1')}\n"
-    assert lab.printed(job.id, lab.results(job.id, 2, 2)["web1"]) == "<>\n"
+    assert lab.printed(job.id, lab.results(job.id, 2, 2)["web1"]) == "<a b2>\nnone\n"
     assert list((lab.on_host("web1") / FOLDER).glob("*")) == [], "nothing of the run stays on the host"
     assert list((lab.on_host("web1") / ".cache/lilfox/jobs").glob("*")) == []
 

@@ -5,34 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from itertools import takewhile
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.runbook.bash.variables import Variables, variables_of
-from lilfox_tui.runbook.model import Command, Runbook
-
-# Variables of commands that nothing sets: ``rm -rf $DIR/*.tmp`` without ``DIR`` is ``rm -rf /*.tmp``.
-#
-# What a fence sets ends with it. A variable that another fence sets is refused before anything runs; one that only the
-# host may set is looked for there by the shell that is about to run the command, which runs nothing
-# without it. That shell also runs with ``set -u``: what is set in one branch alone is seen when it is missing. Not so
-# where the fence takes another file into its shell (``source``, ``eval``), for those are often not written for it.
-
-
-_OF_EVERY_SHELL = re.compile(
-    r"BASH\w*|LF_\w+|EPOCH\w+|PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|HOSTNAME|IFS|OPTIND|OPTERR|RANDOM|SRANDOM|SECONDS"
-    r"|LINENO|PPID|UID|EUID|GROUPS|DIRSTACK|FUNCNAME|HOSTTYPE|OSTYPE|MACHTYPE|SHLVL|SHELLOPTS|PIPESTATUS|_"
-)
-"""What every login and bash itself set; another fence that sets one of them sets it anew."""
-_OF_OURS = re.compile(r"LF_\w+|BASH_\w+|_")
-"""What the shell has by the time when it is used, and not before."""
-_SHELLS = re.compile(r"(?:(?:\S*/)?env\s++(?:-S\s++)?)?(?:\S*/)?(?:ba)?sh(?:\s.*)?")
 
 
 class NeededVariables(Struct, frozen=True):
@@ -40,95 +18,6 @@ class NeededVariables(Struct, frozen=True):
 
     names: tuple[str, ...] = ()
     strict: bool = False
-
-
-class UnsetVariables:
-    """Finds the variables that a runbook's commands need but that are not set."""
-
-    def __init__(self, runbook: Runbook) -> None:
-        self._fences: dict[int, list[Command]] = {}
-        for step in runbook.steps:
-            for command in step.commands:
-                self._fences.setdefault(command.fence, []).append(command)
-        self._set_in: dict[str, dict[int, int]] = {}
-        """Name → fence → the line there that sets it."""
-        for fence, commands in self._fences.items():
-            for command in filter(_is_bash, commands):
-                for name in _variables(command).sets:
-                    self._set_in.setdefault(name, {}).setdefault(fence, command.line)
-
-    def needed(self, command: Command) -> NeededVariables:
-        """Return the variables that the shell checks before the command; none for a command whose fence makes no
-        change."""
-        if not self._counts(command):
-            return NeededVariables()
-        names = tuple(name for name in _variables(command).needs if not _OF_OURS.fullmatch(name))
-        strict = not any(_variables(each).foreign for each in [*self._before(command), command])
-        return NeededVariables(names, strict)
-
-    def elsewhere(self, command: Command) -> Iterator[tuple[str, int]]:
-        """Yield the names that a command needs and that another fence sets, each with the line of the assignment."""
-        if not self._counts(command):
-            return
-        mine, before = _variables(command), [_variables(each) for each in self._before(command)]
-        names = mine.needs if any(each.foreign for each in before) else (*mine.needs, *mine.maybe)
-        for name in names:
-            lines = self._set_in.get(name, {})
-            there = [line for fence, line in lines.items() if fence != command.fence]
-            if there and not any(name in each.sets for each in before) and not _OF_EVERY_SHELL.fullmatch(name):
-                yield name, there[0]
-
-    def nowhere(self, command: Command) -> Iterator[str]:
-        """Yield the names that a command needs and that nothing in the runbook sets; its host may set them."""
-        if self._counts(command):
-            names = (name for name in _variables(command).needs if name not in self._set_in)
-            yield from (name for name in names if not _OF_EVERY_SHELL.fullmatch(name))
-
-    def why_not(self, command: Command) -> Message | None:
-        """Return why the command is not run; None if nothing in the runbook prevents it."""
-        for name, line in self.elsewhere(command):
-            return tr(
-                "line {line}: ${name} is set in another fence (line {other}) and lost when that fence ends: here "
-                "it is empty",
-                line=command.line,
-                name=name,
-                other=line,
-            )
-        return None
-
-    def refuse(self, command: Command) -> None:
-        """Raise LilFoxError if the command is not run."""
-        if (why := self.why_not(command)) is not None:
-            raise LilFoxError(why, tr("set it in this fence too, or pass the value with a <placeholder> or a capture"))
-
-    def _counts(self, command: Command) -> bool:
-        """Return whether variables of the command are checked: it is bash, and its fence changes something, because a
-        folder or a variable that one command sets then affects the later ones."""
-        mine = self._fences.get(command.fence, [command])
-        return command.kind != "none" and _is_bash(command) and any(
-            each.kind in ("change", "interactive") for each in mine
-        )  # fmt: skip
-
-    def _before(self, command: Command) -> list[Command]:
-        """Return the commands that run before it in its fence."""
-        mine = takewhile(lambda each: each != command, self._fences.get(command.fence, ()))
-        return [each for each in mine if each.kind != "none" and _is_bash(each)]
-
-
-def _is_bash(command: Command) -> bool:
-    program = command.attributes.interpreter or ""
-    if not program and command.script and command.text.startswith("#!"):
-        program = command.text[2:].split("\n", 1)[0].strip()
-    return not program or _SHELLS.fullmatch(program) is not None
-
-
-def _variables(command: Command) -> Variables:
-    """Return the variables of a command's text, with a plain word for each placeholder, whose value is passed
-    separately."""
-    text = command.text
-    for each in sorted(command.placeholders, key=lambda each: each.start, reverse=True):
-        text = f"{text[: each.start]}x{text[each.end :]}"
-    return variables_of(text)
 
 
 # What runs a command on a host: a bash that reads nothing but what it is given.
@@ -143,7 +32,10 @@ def _variables(command: Command) -> Variables:
 # sudo): what a command leaves (folder, variables, functions, options, umask) is written there when it ended as
 # expected, and read by the next one. So it outlives lost links and this process. ``forget`` takes it away.
 #
-# Before it runs the shell looks for the variables that it needs (``UnsetVariables``), where all that its fence and
+# Variables that pass from one fence to the next (``carrying.py``) are written as data into a file of the run there, and
+# reach the next command in its environment, from where it takes them into variables of their own names.
+#
+# Before it runs the shell looks for the variables that it needs (``ShellVariables``), where all that its fence and
 # the host set is there: without one of them nothing is run. Where nothing may be changed, what reads runs behind a
 # wall besides: the transactions of its psql are read only, and its git writes no index. A program that asks for
 # another environment (sudo, ssh, docker) leaves that behind.
@@ -192,7 +84,7 @@ _READS = (
     "exec 2>&1"
     + _REFUSES
     + r"""
-for LF__N in LF__MARK LF__STATE LF__PLACE LF__FINE LF__CWD LF__WITH LF__NEEDS LF__STRICT LF__WALL; do
+for LF__N in LF__MARK LF__STATE LF__PLACE LF__FINE LF__CWD LF__WITH LF__NEEDS LF__STRICT LF__WALL LF__KEEPS LF__KEPT; do
     IFS= read -r -d '' "$LF__N" || LF__refuse 'what was sent ended early; nothing was run'
 done
 while IFS= read -r -d '' LF__N && [ -n "$LF__N" ]; do
@@ -215,6 +107,11 @@ else
     cd -- "$LF__HOME" 2>/dev/null || cd /
     cd -- "${LF__CWD:-.}" || { echo "lilfox: nothing was run"; exit 125; }
 fi
+for LF__N in "${!LF__P_@}" "${!LF__X_@}"; do
+    printf -v "${LF__N#LF__?_}" %s "${!LF__N}"
+    case $LF__N in LF__X_*) export "${LF__N#LF__?_}" ;; *) export -n "${LF__N#LF__?_}" ;; esac
+    unset -v "$LF__N"
+done
 for LF__N in $LF__NEEDS; do
     case $(declare -p "$LF__N" 2>/dev/null) in
     *=* | "declare -"[aA]*) ;;
@@ -251,6 +148,24 @@ _ENTERS_TERMINAL = _FINDS + _HAS_TERMINAL + _BEGINS
 _COMMAND = r"""while IFS= read -r -d '' LF__N <&3; do IFS= read -r -d '' "$LF__N" <&3; done; exec 3<&-; eval "$1"; eval "$LF__SCRIPT"
 {
     set -- "$?" "$LF__PLACE" "$LF__D" "$LF__FINE" "$LF__STRICT"
+    if [ -n "$LF__KEEPS" ] && { [ "$4" = any ] || [ "$4" = "$1" ]; }; then (
+        set +Ceux
+        umask 077
+        IFS=' ' LF__D=$LF__HOME/FOLDER/$LF__KEPT
+        mkdir -p -- "${LF__D%/*}"
+        {
+            ! [ -f "$LF__D" ] || cat <"$LF__D"
+            for LF__N in $LF__KEEPS; do
+                LF__V=$(declare -p "$LF__N") LF__V=${LF__V#declare } LF__V=${LF__V%% *}
+                [ -n "${!LF__N+x}" ] || LF__V=
+                case $LF__V in
+                "" | *[aAn]*) printf '%s\0\0\0' "$LF__N" ;;
+                *x*) printf '%s\0x\0%s\0' "$LF__N" "${!LF__N}" ;;
+                *) printf '%s\0-\0%s\0' "$LF__N" "${!LF__N}" ;;
+                esac
+            done
+        } >"$LF__D.new" && mv -f -- "$LF__D.new" "$LF__D"
+    ) fi
     if [ -n "$2" ] && { [ "$4" = any ] || [ "$4" = "$1" ]; }; then
         { set +o; [ -z "$5" ] || echo set +u; shopt -p; } >"$3/options.new"
         set +eux
@@ -275,9 +190,9 @@ _COMMAND = r"""while IFS= read -r -d '' LF__N <&3; do IFS= read -r -d '' "$LF__N
     fi
 } 2>/dev/null
 exit "$1"
-"""  # noqa: E501  its first line is the command's
+""".replace("FOLDER", FOLDER)  # noqa: E501  its first line is the command's
 _KEEPER = r"""eval "$1"
-LF__GIVEN() { for LF__N in D HOME STATE PLACE FINE CWD WITH NEEDS STRICT WALL TERM SCRIPT; do
+LF__GIVEN() { for LF__N in D HOME STATE PLACE FINE CWD WITH NEEDS STRICT WALL TERM SCRIPT KEEPS KEPT; do
     LF__V=LF__$LF__N; printf '%s\0%s\0' "$LF__V" "${!LF__V}"
 done; }
 trap : HUP INT TERM
@@ -308,6 +223,21 @@ class FenceSession(Struct, frozen=True):
         return f"{self.run}/{self.number}-{hashlib.sha256(self.host.encode()).hexdigest()[:16]}"
 
 
+class KeptVariables(Struct, frozen=True):
+    """The variables that a command passes to the next fences, and the file with them, relative to ``FOLDER``."""
+
+    names: tuple[str, ...] = ()
+    file: str = ""
+
+
+_NOTHING_KEPT = KeptVariables()
+
+
+def kept_in(run: str, host: str) -> str:
+    """Return the file with what passes from fence to fence on a host, relative to ``FOLDER``."""
+    return f"{run}/kept-{hashlib.sha256(host.encode()).hexdigest()[:16]}"
+
+
 def given(
     script: str,
     env: Mapping[str, str],
@@ -319,13 +249,15 @@ def given(
     interpreter: str = "",
     wall: bool = False,
     needed: NeededVariables = _NOTHING,
+    keeps: KeptVariables = _NOTHING_KEPT,
 ) -> bytes:
     """Return what the shell reads from its stdin.
 
     ``mark``: printed after a NUL, with the exit status behind it, once the command has ended; it is in no argv and the
     command does not see it. ``fine``: the exit status with which what the command leaves is kept, None for any.
     ``interpreter``: words of a program that reads the script from a file instead; without one ``#!`` says it.
-    ``needed``: variables without which nothing is run. ``wall``: nothing may be changed.
+    ``needed``: variables without which nothing is run. ``wall``: nothing may be changed. ``keeps``: what it passes on
+    once it has ended as expected.
 
     Raises ValueError for a NUL."""
     fields = [
@@ -338,6 +270,8 @@ def given(
         " ".join(needed.names),
         "1" if needed.strict else "",
         "1" if wall else "",
+        " ".join(keeps.names),
+        keeps.file,
         *(each for pair in env.items() for each in pair),
         "",
         script,
@@ -354,6 +288,7 @@ def in_terminal(
     cwd: str = "",
     interpreter: str = "",
     needed: NeededVariables = _NOTHING,
+    keeps: KeptVariables = _NOTHING_KEPT,
 ) -> tuple[str, ...]:
     """Return the argv that runs a script without secrets in the current terminal. Its shell state is kept however it
     ends: the user says whether it worked."""
@@ -366,6 +301,8 @@ def in_terminal(
         "LF__WITH": with_words(script, interpreter),
         "LF__NEEDS": " ".join(needed.names),
         "LF__STRICT": "1" if needed.strict else "",
+        "LF__KEEPS": " ".join(keeps.names),
+        "LF__KEPT": keeps.file,
         "LF__SCRIPT": script,
     }
     words = "".join(f"{name}={shlex.quote(value)}\n" for name, value in known.items())
@@ -384,6 +321,13 @@ def with_words(script: str, interpreter: str) -> str:
 def is_bash(script: str, interpreter: str | None) -> bool:
     """Return whether bash itself runs a whole script: its first line names bash, and no ``interpreter`` is set."""
     return not interpreter and script.split("\n", 1)[0].strip() in _BASHES
+
+
+async def kept(host: Host, file: str, *, sudo: bool, limit_bytes: int) -> bytes:
+    """Return what passes from fence to fence on the host. Raises HostError."""
+    script = f'{_HOME}; cat -- "$LF__HOME/{FOLDER}/$1" 2>/dev/null'
+    argv = ["bash", "--noprofile", "--norc", "-c", script, "bash", file]
+    return (await host.run(argv, sudo=sudo, limit_bytes=limit_bytes)).stdout
 
 
 async def forget(host: Host, run: str, *, sudo: bool) -> None:

@@ -27,8 +27,8 @@ COMMAND_FOLLOWS = frozenset(
     {"if", "then", "else", "elif", "fi", "while", "until", "do", "done", "!", "{", "}", "time", "esac"}
 )
 """Reserved words behind which a command begins, or ends."""
-NAMED = re.compile(r"<([A-Za-z][A-Za-z0-9_-]*)>")
-"""A placeholder."""
+NAMED = re.compile(r"<(?!(?:none|nil|null|unknown|unset|invalid|pending)>)([A-Za-z][A-Za-z0-9_-]*)>")
+"""A placeholder; not what programs print in its place."""
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ASSIGNED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[[^\]]*\])?\+?=")
 """How a word begins that assigns."""

@@ -83,7 +83,7 @@ def needed(words: Sequence[str], current: str) -> Need:
     if not words:
         return Need.ANY if ASSIGNED.match(current) else Need.NEVER
     names = [word.rsplit("/", 1)[-1] for word in words]
-    if len(names) == 1 and names[0] in PREFIXES:
+    if len(names) == 1 and names[0] in PREFIXES and names[0] != "ssh":  # its first word is a host
         return Need.NEVER
     return max((_of_command(names, at, current) for at, name in enumerate(names) if name in _KNOWN), default=Need.ANY)
 
@@ -152,6 +152,8 @@ class Site(Struct, frozen=True, kw_only=True):
     """A ``\\`` or ``$`` stands before it, and would make something else of what it is replaced by."""
     delimiter: str = ""
     """Of a heredoc: the line that ends it."""
+    splits: bool = False
+    """Bash splits the value, and expands patterns in it."""
 
 
 class _CommandState(Struct):

@@ -74,6 +74,10 @@ class Variables(Struct, frozen=True):
     sets: frozenset[str]
     foreign: bool
     """Whether it takes what another file says into its own shell."""
+    uses: frozenset[str] = frozenset()
+    """Names that it expands, whoever sets them."""
+    exports: frozenset[str] = frozenset()
+    """Names that it may leave exported."""
 
 
 @lru_cache(maxsize=4096)
@@ -84,10 +88,11 @@ def variables_of(text: str) -> Variables:
         reader.read()
     except (RecursionError, _UnreadableText):
         found = tuple(dict.fromkeys(_ANY_USE.findall(text)))
-        return Variables(found, (), frozenset(), reader.foreign)
+        return Variables(found, (), frozenset(), reader.foreign, frozenset(found))
     needs = tuple(name for name, behind in reader.needs.items() if not behind)
     maybe = tuple(name for name, behind in reader.needs.items() if behind)
-    return Variables(needs, maybe, frozenset(reader.sets), reader.foreign)
+    exports = frozenset(reader.exports)
+    return Variables(needs, maybe, frozenset(reader.sets), reader.foreign, frozenset(reader.uses), exports)
 
 
 class _UnreadableText(Exception):
@@ -103,6 +108,8 @@ class _VariableReader:
         self._lexer = BashLexer(text)
         self.needs: dict[str, bool] = {}
         self.sets: set[str] = set()
+        self.uses: set[str] = set()
+        self.exports: set[str] = set()
         self.foreign = False
         self._known: set[str] = set()
         self._behind = False
@@ -120,6 +127,7 @@ class _VariableReader:
         self.sets |= names
 
     def _use(self, name: str) -> None:
+        self.uses.add(name)
         if name not in self._known and not self._quiet:
             self.needs[name] = self.needs.get(name, True) and self._behind
 
@@ -153,9 +161,9 @@ class _VariableReader:
 
     def _apart(self, tokens: Iterable[Token]) -> None:
         """Read commands in a subshell: nothing that they set remains."""
-        known, behind, sets_ = set(self._known), self._behind, set(self.sets)
+        known, behind, sets_, exports = set(self._known), self._behind, set(self.sets), set(self.exports)
         self._commands(TokenReader(tokens), "")
-        self._known, self._behind, self.sets = known, behind, sets_
+        self._known, self._behind, self.sets, self.exports = known, behind, sets_, exports
 
     def _function(self, reader: TokenReader) -> None:
         """Read a function, whose body runs when it is called."""
@@ -253,6 +261,8 @@ class _VariableReader:
         runs."""
         name, *rest = [word for word in words if word not in ("builtin", "command")] or [""]
         self._set(sets(name, rest))
+        if name == "export" or (name in _DECLARES and any(word[:1] == "-" and "x" in word for word in rest)):
+            self.exports |= {word.rstrip("=") for word in rest if IDENTIFIER.fullmatch(word.rstrip("="))}
         if name == "unset":
             self._known -= set(rest)
         if name == "eval" and not any("\0" in word for word in rest):
@@ -271,6 +281,7 @@ class _VariableReader:
     def _runs(self, text: str, given: set[str]) -> None:
         """Read a text that a command runs as shell code, with the variables ``given`` set for it."""
         inner = variables_of(text)
+        self.uses |= inner.uses
         for name in (*inner.needs, *(() if inner.foreign else inner.maybe)):
             if name not in given:
                 self._use(name)
@@ -353,6 +364,7 @@ class _VariableReader:
             begins = found.end()
             self._visit([each for each in part.parts if each.start < begins])
             alone = found[4] is not None
+            self.uses.add(found[1])
             if not alone and not (found[3] and self._text[part.start + 2] == "!"):
                 self._use(found[1])
             if found[4] and found[4].endswith("="):

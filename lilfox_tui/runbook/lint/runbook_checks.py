@@ -10,7 +10,8 @@ from itertools import pairwise
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
 from lilfox_tui.hosts.addresses import Denied
-from lilfox_tui.runbook.bash.launcher import UnsetVariables
+from lilfox_tui.runbook.bash.asking import is_shell
+from lilfox_tui.runbook.bash.carrying import ShellVariables
 from lilfox_tui.runbook.bash.lexer import read_through
 from lilfox_tui.runbook.lint.script_checks import FenceSource, hazard
 from lilfox_tui.runbook.model import Command, Problem, Runbook, Step, Variable
@@ -34,14 +35,14 @@ def check_steps(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
     told: set[str] = set()
     yield from _defaults(runbook)
     yield from _captures(runbook)
-    unset = UnsetVariables(runbook)
+    unset = ShellVariables(runbook.steps)
     for step in runbook.steps:
         yield from _order(step)
         yield from _changes(step, undone)
         yield from _of_each(step)
         yield from _unconfirmed(step)
         for command in step.commands:
-            yield from _unset(command, unset)
+            yield from _unset(command, unset, told)
             yield from _shown(command)
             yield from _destroys(command)
             yield from _placeholders(command, runbook.variables, set(declared), told)
@@ -92,25 +93,34 @@ def _where(command: Command, runbook: Runbook) -> str:
     return runbook.hosts or "each" if word == EACH else word
 
 
-def _unset(command: Command, unset: UnsetVariables) -> Iterator[Problem]:
+def _unset(command: Command, unset: ShellVariables, told: set[str]) -> Iterator[Problem]:
     """Yield variables that are empty in a command that changes something."""
     for name, other in unset.elsewhere(command):
         text = _(
             "${name} is set in another fence (line {other}) and empty here, so LilFox does not run this command; "
-            "set it in this fence",
+            "set it in this fence or in an earlier one",
             name=name,
             other=other,
         )
         yield Problem(command.line, "error", "variable-of-another-fence", text)
+    for name in unset.stays(command):
+        text = _("${name} does not pass to the next fences; set it in each fence that needs it", name=name)
+        yield hazard(command.line, "variable-stays", text)
+    names = [each.name for each in command.placeholders if is_shell(each)]
+    for name in (each for each in names if f"${each}" not in told):
+        told.add(f"${name}")
+        text = _("nothing in this runbook sets ${name}: LilFox asks for it; give it a type under vars", name=name)
+        yield hazard(command.line, "variable-unset", text)
     for name in unset.nowhere(command):
-        yield hazard(
-            command.line,
-            "variable-unset",
-            _(
-                "nothing in this runbook sets ${name}: unless the host's environment does, this command is not run",
-                name=name,
-            ),
-        )
+        if name not in names:
+            yield hazard(
+                command.line,
+                "variable-unset",
+                _(
+                    "nothing in this runbook sets ${name}: unless the host's environment does, this command is not run",
+                    name=name,
+                ),
+            )
 
 
 def _order(step: Step) -> Iterator[Problem]:
@@ -247,13 +257,13 @@ def _placeholders(
     command: Command, variables: Sequence[Variable], declared: set[str], told: set[str]
 ) -> Iterator[Problem]:
     for placeholder in command.placeholders:
-        if placeholder.name not in declared and placeholder.name not in told:
+        if placeholder.name not in {*declared, *told} and not is_shell(placeholder):
             told.add(placeholder.name)
             yield hazard(
                 command.line,
                 "placeholder-untyped",
                 _(
-                    "a shell reads <{name}> as a redirection; LilFox accepts any text for it: give it a type "
+                    "a shell reads <{name}> as a redirection; LilFox guesses its type by its name: give it one "
                     "under vars",
                     name=placeholder.name,
                 ),

@@ -20,6 +20,8 @@ from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import Message, _, clauses, tr
 from lilfox_tui.logs.filter.model import search
 from lilfox_tui.redact import names_a_secret
+from lilfox_tui.runbook.bash.asking import asked, guessed, needs_of
+from lilfox_tui.runbook.classify import judged_behind_exports
 from lilfox_tui.runbook.model import (
     BUNDLED,
     Command,
@@ -476,6 +478,7 @@ class _RunbookBuilder:
         self, title: str, line: int, steps: list[Step], about: list[str], blocks: Sequence[MarkdownBlock]
     ) -> None:
         header = self.front.header
+        steps = list(judged_behind_exports(asked(steps), ours=self.path.startswith(BUNDLED)))
         self.runbooks.append(
             Runbook(
                 id="",
@@ -577,13 +580,14 @@ def _steps(section: Sequence[MarkdownBlock]) -> Iterator[tuple[ListItem | None, 
 def _document_variables(steps: Sequence[Step], declared: Sequence[Variable]) -> tuple[Variable, ...]:
     """Return the declared variables, then those that commands or their hosts use undeclared."""
     found = {variable.name: variable for variable in declared}
+    needs = needs_of(steps)
     for step in steps:
         for command in step.commands:
             host = command.attributes.host or ""
             if host.startswith("<") and host.endswith(">"):
                 found.setdefault(host[1:-1], Variable(name=host[1:-1], type="host"))
             for placeholder in command.placeholders:
-                found.setdefault(placeholder.name, Variable(name=placeholder.name))
+                found.setdefault(placeholder.name, guessed(placeholder.name, needs[placeholder.name]))
     return tuple(found.values())
 
 

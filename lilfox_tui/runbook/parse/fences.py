@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from lilfox_tui.config import convert
 from lilfox_tui.config.yaml_nodes import ScalarNode, quoted, rather
 from lilfox_tui.core.i18n import _, listed
+from lilfox_tui.runbook.bash.asking import spelled
 from lilfox_tui.runbook.bash.launcher import is_bash
 from lilfox_tui.runbook.bash.lexer import BashLexer, goes_on
 from lilfox_tui.runbook.bash.parser import read_all, read_command
@@ -267,6 +268,7 @@ class SyntaxProbe:
 def split(text: str, asking: SyntaxProbe) -> list[CommandText]:
     """Return the commands of ``text``, in order, without comments and empty lines between them."""
     parts: list[CommandText] = []
+    text = spelled(text)
     lines, read = text.split("\n"), masked(text)
     at, comment, offset = 0, 0, 0
     while at < len(lines):

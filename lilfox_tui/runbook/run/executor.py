@@ -25,7 +25,7 @@ from lilfox_tui.core.errors import (
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host, wait_until_reconnected
-from lilfox_tui.runbook.bash.launcher import ARGV, FenceSession, NeededVariables, given
+from lilfox_tui.runbook.bash.launcher import ARGV, FenceSession, KeptVariables, NeededVariables, given
 from lilfox_tui.runbook.model import Kind
 from lilfox_tui.runbook.run.output import CommandOutput
 from lilfox_tui.runbook.run.protocol import EndState
@@ -57,6 +57,7 @@ class CommandTask(Struct, frozen=True, kw_only=True):
     wall: bool = False
     """Nothing may be changed on the host: what reads is held to that there, too, as far as programs let it."""
     needed: NeededVariables = NeededVariables()
+    keeps: KeptVariables = KeptVariables()
     timeout_s: float | None = None
     patience_s: float | None = None
     """So long a lost link is waited for; None: until somebody stops it."""
@@ -271,6 +272,7 @@ class CommandExecution:
             interpreter=task.interpreter,
             wall=task.wall,
             needed=task.needed,
+            keeps=task.keeps,
         )
 
     def _lose(self, error: HostError) -> None:

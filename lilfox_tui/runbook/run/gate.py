@@ -19,10 +19,18 @@ from lilfox_tui.hosts.addresses import Denied, denied, looked_up, own_addresses
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.redact import names_a_secret, redact, redacted_start
-from lilfox_tui.runbook.bash.launcher import WALL, NeededVariables, UnsetVariables, is_bash
+from lilfox_tui.runbook.bash.carrying import (
+    EXPORTED,
+    MOST_BYTES,
+    KeptShellVariables,
+    ShellVariables,
+    read_kept,
+    shell_name,
+)
+from lilfox_tui.runbook.bash.launcher import WALL, NeededVariables, is_bash, kept, kept_in
 from lilfox_tui.runbook.classify import kind, verdict_of_text
 from lilfox_tui.runbook.model import BUNDLED, Command, Kind, Runbook, Variable
-from lilfox_tui.runbook.readers.spec import Verdict
+from lilfox_tui.runbook.readers.spec import Verdict, may_be_assigned
 from lilfox_tui.runbook.run.reducer import RunReducer, RunValues
 from lilfox_tui.runbook.run.state import EACH, HERE, Turn, asks, named_host, word_of
 from lilfox_tui.runbook.run.variables import FilledCommand, ValueChoice, check_value, choices_of, fill
@@ -187,6 +195,8 @@ def kind_as_run(command: Command, filled: FilledCommand, runbook: Runbook, *, pr
     known: Verdict = "unknown"
     if not command.blind and (not command.script or is_bash(command.text, command.attributes.interpreter)):
         known = verdict_of_text(filled.script, filled.env)
+    if any(key.startswith(EXPORTED) and not may_be_assigned(key.removeprefix(EXPORTED)) for key in filled.env):
+        known = "unknown"  # a program may take from it what it runs
     found = kind(known, command.attributes, ours=runbook.path.startswith(BUNDLED) and not protected)
     return "change" if found == "interactive" else found
 
@@ -214,6 +224,9 @@ def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> 
     change, because nobody can judge it; with a refused one the kind stays: it will not run."""
     if any(placeholder.name not in values for placeholder in command.placeholders):
         return "change" if command.kind in READS else command.kind
+    if any(map(shell_name, values)):
+        passed = ShellVariables(runbook.steps).passed(command, values)
+        values = {name: value for name, value in values.items() if not shell_name(name)} | passed
     try:
         return kind_as_run(command, fill(command, values, runbook.variables), runbook)
     except LilFoxError:
@@ -261,6 +274,8 @@ class PreparedCommand(Struct, frozen=True, kw_only=True):
     """On each of its hosts: what was captured there is its own."""
     needed: NeededVariables = NeededVariables()
     """Variables that its shell looks for before."""
+    keeps: tuple[str, ...] = ()
+    """Variables that it passes to the next fences."""
     warning: Message | None = None
     """What could not be looked at before it runs."""
 
@@ -270,7 +285,7 @@ class CommandPreparer:
 
     def __init__(self, config: Config, hosts: Hosts, reducer: RunReducer, values: RunValues) -> None:
         self._config, self._hosts, self._reducer, self._values = config, hosts, reducer, values
-        self._unset_of = reducer.runbook, UnsetVariables(reducer.runbook)
+        self._unset_of = reducer.runbook, ShellVariables(reducer.runbook.steps)
 
     async def ready(self, turn: Turn) -> PreparedCommand:
         """Prepare a turn. Raises LilFoxError: a missing or refused value, no host, a host where changes are
@@ -283,7 +298,7 @@ class CommandPreparer:
         self._refuse_missing(turn)
         if not turn.hosts:
             raise LilFoxError(tr("line {line}: the command has no host to run on", line=command.line))
-        self._unset().refuse(command)
+        self.shell_variables.refuse(command)
         for name in turn.hosts:
             host_config(self._config, name)
         if command.kind not in READS and not command.placeholders:
@@ -294,10 +309,12 @@ class CommandPreparer:
         refused, warning = await self._denied(mine, turn.hosts)
         filled, kinds = {}, set[Kind]()
         for host in turn.hosts:
-            values = {name: value for name, value in self._values.on(host).items() if name in names}
+            there = self._values.on(host)
+            self.shell_variables.refuse_lacking(command, host, there)
+            values = {name: value for name, value in there.items() if name in names}
             for variable in mine:
                 values[variable.name] = check_value(variable, values[variable.name], denied=refused)
-            filled[host] = fill(command, values, variables)
+            filled[host] = fill(command, values | self.shell_variables.passed(command, there), variables)
             kinds.add(let_through(self._config, (host,), command, filled[host], self._reducer.runbook))
         found = min(kinds, key=lambda each: each in READS)  # what it changes on one of them it changes
         as_run = replace(command, kind=found)
@@ -307,7 +324,8 @@ class CommandPreparer:
             command=as_run,
             became=found == "change" != command.kind,
             filled=filled,
-            needed=self._unset().needed(as_run),
+            needed=self.shell_variables.needed(as_run),
+            keeps=self.shell_variables.keeps(command),
             warning=warning,
         )
 
@@ -339,7 +357,7 @@ class CommandPreparer:
             command = reducer.command(turn)
             for name in turn.hosts:
                 host_config(self._config, name)
-            self._unset().refuse(command)
+            self.shell_variables.refuse(command)
             missing = reducer.missing(turn)
             if command.kind == "change" and (missing or not command.placeholders):
                 refuse_change(self._config, turn.hosts)
@@ -350,14 +368,24 @@ class CommandPreparer:
                 )
             if not missing:
                 for host in turn.hosts or ("",):
-                    filled = fill(command, self._values.on(host), runbook.variables)
+                    there = self._values.on(host)
+                    values = {name: value for name, value in there.items() if not shell_name(name)}
+                    values |= self.shell_variables.passed(command, there)
+                    filled = fill(command, values, runbook.variables)
                     if let_through(self._config, turn.hosts, command, filled, runbook) == "change" != command.kind:
                         raise unseen(command)
 
-    def _unset(self) -> UnsetVariables:
+    @property
+    def shell_variables(self) -> ShellVariables:
+        """Those of the runbook as it is now."""
         if self._unset_of[0] is not self._reducer.runbook:
-            self._unset_of = self._reducer.runbook, UnsetVariables(self._reducer.runbook)
+            self._unset_of = self._reducer.runbook, ShellVariables(self._reducer.runbook.steps)
         return self._unset_of[1]
+
+    async def kept(self, host: str, *, sudo: bool) -> KeptShellVariables:
+        """Return what passes from fence to fence on the host. Raises HostError."""
+        file = kept_in(self._reducer.first_run, host)
+        return read_kept(await kept(self._hosts[host], file, sudo=sudo, limit_bytes=MOST_BYTES))
 
     async def _denied(self, variables: list[Variable], hosts: tuple[str, ...]) -> tuple[Denied, Message | None]:
         """Return the addresses that are denied, and a warning about hosts whose addresses are unknown. Queries hosts

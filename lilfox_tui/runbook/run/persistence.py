@@ -25,6 +25,7 @@ from lilfox_tui.jobs.listing import find_folder, find_job
 from lilfox_tui.jobs.model import JobRequest, Level, Run
 from lilfox_tui.jobs.reader import EVENTS, REQUEST, EventReader, is_id
 from lilfox_tui.redact import redact
+from lilfox_tui.runbook.bash.asking import is_shell
 from lilfox_tui.runbook.bash.placeholders import placeholders_of
 from lilfox_tui.runbook.library import bundled
 from lilfox_tui.runbook.model import BUNDLED, Command, Document, Runbook
@@ -317,7 +318,10 @@ def _read(folder: Path) -> tuple[Runbook, bool]:
 
 def _placed(command: Command) -> Command:
     """Return the command with its placeholders positioned in the masked text."""
-    return replace(command, placeholders=placeholders_of(command.text)) if command.placeholders else command
+    if not command.placeholders:
+        return command
+    shell = (each for each in command.placeholders if is_shell(each))
+    return replace(command, placeholders=(*placeholders_of(command.text), *shell))
 
 
 def _without_secrets(value: Any) -> Any:

@@ -183,12 +183,13 @@ class RunbookPinned(Struct, frozen=True, kw_only=True, tag="stays", tag_field="f
 
 
 class ValuesSet(Struct, frozen=True, kw_only=True, tag="values", tag_field="fact"):
-    """Values were given, or captured from the output of ``run``."""
+    """Values were given, or captured from the output of ``run``; those that are ``gone`` are not set any more."""
 
     at: datetime
     values: dict[str, str]
     secret: tuple[str, ...] = ()
     """Names of those that are secret: only the job has them, and a resumed one asks anew."""
+    gone: tuple[str, ...] = ()
     run: str = ""
     host: str = ""
     """They are this host's own: its output held them, and the same command ran on others."""
@@ -223,8 +224,7 @@ class OutputProgress(Struct, frozen=True, kw_only=True, tag="printed", tag_field
 
 
 class ConnectionLost(Struct, frozen=True, kw_only=True, tag="link lost", tag_field="fact"):
-    """The connection to the host was lost while a command is running; the run waits for it. ``reason`` is empty once it
-    is back."""
+    """The connection to the host was lost while a command is running. ``reason`` is empty once it is back."""
 
     at: datetime
     run: str

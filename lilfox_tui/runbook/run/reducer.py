@@ -163,7 +163,8 @@ class RunReducer:
         match fact:
             case ValuesSet():
                 self.hidden.drop(fact.values, fact.host)
-                self.known.drop(fact.secret, fact.host)
+                self.known.drop((*fact.secret, *fact.gone), fact.host)
+                self.hidden.drop(fact.gone, fact.host)
                 self.known.take(fact.values, fact.host)
                 self.hidden.take(dict.fromkeys(fact.secret, ""), fact.host)
             case RunOpened():

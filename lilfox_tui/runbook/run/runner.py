@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from datetime import timedelta
 
@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config, allows_no_change
 from lilfox_tui.core.errors import HostError, LilFoxError
-from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.core.i18n import Message, _, listed, tr
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.addresses import Denied
-from lilfox_tui.runbook.bash.launcher import FenceSession, forget
+from lilfox_tui.runbook.bash.carrying import shell_name
+from lilfox_tui.runbook.bash.launcher import FenceSession, KeptVariables, forget, kept_in
 from lilfox_tui.runbook.model import Command
 from lilfox_tui.runbook.run.executor import CommandExecution, CommandTask, ExecutionEnd
 from lilfox_tui.runbook.run.gate import (
@@ -152,11 +153,18 @@ class Runner:
         if self.values.has(values, host):
             return
         variables = self.reducer.runbook.variables
-        secret = {name for name, value in values.items() if is_secret(name, value, variables)}
+        secret = {name for name, value in values.items() if is_secret(shell_name(name) or name, value, variables)}
         self.values.take(values, host)
         self.record.secrets |= {values[name] for name in secret}
         plain = {name: value for name, value in values.items() if name not in secret}
         self.record.fact(ValuesSet(at=now(), values=plain, secret=tuple(sorted(secret)), run=run, host=host))
+
+    def drop_values(self, names: Collection[str], run: str, host: str) -> None:
+        """Forget values on a host, where they are known. Raises LilFoxError if that cannot be recorded."""
+        gone = tuple(name for name in names if name in self.values.on(host))
+        if gone:
+            self.values.drop(gone, host)
+            self.record.fact(ValuesSet(at=now(), values={}, gone=gone, run=run, host=host))
 
     def take_given(self, values: dict[str, str]) -> None:
         """Take values that the user gave. Raises LilFoxError for one that the runbook does not ask for, that its type
@@ -208,7 +216,14 @@ class Runner:
             self.see_file(sha256, by)
 
     async def ready(self, turn: Turn) -> PreparedCommand:
-        """See :meth:`CommandPreparer.ready`."""
+        """See :meth:`CommandPreparer.ready`. A run that goes on does not know secret variables of earlier fences any
+        more, so it asks the hosts for them."""
+        command = self.reducer.command(turn)
+        for host in turn.hosts:
+            there = set(map(shell_name, self.values.on(host)))
+            names = tuple(name for name, _line in self._preparing.shell_variables.comes(command) if name not in there)
+            if names and turn.command is not None:
+                await self._read_kept(names, command, "", host)
         return await self._preparing.ready(turn)
 
     def look_ahead(self) -> None:
@@ -251,6 +266,9 @@ class Runner:
     async def told_end(self, ended: CommandEnded) -> None:
         """Record the end of a command that ran elsewhere (in a client's terminal)."""
         if (result := self.reducer.result(ended.run)) is not None:
+            place = self.reducer.place(ended.run)
+            if ended.state == "done" and place is not None:
+                await self._take_kept(place[1], ended.run, result.host)
             await self.record.ended(ended, result, StoredOutput(head=""), "")
 
     async def look_again(self, run: str) -> None:
@@ -359,6 +377,7 @@ class Runner:
             interpreter=interpreter_of(command),
             wall=allows_no_change(self._config, host),
             needed=ready.needed,
+            keeps=KeptVariables(ready.keeps, kept_in(self.reducer.first_run, host)) if ready.keeps else KeptVariables(),
             timeout_s=_limit_s(command, alone=self.alone),
             patience_s=PATIENCE_S if self.alone else None,
         )
@@ -366,7 +385,7 @@ class Runner:
     def fence_left(self, ready: PreparedCommand, host: str) -> FenceSession | None:
         """Return where the command's fence leaves shell state on the host, which is removed when the run ends."""
         fence = self._carrying.fence(ready.turn, host)
-        if fence is not None:
+        if fence is not None or ready.keeps:
             self._left_on.add((host, bool(ready.command.attributes.sudo)))
         return fence
 
@@ -436,15 +455,37 @@ class Runner:
         if end.state == "done":
             with suppress(LilFoxError):  # before its end is told: who sees that may order what has them
                 self.take_values(found, run, host if self.reducer.runs_on_several(run) else "")
+            await self._take_kept(command, run, host)
         written = await self.record.ended(ended, result, kept, self._undo_words(run, host))
         if result.kind == "change" and end.exit_status is not None and written:
             self._forgetting.add(host, run, sudo=bool(command.attributes.sudo))
         return end.state == "done"
 
+    async def _take_kept(self, command: Command, run: str, host: str) -> None:
+        """Take the variables that the command passes to the next fences on its host."""
+        names = self._preparing.shell_variables.keeps(command)
+        if names:
+            await self._read_kept(names, command, run, host)
+
+    async def _read_kept(self, names: Collection[str], command: Command, run: str, host: str) -> None:
+        """Take variables that the host has kept for the next fences."""
+        try:
+            found = await self._preparing.kept(host, sudo=bool(command.attributes.sudo))
+        except HostError as error:
+            names_ = listed(f"${name}" for name in names)
+            self.record.say(_("{names} cannot be read back from {host}: {reason}", names=names_, host=host,
+                              reason=error.message), "warning")  # fmt: skip
+            return
+        values = {key: value for key, value in found.values.items() if shell_name(key) in names}
+        gone = tuple(key for key in found.gone if shell_name(key) in names)
+        with suppress(LilFoxError):
+            self.drop_values(gone, run, host)
+            self.take_values(values, run, host)
+
     def _undo_words(self, run: str, host: str) -> str:
         runbook, values = self.reducer.runbook, self.values.on(host)
         texts = [
-            plain(shown(runbook.steps[turn.step].commands[turn.command or 0].text, values, runbook.variables))
+            plain(shown(runbook.steps[turn.step].commands[turn.command or 0], values, runbook.variables))
             for turn in self.reducer.rollback_of(run)
         ]
         return masked("\n".join(texts), self.record.secrets)

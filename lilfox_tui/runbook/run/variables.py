@@ -6,7 +6,7 @@ import ipaddress
 import re
 import shlex
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 import re2
@@ -15,8 +15,11 @@ from msgspec import Struct
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.hosts.addresses import Denied, Network, address, network, why_denied
-from lilfox_tui.redact import MASK
+from lilfox_tui.redact import MASK, names_a_secret, redact
+from lilfox_tui.runbook.bash.asking import is_shell, shell_sites
+from lilfox_tui.runbook.bash.carrying import environment_of, shell_name
 from lilfox_tui.runbook.bash.placeholders import Need, Place, Site, environment_name, sites
+from lilfox_tui.runbook.bash.variables import variables_of
 from lilfox_tui.runbook.classify import checked
 from lilfox_tui.runbook.model import Command, Variable, VariableType
 
@@ -29,7 +32,9 @@ MOST_CHOICES = 500
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})")
 _UNIT = re.compile(r"[A-Za-z0-9_:.][A-Za-z0-9_:.\\@-]{0,254}")
 _GIT_REV = re.compile(r"(?!.*(?:\.\.|//|\.lock(?:/|\Z)|[./]\Z))[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
+_NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+_SPLITS = re.compile(r"[\s*?\[\]\\]")
 _SAFE = re.compile(r"(?!-)[A-Za-z0-9._:/-]+")
 _BREAKS = frozenset("\u2028\u2029")
 
@@ -66,7 +71,7 @@ def admits(variable: Variable) -> Need:
     """Return the strictest place for which every value of the variable's type is safe."""
     if variable.type == "port" or (variable.type == "int" and variable.minimum is not None and variable.minimum >= 0):
         return Need.NUMBER
-    if variable.type in ("ip", "cidr", "host", "git-rev"):
+    if variable.type in ("ip", "cidr", "host", "git-rev", "namespace", "name"):
         return Need.SAFE
     if variable.type == "enum" and all(is_safe(choice) for choice in variable.choices):
         return Need.NUMBER if all(_NUMBER.fullmatch(choice) for choice in variable.choices) else Need.SAFE
@@ -154,6 +159,8 @@ _WORDS: dict[VariableType, Message] = {
     "unit": tr("a systemd unit (nginx.service)"),
     "path": tr("an absolute path (/var/lib/…), without .."),
     "git-rev": tr("a Git commit, tag or branch"),
+    "namespace": tr("a namespace (lower-case letters, digits and -)"),
+    "name": tr("letters, digits and ._:/-"),
     "secret": tr("a secret"),
     "text": tr("text on one line"),
 }
@@ -185,6 +192,10 @@ def _fits(variable: Variable, value: str) -> bool:
             return _UNIT.fullmatch(value) is not None and value.strip(".") != ""
         case "path":
             return value.startswith("/") and ".." not in value.split("/")
+        case "namespace":
+            return _NAMESPACE.fullmatch(value) is not None
+        case "name":
+            return is_safe(value)
         case "git-rev":
             return _GIT_REV.fullmatch(value) is not None
         case "enum":
@@ -227,6 +238,10 @@ def _refuse_denied(variable: Variable, wanted: Network, text: str, denied: Denie
 
 
 _SHELL = re.compile(r"(?:(?:\S*/)?env\s++(?:-S\s++)?)?(?:\S*/)?(?:ba|da|a|k|z)?sh(?:\s.*)?")
+
+
+_LONGEST_SHOWN = 500
+"""Characters of a variable's value before a command."""
 
 
 class CommandPiece(Struct, frozen=True):
@@ -301,15 +316,35 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
         script += [text[at : _start(site)], _written(site, values[name])]
         at = site.placeholder.end
     written = "".join([*script, text[at:]])
+    env |= environment_of(values) | _asked(command, values, known)
     if command.kind in ("read", "follow") and not command.script:
         written = checked(written, env)
-    return FilledCommand(script=written, env=env, shown=shown(text, values, variables))
+    return FilledCommand(script=written, env=env, shown=shown(command, values, variables))
 
 
-def shown(text: str, values: Mapping[str, str], variables: Sequence[Variable]) -> tuple[CommandPiece, ...]:
+def _asked(command: Command, values: Mapping[str, str], known: Mapping[str, Variable]) -> dict[str, str]:
+    """Return the shell variables that the command asks for, as they travel. Raises LilFoxError for one that has no
+    value, or whose value is not safe where the command expands it."""
+    names = [each.name for each in command.placeholders if is_shell(each)]
+    for name in names:
+        if name not in values:
+            raise LilFoxError(
+                tr("${name} has no value: the command was not run", name=name),
+                hint=tr("First set a value for the variable, which nothing in the runbook sets."),
+            )
+    for site in shell_sites(command.text, names):
+        name = site.placeholder.name
+        if refusal := why_not(site, known.get(name, Variable(name=name)), values[name]):
+            what = tr("${name} on line {line} cannot be used: {why}", name=name, line=command.line, why=refusal.why)
+            raise LilFoxError(what, tr("Use another value, or write “${name}” as a quoted word of its own.", name=name))
+    return environment_of({f"${name}": values[name] for name in names})
+
+
+def shown(command: Command, values: Mapping[str, str], variables: Sequence[Variable]) -> tuple[CommandPiece, ...]:
     """Return a command for display, with the values known so far in place."""
     secrets = {variable.name for variable in variables if variable.type == "secret"}
-    pieces, at = [], 0
+    text = command.text
+    pieces, at = _shown_before(command, values, secrets), 0
     for site in sites(text):
         start, end, name = _start(site), site.placeholder.end, site.placeholder.name
         pieces.append(CommandPiece(text[at:start]))
@@ -321,12 +356,37 @@ def shown(text: str, values: Mapping[str, str], variables: Sequence[Variable]) -
     return tuple(piece for piece in (*pieces, CommandPiece(text[at:])) if piece.text)
 
 
+def _shown_before(command: Command, values: Mapping[str, str], secrets: Collection[str]) -> list[CommandPiece]:
+    """Return the shell variables that come from earlier fences or were asked for, as assignments before the command
+    that uses them, and all that are exported, which programs may use."""
+    pieces: list[CommandPiece] = []
+    text = command.text
+    for name in (each.name for each in command.placeholders if is_shell(each)):
+        value = MASK if name in secrets and name in values else values.get(name)
+        asked = CommandPiece(f"<{name}>", "open") if value is None else CommandPiece(value, "value")
+        pieces += [CommandPiece(f"{name}="), asked, CommandPiece("\n")]
+    used = variables_of(text).uses if any(map(shell_name, values)) and "$" in text else frozenset()
+    for key in sorted(values, key=shell_name):
+        name, exported = shell_name(key), key.startswith("export ")
+        if not name or not (exported or name in used):
+            continue
+        value = values[key]
+        if names_a_secret(name) or redact(value) != value or redact(f"{name}={value}") != f"{name}={value}":
+            value = MASK
+        elif len(value) > _LONGEST_SHOWN:
+            value = value[:_LONGEST_SHOWN] + "…"
+        begin = f"export {name}=" if exported else f"{name}="
+        pieces += [CommandPiece(begin), CommandPiece(value, "value"), CommandPiece("\n")]
+    return pieces
+
+
 def refusals(command: Command, variables: Sequence[Variable]) -> list[tuple[Site, Message]]:
     """Return the places where a placeholder can never be filled, whatever its value, and why; lint reports them."""
     known = {variable.name: variable for variable in variables}
     no_shell = _no_shell(command)
     found = []
-    for site in sites(command.text):
+    shell = shell_sites(command.text, [each.name for each in command.placeholders if is_shell(each)])
+    for site in (*sites(command.text), *shell):
         name = site.placeholder.name
         if refusal := no_shell or _why_never(site, known.get(name, Variable(name=name))):
             found.append((site, refusal.why))
@@ -362,6 +422,9 @@ def why_not(site: Site, variable: Variable, value: str) -> PlaceRefusal | None:
     if site.option and value.startswith("-"):
         why = tr("a value that begins with - would be read as an option here")
         return PlaceRefusal(why, tr("In the runbook, write -- before the placeholder."))
+    if site.splits and _SPLITS.search(value):
+        why = tr("it is not in quotes here: bash would split the value at blanks, or expand *, ? and [ in it")
+        return PlaceRefusal(why, _OTHER_VALUE)
     if site.place == "verbatim" and site.delimiter.find(value) >= 0:
         why = tr("the value could end the heredoc around it")
         return PlaceRefusal(why, tr("Use a delimiter that does not contain the value."))

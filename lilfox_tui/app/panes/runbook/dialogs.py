@@ -59,7 +59,7 @@ def _change_rows(runbook: Runbook, values: Mapping[str, str]) -> list[Row]:
     for number, step in enumerate(runbook.steps, 1):
         for command in step.commands:
             if command.kind == "change" and not command.attributes.rollback_of:
-                text = redact(marked(shown(command.text, known, runbook.variables)))
+                text = redact(marked(shown(command, known, runbook.variables)))
                 role = "failing" if command.attributes.risk == "destroy" else "degraded"
                 label = "" if rows else _("changes")
                 rows.append((*_line(label, f"{number}. {step.title}  ", role), Piece(clean(code_line(text)), "muted")))

@@ -195,7 +195,7 @@ def text_rows(
     command: Command, values: Mapping[str, str], variables: Sequence[Variable], style: RunbookStyle
 ) -> list[Row]:
     """The command as it will run, with its values marked, and missing values in another colour."""
-    pieces = shown(command.text, values, variables)
+    pieces = shown(command, values, variables)
     whole = marked(pieces)
     if redact(whole) != whole:  # what is secret may begin in one piece and end in another
         pieces = (Filling(redact(whole)),)

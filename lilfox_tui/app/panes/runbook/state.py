@@ -17,6 +17,7 @@ from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.monitor.model import Overview, RunbooksView
 from lilfox_tui.redact import redact
+from lilfox_tui.runbook.bash.asking import labels_for
 from lilfox_tui.runbook.library import local_copies, ordered
 from lilfox_tui.runbook.model import BUNDLED
 from lilfox_tui.runbook.run.state import Turn
@@ -61,7 +62,7 @@ def values_from(cause: Cause, runbook: Runbook) -> dict[str, str]:
     a default or are secret, and values that the variable's type rejects."""
     found: dict[str, str] = {}
     for variable in runbook.variables:
-        names = (variable.name, *_CALLED.get(variable.name, ()))
+        names = (*labels_for(variable.name), *_CALLED.get(variable.name, ()))
         text = next((cause.labels[name] for name in names if name in cause.labels), None)
         if text is None or variable.default is not None or variable.type == "secret":
             continue
@@ -459,7 +460,7 @@ class RunbookState:
             return None
         log = self.seen
         hosts = () if log is None or log.state is None else log.state.steps[found[0]].commands[found[1]].hosts
-        pieces = shown(found[2].text, self.values_on(hosts), runbook.variables)
+        pieces = shown(found[2], self.values_on(hosts), runbook.variables)
         return redact("".join(piece.text for piece in pieces))
 
     # ---- columns -------------------------------------------------------------------------------------------------

@@ -127,11 +127,11 @@ def test_titles_that_are_there_twice_get_ids_of_their_own() -> None:
     assert [runbook.id for runbook in document.runbooks] == ["page-a", "page-a-2", "page-a-3"]
 
 
-def test_placeholders_that_nothing_declares_are_asked_for_as_text() -> None:
-    (runbook,) = _parse("# T\n1. a\n   ```bash\n   ping -c 1 <ip> # <no>\n   ```\n").runbooks
+def test_placeholders_that_nothing_declares_are_asked_for() -> None:
+    (runbook,) = _parse("# T\n1. a\n   ```bash\n   ping -c 1 <ip> <x> # <no>\n   ```\n").runbooks
 
-    assert [(each.name, each.type) for each in runbook.variables] == [("ip", "text")]
-    assert [each.name for each in runbook.steps[0].commands[0].placeholders] == ["ip"]
+    assert [(each.name, each.type) for each in runbook.variables] == [("ip", "host"), ("x", "text")]
+    assert [each.name for each in runbook.steps[0].commands[0].placeholders] == ["ip", "x"]
 
 
 def test_front_matter_gives_one_runbook_its_words() -> None:

@@ -181,18 +181,19 @@ async def test_what_was_captured_on_several_hosts_is_each_ones_own() -> None:
 
 
 @pytest.mark.fault("4.48")
-async def test_a_variable_that_another_fence_sets_is_refused_before_anything_runs() -> None:
-    sets, uses = command("DIR=/data", fence=0), command("rm -rf $DIR/*.tmp", "change", fence=1)
-    made = Prepared(runbook((sets,), (uses,)))
+async def test_a_variable_that_a_later_fence_sets_is_refused_before_anything_runs() -> None:
+    sets, uses = command("DIR=/data", fence=1), command("rm -rf $DIR/*.tmp", "change", fence=0)
+    made = Prepared(runbook((uses,), (sets,)))
     with pytest.raises(LilFoxError, match=r"\$DIR is set in another fence"):
         made.preparing.look_ahead()
     with pytest.raises(LilFoxError, match=r"\$DIR is set in another fence"):
-        await made.preparing.ready(Turn(1, 0, ("web1",)))
-    Prepared(runbook((sets, command("rm -rf $DIR/*.tmp", "change", fence=0)))).preparing.look_ahead()
-    Prepared(runbook((sets,), (command("ls $DIR", fence=1),))).preparing.look_ahead()
-    entered = runbook((sets,), (command("cd $DIR", fence=1), command("rm -rf *.tmp", "change", fence=1)))
+        await made.preparing.ready(Turn(0, 0, ("web1",)))
+    Prepared(runbook((sets, command("rm -rf $DIR/*.tmp", "change", fence=1)))).preparing.look_ahead()
+    Prepared(runbook((command("ls $DIR", fence=0),), (sets,))).preparing.look_ahead()
+    entered = runbook((command("cd $DIR", fence=0), command("rm -rf *.tmp", "change", fence=0)), (sets,))
     with pytest.raises(LilFoxError, match=r"\$DIR is set in another fence"):
         Prepared(entered).preparing.look_ahead()
+    Prepared(runbook((command("DIR=/data", fence=0),), (command("rm $DIR", "change", fence=1),))).preparing.look_ahead()
 
 
 @pytest.mark.parametrize(("name", "value", "secret"), [
