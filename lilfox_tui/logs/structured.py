@@ -356,7 +356,7 @@ def _whole_text(cut: str) -> object:
 
 
 _TIME = ("timestamp", "@timestamp", "time", "ts", "@t", "datetime", "asctime", "timemillis", "date", "instant", "t",
-         "time_iso8601", "time_local")  # fmt: skip
+         "time_iso8601", "time_local", "edgestarttimestamp", "started_at")  # fmt: skip
 _LEVEL = ("level", "levelname", "severity", "lvl", "log.level", "loglevel", "log_level", "@l", "severitytext",
           "severity_text", "priority", "error_severity", "level_name", "levelno", "severitynumber",
           "severity_number")  # fmt: skip
