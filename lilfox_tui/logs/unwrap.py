@@ -206,6 +206,8 @@ def _kinds_of(lines: Sequence[bytes]) -> tuple[list[str], float]:
     for kind in by_narrowness():
         if not left or len(kinds) == _MOST_KINDS:
             break
+        if kind == "journald":  # not what a program prints
+            continue
         format_ = load_format(kind)
         unread, hits = _unread(left, format_)
         if hits >= _LEAST_OF_ONE * total:
@@ -274,18 +276,21 @@ class Wrapped:
         self._continue = [one for each in self._formats if (one := getattr(each, "continues", None)) is not None]
         self._all_begin = len(self._begin) < len(self._formats) or not self._formats or self._is_mixed
         self.begins = self._carrier.begins if self._carrier else self._begins
-        self.LEVEL_WORDS = {} if "colours" in layers else self._words(escaped="docker" in layers)
+        self.LEVEL_WORDS = (
+            {} if "colours" in layers else self._words(escaped="docker" in layers or carrier == "journald")
+        )
 
     def _words(self, *, escaped: bool) -> Mapping[Severity, tuple[bytes, ...]] | None:
-        """Every word by which one of the formats tells a level; as a JSON text has it if ``escaped``."""
-        formats = [self._plain, *self._formats, *([self._carrier] if self._carrier else [])]
+        """Every word by which one of the formats tells a level; as a JSON text has what is inside if ``escaped``."""
+        formats = [(one, escaped) for one in (self._plain, *self._formats)]
+        formats += [(self._carrier, False)] if self._carrier else []
         found: dict[Severity, tuple[bytes, ...]] = {}
         for severity in Severity:
             words: list[bytes] = []
-            for one in formats:
+            for one, is_text in formats:
                 if one.LEVEL_WORDS is None:
                     return None
-                new = (way for word in one.LEVEL_WORDS.get(severity, ()) for way in _spelled(word, escaped=escaped))
+                new = (way for word in one.LEVEL_WORDS.get(severity, ()) for way in _spelled(word, escaped=is_text))
                 words += [word for word in new if not any(known in word for known in words)]
             if words:
                 found[severity] = tuple(words)

@@ -8,7 +8,7 @@ known fields (nginx's ``$request_time``), in seconds. Werkzeug and Python's http
 from __future__ import annotations
 
 import re
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
 from lilfox_tui.logs import times
@@ -23,13 +23,14 @@ LEVEL_WORDS = {
     Severity.ERROR: (b'" 5', b'" 6', b'" 7', b'" 8', b'" 9'),
 }
 _LINE = re.compile(
-    r"(?P<client>(?!<)\S++) (?P<user>[^\[]*+)\[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}[: ]\d\d:\d\d:\d\d(?: [+-]\d{4})?)\] "
+    r"(?P<client>[^\s<]\S*+) (?P<user>[^\[]*+)\[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}[: ]\d\d:\d\d:\d\d(?: [+-]\d{4})?)\] "
     r'"(?P<request>(?:[^"\\]|\\.)*+)" (?P<status>[1-9]\d\d) (?P<bytes>\d{1,18}|-)'
     r'(?: "(?P<referer>(?:[^"\\]|\\.)*+)" "(?P<agent>(?:[^"\\]|\\.)*+)")?(?P<rest> .*+)?',
     re.DOTALL | re.ASCII,
 )
 _NAMED_SECONDS = re.compile(r'\b(?:rt|request_time|response_time|upstream_response_time)[=:]"?(\d{1,9}(?:\.\d{1,9})?)')
 _SECONDS = re.compile(r'(?:^|[ "])(\d{1,9}\.\d{1,9})(?=$|[ "])')
+_WITHOUT_OFFSET = len("01/Jan/2026:12:00:00")
 _LONGEST_ROUTE = 2000
 
 
@@ -57,7 +58,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
         fields["rest"] = rest.strip()
     return LogEntry(
         message=f"{request} {status}",
-        time_us=_time(time, zone),
+        time_us=_time(time) if len(time) > _WITHOUT_OFFSET else times.from_text(time, zone),
         severity=Severity.ERROR if code >= 500 else Severity.WARNING if code >= 400 else Severity.INFO,
         module=route_of(path),
         response_time_s=seconds,
@@ -72,8 +73,8 @@ def route_of(path: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _time(text: str, zone: tzinfo) -> int | None:
-    return times.from_text(text, zone)
+def _time(text: str) -> int | None:
+    return times.from_text(text, UTC)
 
 
 def _request(request: str) -> tuple[str, str, str]:

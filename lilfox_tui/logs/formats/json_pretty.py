@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs.formats.json_lines import LEVEL_WORDS
 from lilfox_tui.logs.record import LogEntry
-from lilfox_tui.logs.structured import entry_of, object_in
+from lilfox_tui.logs.structured import entry_of, json_level_words, object_in
 
-__all__ = ["LEVEL_WORDS", "begins", "parse"]
+LEVEL_WORDS = json_level_words()
 
 
 def begins(line: bytes) -> bool:
