@@ -3,7 +3,7 @@
 
 A wrapped format is named by its layers and what they hold: ``cri+json_lines``, ``compose+stamp+access+postgresql``.
 ``recognise`` finds it by content, :func:`load` makes the format of a name. The time is the inner one; where that tells
-no zone, of the zone in which it comes nearest to the time of the layer; where there is none, the layer's.
+no zone, of the zone in which it is that of the layer; where there is none, the layer's.
 """
 
 from __future__ import annotations
@@ -257,6 +257,8 @@ def load(name: str) -> Format:
 
 
 _QUARTER_US = 15 * 60 * 1_000_000
+_DELAY_US = 60 * 1_000_000
+"""What is written later than it says by more than this is late, and not of another zone."""
 _FARTHEST_US = 15 * 3600 * 1_000_000
 _ELSEWHERE = timezone(timedelta(hours=5, minutes=45))
 
@@ -372,11 +374,12 @@ class Wrapped:
         return entry
 
     def _placed(self, text: bytes, at: int, outer_us: int, latest: datetime | None) -> int:
-        """Return a time that tells no zone as of the one in which it is nearest to the layer's time."""
+        """Return a time that tells no zone as of the one in which it is the layer's, but for a short delay."""
         away = outer_us - at
-        if abs(away) > _FARTHEST_US + _QUARTER_US or self._inner(text, _ELSEWHERE, latest).time_us == at:
+        shift = round(away / _QUARTER_US) * _QUARTER_US
+        if abs(shift) > _FARTHEST_US or abs(away - shift) > _DELAY_US:
             return at
-        return at + round(away / _QUARTER_US) * _QUARTER_US
+        return at if self._inner(text, _ELSEWHERE, latest).time_us == at else at + shift
 
 
 def _with_ends(lines: Sequence[Peeled]) -> Iterator[bytes]:
