@@ -17,9 +17,9 @@ from tests.unit.logs.files.written import console_log, local_source, read_all
 WRAP: dict[str, Callable[[str, str], str]] = {
     "docker": lambda line, at: json.dumps({"log": f"{line}\n", "stream": "stderr", "time": at}, separators=(",", ":")),
     "cri": lambda line, at: f"{at} stderr F {line}",
-    "compose": lambda line, at: f"web-1  | {line}",  # noqa: ARG005
-    "kubectl": lambda line, at: f"[pod/web-0/app] {line}",  # noqa: ARG005
-    "colours": lambda line, at: f"\x1b[2m{line[:10]}\x1b[0m{line[10:]}",  # noqa: ARG005
+    "compose": lambda line, at: f"web-1  | {line}",
+    "kubectl": lambda line, at: f"[pod/web-0/app] {line}",
+    "colours": lambda line, at: f"\x1b[2m{line[:10]}\x1b[0m{line[10:]}",
 }
 
 
