@@ -349,6 +349,17 @@ _NARROW_FIRST = (
 """What reads less than another comes before it; kinds that are not named here come last."""
 
 
+def format_of(asked: str, sample: bytes) -> str:
+    """Return the name of the format of a log that begins with ``sample``: what was ``asked`` for, what is recognised if
+    that is "", and what is recognised in a character set if it is one and ``+``."""
+    charset, is_charset, rest = asked.partition("+")
+    if asked and (rest or not is_charset):
+        return asked
+    if not asked:
+        return recognise(sample)
+    return f"{charset}+{recognise(sample.decode(charset, 'replace').encode())}"
+
+
 @lru_cache(maxsize=4)  # who follows a log opens it once more, and begins with the same bytes
 def recognise(sample: bytes) -> str:
     """Return the kind of format that parses the largest share of the first complete lines in the first 64 KiB of

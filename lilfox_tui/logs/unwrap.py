@@ -8,6 +8,7 @@ no zone, of the zone in which it is that of the layer; where there is none, the 
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -251,9 +252,36 @@ def _carried(lines: Sequence[bytes], carrier: str) -> str:
 def load(name: str) -> Format:
     """Return the format of a name such as ``cri+json_lines``. Raises UsageError as ``load_format`` does."""
     parts = name.split("+")
+    if parts[0] not in (*_CARRIERS, *LAYERS):
+        return Recoded(parts[0], load_format(name.partition("+")[2]))
     carrier = parts.pop(0) if parts[0] in _CARRIERS else ""
     layers = [part for part in parts if part in LAYERS]
     return Wrapped(carrier, layers, [part for part in parts if part not in LAYERS])
+
+
+class Recoded:
+    """Records of ``inner`` in another character set than UTF-8, of those in which ASCII is ASCII."""
+
+    LEVEL_WORDS: Mapping[Severity, tuple[bytes, ...]] | None = {}
+    """A search in the raw bytes would look for UTF-8."""
+
+    def __init__(self, charset: str, inner: Format) -> None:
+        try:
+            self._charset = codecs.lookup(charset).name
+        except LookupError:
+            load_format(charset)  # says that there is no such format
+        self._inner = inner
+        self.begins = every_line if inner.begins is every_line else self._begins
+
+    def _begins(self, line: bytes) -> bool:
+        return self._inner.begins(self._utf8(line))
+
+    def parse(self, raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:
+        """Parse the record as ``inner`` does."""
+        return self._inner.parse(self._utf8(raw), zone, latest)
+
+    def _utf8(self, raw: bytes) -> bytes:
+        return raw if raw.isascii() else raw.decode(self._charset, "replace").encode("utf-8", "replace")
 
 
 _QUARTER_US = 15 * 60 * 1_000_000

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
+from lilfox_tui.config.model import HostConfig
+from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.analyze import analyze
 from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, TextMatch
 from lilfox_tui.logs.record import LogRecord, Severity
-from lilfox_tui.logs.source import AtBeginning, AtEnd
+from lilfox_tui.logs.source import AtBeginning, AtEnd, SourceSettings
+from lilfox_tui.logs.sources.file import Options, open_source
 from tests.unit.logs.files.written import console_log, local_source, read_all
 
 WRAP: dict[str, Callable[[str, str], str]] = {
@@ -73,3 +77,24 @@ async def test_a_wrapped_file_is_counted_as_the_plain_one(tmp_path: Path, layer:
         await source.close()
     assert counted[0].records == counted[1].records == 1500
     assert counted[0].errors == counted[1].errors > 0
+
+
+@pytest.mark.parametrize(("charset", "layer"), [("gb18030", ""), ("gb18030", "cri"), ("shift_jis", ""), ("euc_kr", "")])
+async def test_a_character_set_is_read_as_text(tmp_path: Path, charset: str, layer: str) -> None:
+    word = {"gb18030": "数据库失败", "shift_jis": "表示失敗", "euc_kr": "실패"}[
+        charset
+    ]  # 表 has a backslash as second byte
+    lines = [f"2026-11-24 10:00:{second:02},000 - a.b - ERROR - {word} {second}" for second in range(60)]
+    path = tmp_path / "app.log"
+    wrapped = [WRAP[layer](line, "2026-11-24T10:00:00Z") if layer else line for line in lines]
+    path.write_bytes("".join(f"{line}\n" for line in wrapped).encode(charset))
+    setting = SourceSettings(LocalHost("here", HostConfig(local=True)), UTC)
+    source = open_source("app", Options(path=str(path), charset=charset), setting)
+    for where, expected in ((AtLeast(Severity.ERROR), 60), (TextMatch(f"{word} 7"), 1), (TextMatch(word), 60)):
+        records = await read_all(source, AtBeginning(), where, older=False)
+        assert len(records) == expected
+        assert {one.entry.message.partition(" ")[0] for one in records} == {word}
+    status = source.status.value
+    assert status is not None
+    assert status.format == f"{charset}+{layer}{'+' if layer else ''}console"
+    await source.close()

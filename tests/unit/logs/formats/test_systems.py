@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from lilfox_tui.logs.formats import access, apache_error, clusters, java_logging, json_pretty, klog, logcat, syslog
-from lilfox_tui.logs.record import LoggedException, Severity, microseconds, split_records
+from lilfox_tui.logs.record import LoggedException, Severity, load_format, microseconds, split_records
 
 NOON_US = microseconds(datetime(2026, 1, 1, 12, tzinfo=UTC))
 LATEST = datetime(2026, 6, 1, tzinfo=UTC)
@@ -62,7 +62,7 @@ def test_java_says_a_record_on_two_lines() -> None:
         b"java.lang.IllegalStateException: x\n\tat org.acme.Main.run(Main.java:7)\n"
         b"Jan 1, 2026 12:00:01 PM org.acme.Main\nFINE: it runs\n"
     )
-    entries = [java_logging.parse(raw, UTC) for _, raw in split_records(block, java_logging)]
+    entries = [java_logging.parse(raw, UTC) for _, raw in split_records(block, load_format("java_logging"))]
     assert [(e.time_us, e.severity, e.logger) for e in entries if e] == [
         (NOON_US, Severity.ERROR, "org.acme.Main"), (NOON_US + 1_000_000, Severity.DEBUG, "org.acme.Main"),
     ]  # fmt: skip
@@ -92,7 +92,7 @@ def test_apache_tells_its_module(line: str, severity: Severity, module: str, mes
 
 def test_an_object_over_several_lines_is_a_record() -> None:
     one = b'{\n  "time": "2026-01-01T12:00:00Z",\n  "level": "ERROR",\n  "error": {\n    "type": "KeyError"\n  }\n}'
-    records = [raw for _, raw in split_records(one + b"\n" + one + b",\r\n", json_pretty)]
+    records = [raw for _, raw in split_records(one + b"\n" + one + b",\r\n", load_format("json_pretty"))]
     assert [raw.rstrip(b",") for raw in records] == [one, one]
     for raw in records:
         entry = json_pretty.parse(raw, UTC)
