@@ -334,6 +334,19 @@ def _check_log(log: LogConfig, path: KeyPath, host_names: Collection[str], findi
         what = _("no such format")
         findings.add_at((*path, "format"), f"{what}; {rather(log.format, formats)}")
     _check_zone(log.zone, (*path, "zone"), findings)
+    _check_charset(getattr(log, "charset", ""), (*path, "charset"), findings)
+
+
+def _check_charset(name: str, path: KeyPath, findings: Findings) -> None:
+    try:
+        is_like_ascii = not name or "a\n".encode(name) == b"a\n"
+    except (LookupError, UnicodeError):
+        findings.add_at(path, _("no such character set"))
+        return
+    if not is_like_ascii:
+        findings.add_at(
+            path, _("lines in it cannot be told apart; of UTF-16 leave it out: its byte order mark tells it")
+        )
 
 
 def _check_zone(zone: str, path: KeyPath, findings: Findings) -> None:

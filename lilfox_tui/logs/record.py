@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import IntEnum
 from functools import lru_cache
@@ -262,6 +263,7 @@ def text_of(raw: bytes) -> str:
 
 
 FORMATS = "lilfox_tui.logs.formats"
+_UNWRAP = "lilfox_tui.logs.unwrap"
 
 
 class Format(Protocol):
@@ -269,7 +271,8 @@ class Format(Protocol):
 
     LEVEL_WORDS: Mapping[Severity, tuple[bytes, ...]] | None
     """How a severity stands in the raw bytes, letter case aside: a record of that severity holds one of its words. What
-    a native search for a severity looks for; None where raw bytes do not tell."""
+    a native search for a severity looks for; None where raw bytes do not tell. Empty where they do not tell any text,
+    as colours stand within it."""
 
     def begins(self, line: bytes) -> bool:
         """Return whether a new record begins with this line (without newline); other lines belong to the previous
@@ -284,7 +287,10 @@ class Format(Protocol):
 
 
 def load_format(kind: str) -> Format:
-    """Return the format of that name. Raises UsageError that lists the existing ones."""
+    """Return the format of that name, ``+`` in which parts the layers of a wrapped one (``unwrap.py``). Raises
+    UsageError that lists the existing ones."""
+    if "+" in kind:
+        return cast("Format", importlib.import_module(_UNWRAP).load(kind))
     return cast("Format", plugins.load(FORMATS, kind))
 
 
@@ -337,37 +343,57 @@ _SAMPLE_LINES = 200
 _LEAST_SHARE = 0.3
 _CERTAIN_SHARE = 0.95
 _NARROW_FIRST = (
-    "journald", "postgresql_json", "json_lines", "postgresql_csv", "access", "nginx_error", "postgresql", "klog",
-    "syslog", "logfmt", "console",
+    "journald", "postgresql_json", "json_lines", "json_pretty", "postgresql_csv", "access", "nginx_error",
+    "apache_error", "postgresql", "klog", "logcat", "clusters", "java_logging", "syslog", "logfmt", "console",
 )  # fmt: skip
 """What reads less than another comes before it; kinds that are not named here come last."""
+
+
+def format_of(asked: str, sample: bytes) -> str:
+    """Return the name of the format of a log that begins with ``sample``: what was ``asked`` for, what is recognised if
+    that is "", and what is recognised in a character set if it is one and ``+``."""
+    charset, is_charset, rest = asked.partition("+")
+    if asked and (rest or not is_charset):
+        return asked
+    if not asked:
+        return recognise(sample)
+    return f"{charset}+{recognise(sample.decode(charset, 'replace').encode())}"
 
 
 @lru_cache(maxsize=4)  # who follows a log opens it once more, and begins with the same bytes
 def recognise(sample: bytes) -> str:
     """Return the kind of format that parses the largest share of the first complete lines in the first 64 KiB of
-    ``sample``; "plain" if none parses enough of them, or if the data contains NUL."""
+    ``sample``, with the names of what is wrapped around its lines (``cri+json_lines``); "plain" if none parses enough
+    of them, or if the data contains NUL."""
     sample = sample[:_SAMPLE_BYTES]
     lines = sample.split(b"\n")
     whole = lines[:-1] or lines
     if b"\0" in sample:
         return PLAIN
-    block = b"".join(line + b"\n" for line in whole[:_SAMPLE_LINES])
-    if len(sample) == _SAMPLE_BYTES and len(lines) == 1:
-        block = sample.ljust(RAW_LIMIT)  # formats read a record that was cut there
+    cut = len(sample) == _SAMPLE_BYTES and len(lines) == 1
+    kind, share = _share_of_lines(whole[:_SAMPLE_LINES], sample.ljust(RAW_LIMIT) if cut else b"")
+    unwrap = importlib.import_module(_UNWRAP)  # it needs what is here
+    return unwrap.wrapping(whole[:_SAMPLE_LINES], kind, share) or kind
+
+
+def _share_of_lines(lines: Sequence[bytes], block: bytes = b"") -> tuple[str, float]:
+    """Return the kind of format that parses the largest share of these lines (or of ``block``, a record that was cut),
+    and that share; "plain" if none parses enough of them."""
+    block = block or b"".join(line + b"\n" for line in lines)  # formats read a record that was cut there
     best, most = PLAIN, _LEAST_SHARE
     plain = load_format(PLAIN)
     starts = sum(plain.begins(line) for line in block.splitlines())
-    for kind in _by_narrowness():
+    for kind in by_narrowness():
         share = _read(block, load_format(kind)) / max(starts, 1)
         if share > most:
             best, most = kind, share
         if share >= _CERTAIN_SHARE:
             break
-    return best
+    return best, most
 
 
-def _by_narrowness() -> Iterator[str]:
+def by_narrowness() -> Iterator[str]:
+    """Yield every kind but "plain", what reads less than another before it."""
     known = plugins.kinds(FORMATS)
     yield from (kind for kind in _NARROW_FIRST if kind in known)
     yield from (kind for kind in known if kind not in _NARROW_FIRST and kind != PLAIN)

@@ -127,6 +127,37 @@ def _shortest(words: tuple[str, ...]) -> list[str]:
     return [word for word in words if not any(word != other and word.startswith(other) for other in words)]
 
 
+def _number_words(severity: Severity) -> tuple[bytes, ...]:
+    """Return the search words for levels that are numbers, such as the end of ``"level":50``. A single digit includes
+    the character after it, because ``"level":5`` begins other numbers; ``"severityNumber":17`` is searched with its
+    first digit only. The words are short and few, because ripgrep searches up to 64 short ones several times as fast as
+    more."""
+    numbers = [
+        (ending, f"{number}"[:1] if ending == "mber" else f"{number}")
+        for ending in ENDINGS
+        for number in possible_numbers(ending, severity)
+    ]
+    return tuple(
+        f'{ending}"{colon}{number}{end}'.encode()
+        for ending, number in dict.fromkeys(numbers)
+        for colon in (":", ": ")
+        for end in (",} " if ending == "el" and len(number) == 1 else ("",))
+    )
+
+
+_SPACED = (b'" :', b'"  ', b'":  ', b"\t")
+"""Where other space stands around a colon, a number may be a level's."""
+
+
+def json_level_words() -> dict[Severity, tuple[bytes, ...]]:
+    """Return the ``LEVEL_WORDS`` of formats whose records are JSON objects."""
+    return {
+        severity: (*words, *numbers, *(_SPACED if numbers else ()))
+        for severity, words in level_words(b'"%b').items()
+        for numbers in (_number_words(severity),)
+    }
+
+
 # PostgreSQL's levels, and what its three formats of logs have in common.
 
 
@@ -356,7 +387,7 @@ def _whole_text(cut: str) -> object:
 
 
 _TIME = ("timestamp", "@timestamp", "time", "ts", "@t", "datetime", "asctime", "timemillis", "date", "instant", "t",
-         "time_iso8601", "time_local")  # fmt: skip
+         "time_iso8601", "time_local", "edgestarttimestamp", "started_at")  # fmt: skip
 _LEVEL = ("level", "levelname", "severity", "lvl", "log.level", "loglevel", "log_level", "@l", "severitytext",
           "severity_text", "priority", "error_severity", "level_name", "levelno", "severitynumber",
           "severity_number")  # fmt: skip

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from lilfox_tui.core.text import LatePattern
+
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  what naive times are subtracted from, never a moment
 _DAY_US = 86_400_000_000
 _LEAST_US = -2 * _DAY_US
@@ -33,7 +35,13 @@ _SYSLOG = (
     r"(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} {1,2}\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
     r"(?: (?:19|20)\d\d(?= |$|\]))?"
 )
-_LEADING = re.compile(rf"[\[(]?({_ISO}{_OFFSET}|{_SLASHES}|{_CLF}|{_SYSLOG})[\])]?")
+_OF_DATE = rf"[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} {{1,2}}\d{{1,2}} \d\d:\d\d:\d\d (?:{_NAMED_ZONES}) \d{{4}}(?!\d)"
+"""As the command ``date`` prints it: the zone stands before the year."""
+_WEEKDAY_ISO = rf"[A-Z][a-z]{{2}} (?={_ISO})"
+"""What stands before the time in the journal's ``short-full``."""
+_LEADING = re.compile(
+    rf"(?:{_WEEKDAY_ISO})?[\[(]?({_ISO}{_OFFSET}|{_SLASHES}(?! [AP]M\b)|{_CLF}|{_OF_DATE}|{_SYSLOG})[\])]?"
+)
 _NAMED_MONTH = re.compile(
     r"(?:[A-Za-z]{3},? )?"
     r"(?:(?P<month>[A-Za-z]{3}) +(?P<day>\d{1,2})(?: (?P<before>\d{4}))?|"
@@ -41,6 +49,34 @@ _NAMED_MONTH = re.compile(
     r"[ :](?P<clock>\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?: (?P<year>\d{4}))?(?: ?(?P<offset>[+-]\d\d:?\d\d|[A-Z]{1,4}))?"
 )
 _KLOG = re.compile(r"[IWEF][01]\d[0-3]\d \d\d:\d\d:\d\d\.\d")
+_OTHER_FORMS = LatePattern(
+    r"[\[(\"]?(?:"
+    r"(?P<short_year>\d\d/[01]\d/[0-3]\d \d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?=[\s\]),:|]|$)|"  # log4j in Hadoop, Spark
+    r"(?P<digits>\d{6} [ \d]?\d{5})(?= )|"  # log4j in HDFS
+    r"(?P<short_date>\d{6} [ \d]\d:\d\d:\d\d)(?=[\s\]),:|]|$)|"  # MySQL before 5.7
+    r"(?P<compact>(?:19|20)\d{6}[ T.-]\d{1,2}:?\d{1,2}:?\d{1,2}(?:[.,:]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)(?=[\s\]),:|]|$)|"
+    r"(?P<quoted>(?:19|20)\d\d-\d\d-\d\d \d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?=\")|"
+    r"(?P<dots>(?:19|20)\d\d-\d\d-\d\d-\d\d\.\d\d\.\d\d(?:\.\d{1,9})?)(?=[\s\]),:|]|$)|"  # DB2
+    r"(?P<dotted>(?:19|20)\d\d\.\d\d\.\d\d \d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?=[\s\]),:|]|$)|"
+    r"(?P<day_of_year>(?:19|20)\d\d-\d{3}[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)(?=[\s\]),:|]|$)|"
+    r"(?P<month_day>[01]\d[.-][0-3]\d \d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?=[\s\]),:|]|$)|"  # Android
+    r"(?P<half_day>[A-Z][a-z]{2} \d{1,2}, (?:19|20)\d\d,? \d{1,2}:\d\d:\d\d(?:[.,]\d{1,9})? ?[AP]M|"  # Java's own
+    r"(?:19|20)\d\d[/-]\d\d[/-]\d\d \d{1,2}:\d\d:\d\d(?:[.,]\d{1,9})? [AP]M)(?=\W|$)|"
+    r"(?P<mail>[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} (?:19|20)\d\d \d\d:\d\d:\d\d(?: (?:[+-]\d{4}|[A-Z]{1,4}\b))?)|"
+    r"(?P<tai>@[0-9a-f]{16}(?:[0-9a-f]{8})?)(?=\s|$)|"  # TAI64N, of daemontools and runit
+    r"#?\+?(?P<epoch>1\d{9}(?:[.,]\d{1,9})?|1\d{12}|1\d{15}|1\d{18})(?=[\s\]),:|]|$)"
+    r")[\])\"]?"
+)
+"""Times that fewer programs write; looked at where a line begins with none of the usual ones."""
+_HALF_DAY = LatePattern(
+    r"(?:(?P<month>[A-Z][a-z]{2}) (?P<day>\d{1,2}), (?P<year>\d{4}),?|(?P<date>\d{4}[/-]\d\d[/-]\d\d)) "
+    r"(?P<hour>\d{1,2})(?P<rest>:\d\d:\d\d(?:[.,]\d{1,9})?) ?(?P<half>[AP])M"
+)
+_COMPACT_CLOCK = LatePattern(r"(\d{1,2}):?(\d{1,2}):?(\d{1,2})(?:([.,:])(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?")
+_ENDS_IN_ZONE_AND_YEAR = re.compile(rf"[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} [ \d]\d? [\d:]{{8}} (?:{_NAMED_ZONES}) \d{{4}}")
+_MAY_BEGIN = re.compile(r"[\[(\"]?[\d@#+]|[A-Z][a-z]{2},? \d")
+_TAI_OFFSET = 10
+_TAI_EPOCH = 1 << 62
 _FOUR_DIGITS = re.compile(r"(?<![\d.,])\d{4}(?!\d)")
 _PLACED = re.compile(rf"(.+) ({_PLACE})")
 _ZONED = re.compile(r"(.{19,29}?) ?([+-]\d\d:?\d\d|[A-Za-z]{1,5})")
@@ -93,6 +129,10 @@ def from_text(text: str, zone: tzinfo, latest: datetime | None = None) -> int | 
             return from_number(number)
         if text[4:5] == "/" == text[7:8]:
             return from_iso(text.replace("/", "-", 2), zone)
+    if _ENDS_IN_ZONE_AND_YEAR.fullmatch(text):
+        text = (
+            f"{text[:-9]} {text[-4:]} {text[-8:-5]}" if text[-9] == " " else f"{text[:-10]} {text[-4:]} {text[-9:-5]}"
+        )
     match = _NAMED_MONTH.fullmatch(text)
     return _from_named_month(match, zone, latest) if match else None
 
@@ -102,7 +142,7 @@ def leading(text: str, zone: tzinfo, latest: datetime | None = None) -> tuple[in
     one)."""
     match = _LEADING.match(text)
     if match is None:
-        return None, 0
+        return _leading_other(text, zone, latest) if _MAY_BEGIN.match(text) else (None, 0)
     text = match[1]
     if text[-1].isalpha() and (placed := _PLACED.fullmatch(text)):
         text, zone = placed[1], _zone_at(placed[2]) or zone
@@ -115,7 +155,88 @@ def lacks_year(line: str) -> bool:
     if _KLOG.match(line):
         return True
     match = _LEADING.match(line, line.find(">") + 1 if line.startswith("<") else 0)
-    return match is not None and not _FOUR_DIGITS.search(match[1])
+    if match is None:
+        return (other := _OTHER_FORMS.match(line)) is not None and other["month_day"] is not None
+    return not _FOUR_DIGITS.search(match[1])
+
+
+def _leading_other(text: str, zone: tzinfo, latest: datetime | None) -> tuple[int | None, int]:
+    match = _OTHER_FORMS.match(text)
+    if match is None or match.lastgroup is None:
+        return None, 0
+    us = _from_other(match.lastgroup, match[match.lastgroup], zone, latest)
+    return us, match.end() if us is not None else 0
+
+
+def _from_other(form: str, text: str, zone: tzinfo, latest: datetime | None) -> int | None:
+    """Return the time that one of the less usual forms tells."""
+    match form:
+        case "short_year":
+            return from_iso(_century(f"{text[:2]}-{text[3:5]}-{text[6:]}"), zone)
+        case "digits" | "short_date":
+            date, clock = text[:6], text[7:].strip().replace(":", "").rjust(6, "0")
+            return from_iso(_century(f"{date[:2]}-{date[2:4]}-{date[4:]} {_clock(clock)}"), zone)
+        case "compact":
+            return _from_compact(text, zone)
+        case "dots":
+            return from_iso(f"{text[:10]} {text[11:19].replace('.', ':')}{text[19:]}", zone)
+        case "dotted":
+            return from_iso(text.replace(".", "-", 2), zone)
+        case "day_of_year":
+            return _from_day_of_year(text, zone)
+        case "month_day":
+            return _in_latest_year(int(text[:2]), int(text[3:5]), text[6:], zone, latest)
+        case "half_day":
+            return _from_half_day(text, zone)
+        case "mail":
+            return from_text(text.replace(",", "", 1), zone, latest)
+        case "tai":
+            seconds = int(text[1:17], 16) - _TAI_EPOCH - _TAI_OFFSET
+            return _within(seconds * 1_000_000 + int(text[17:] or "0", 16) // 1000) if seconds > -_DAY_US else None
+        case "epoch":
+            number = _number(text.replace(",", "."))
+            return None if number is None else from_number(number)
+    return from_iso(text, zone)
+
+
+def _century(date: str) -> str:
+    """Put the century before a year of two digits: 70 to 99 are of the last one."""
+    return ("19" if date[:2] >= "70" else "20") + date
+
+
+def _clock(digits: str) -> str:
+    return f"{digits[:2]}:{digits[2:4]}:{digits[4:6]}"
+
+
+def _from_compact(text: str, zone: tzinfo) -> int | None:
+    match = _COMPACT_CLOCK.fullmatch(text[9:])
+    if match is None:
+        return None
+    hour, minute, second, mark, part, offset = match.groups("")
+    clock = f"{hour:0>2}:{minute:0>2}:{second:0>2}"
+    if part:  # a count of milliseconds stands after a colon
+        clock += f".{part:0>3}" if mark == ":" else f".{part}"
+    return from_iso(f"{text[:4]}-{text[4:6]}-{text[6:8]} {clock}{offset}", zone)
+
+
+def _from_day_of_year(text: str, zone: tzinfo) -> int | None:
+    number = int(text[5:8])
+    first = from_iso(f"{text[:4]}-01-01 {text[9:].replace(',', '.')}", zone)
+    return None if first is None or not 1 <= number <= 366 else _within(first + (number - 1) * _DAY_US)
+
+
+def _from_half_day(text: str, zone: tzinfo) -> int | None:
+    match = _HALF_DAY.fullmatch(text)
+    if match is None:
+        return None
+    date = (match["date"] or "").replace("/", "-")
+    if not date:
+        month = _MONTHS.get(match["month"].lower())
+        if month is None:
+            return None
+        date = f"{match['year']}-{month:02}-{int(match['day']):02}"
+    hour = int(match["hour"]) % 12 + (12 if match["half"] == "P" else 0)
+    return from_iso(f"{date} {hour:02}{match['rest']}", zone)
 
 
 def _us(at: datetime, zone: tzinfo) -> int | None:
@@ -196,6 +317,10 @@ def _from_named_month(match: re.Match[str], zone: tzinfo, latest: datetime | Non
     year = match["y"] or match["before"] or match["year"]
     if year is not None:
         return from_iso(f"{year}-{month:02}-{day:02} {clock}{offset and ' ' + offset}", zone)
+    return _in_latest_year(month, int(day), clock, zone, latest)
+
+
+def _in_latest_year(month: int, day: int, clock: str, zone: tzinfo, latest: datetime | None) -> int | None:
     limit = (datetime.now(UTC) if latest is None else latest) + timedelta(days=1)
     for nearest in range(limit.year, limit.year - 9, -1):  # 29 February is up to eight years ago
         us = from_iso(f"{nearest}-{month:02}-{day:02} {clock}", zone)

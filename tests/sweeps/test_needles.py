@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC
 
 import pytest
@@ -215,11 +215,33 @@ def test_what_an_example_of_each_format_says_is_found(kind: str) -> None:
     assert narrowed > 20
 
 
+WRAPPED: dict[str, Callable[[str], str]] = {
+    "docker": lambda line: json.dumps({"log": f"{line}\n", "stream": "stdout", "time": "2026-01-01T12:00:00Z"}),
+    "cri": lambda line: f"2026-01-01T12:00:00Z stdout F {line}",
+    "compose": lambda line: f"web-1  | {line}",
+    "colours": lambda line: f"\x1b[2m{line}\x1b[0m",
+}
+
+
+@pytest.mark.parametrize("layer", sorted(WRAPPED))
+@pytest.mark.parametrize("kind", sorted(EXAMPLES))
+def test_what_stands_in_a_wrapper_is_found(layer: str, kind: str) -> None:
+    form = load_format(f"{layer}+{kind}")
+    for whole in EXAMPLES[kind] if kind != "journald" else ():  # no program prints that
+        lines = whole.decode("utf-8", "replace").split("\n")
+        raw = "\n".join(map(WRAPPED[layer], lines)).replace('{"log": "', '{"log":"').encode()
+        one = as_record(raw, form.parse(raw, UTC))
+        for where in said_by(one):
+            found = needles(where, form.LEVEL_WORDS)
+            if found is not None and where.matches(one):
+                assert found_in(raw, found), (where, found, raw)
+
+
 WORD = re.compile(rb"[A-Za-z]{4,}|\\d{2,}")
 EDGE = re.compile(r"\W+")
 """Between words: what a format puts together, it puts together there."""
 ENDS = st.sampled_from(["", "", "[0-9a-zA-Z ]", ".", "(a|.)", "x?", "x*", "\\S", "$"])
-JSON_KINDS = ("json_lines", "journald", "postgresql_json")
+JSON_KINDS = ("json_lines", "json_pretty", "journald", "postgresql_json")
 
 
 @st.composite

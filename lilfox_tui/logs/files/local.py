@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import errno
 import glob
 import gzip
@@ -367,11 +368,13 @@ def _why_not(host: str, path: str) -> HostError:
 
 
 # Packed log files (gzip, zstd, xz, bzip2), told by their first bytes: unpacked as a stream into a temporary file that
-# has no name, so that nothing of it stays. What is packed is untrusted: it is never unpacked to more than fits.
+# has no name, so that nothing of it stays. What is packed is untrusted: it is never unpacked to more than fits. UTF-16,
+# as programs of Windows write it after a byte order mark, becomes UTF-8 the same way.
 
 
 MAX_BYTES = 16 * 1024**3
-_MAGIC = {b"\x1f\x8b\x08": "gz", b"\x28\xb5\x2f\xfd": "zst", b"\xfd7zXZ\x00": "xz", b"BZh": "bz2"}
+_MAGIC = {b"\x1f\x8b\x08": "gz", b"\x28\xb5\x2f\xfd": "zst", b"\xfd7zXZ\x00": "xz", b"BZh": "bz2",
+          b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # fmt: skip
 
 
 class Unpacked(Struct):
@@ -412,8 +415,26 @@ class _Zstd:
         return plain
 
 
+class _Utf16:
+    """Decodes UTF-16; what is none becomes U+FFFD."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._packed = packed
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+
+    def read1(self, size: int) -> bytes:
+        """Return some bytes of UTF-8, or none at the end."""
+        text = ""
+        while not text:
+            block = self._packed.read(size)
+            text = self._decoder.decode(block, final=not block)
+            if not block:
+                break
+        return text.encode("utf-8", "replace")
+
+
 def kind_of(sample: bytes) -> str:
-    """Return the compression of a file with these first bytes; "" for none."""
+    """Return the compression of a file with these first bytes, or "utf-16"; "" for none."""
     return next((kind for magic, kind in _MAGIC.items() if sample.startswith(magic)), "")
 
 
@@ -479,7 +500,7 @@ def _opened(packed: IO[bytes], kind: str) -> _Stream:
         import lzma  # a Python may be built without it
 
         return lzma.LZMAFile(packed)
-    return _Zstd(packed)
+    return _Utf16(packed) if kind == "utf-16" else _Zstd(packed)
 
 
 def _broken(kind: str) -> tuple[type[Exception], ...]:

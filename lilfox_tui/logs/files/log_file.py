@@ -18,7 +18,7 @@ from lilfox_tui.core.errors import FileMoved, FileRefused, LilFoxError, PlaceGon
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.logs.filter.needles import Needles
-from lilfox_tui.logs.record import RAW_LIMIT, Format, LogRecord, every_line, load_format, recognise, split_records
+from lilfox_tui.logs.record import RAW_LIMIT, Format, LogRecord, every_line, format_of, load_format, split_records
 
 # The files of a log as a host shows them: one contract for local and remote files, and why one cannot be read.
 
@@ -353,7 +353,7 @@ class LogFile:
         self.file = file
         self.start = sample[:HEAD_BYTES]
         self.head = head_of(sample)
-        self.format_name = format_name or recognise(sample)
+        self.format_name = format_of(format_name, sample)
         self.format = load_format(self.format_name)
         self.is_packed = False
         self.size_bytes = seen.size_bytes

@@ -153,7 +153,9 @@ class Needles(Struct, frozen=True):
 
 def needles(where: Filter, level_words: LevelWords | None) -> Needles | None:
     """Return the needles of ``where`` in a format with these ``level_words``; None if no text is certain to be
-    present."""
+    present: in none where these are empty."""
+    if level_words is not None and not level_words:
+        return None
     found = _of(where, level_words)
     if found is None or not _is_of_journal(level_words):
         return found

@@ -2,7 +2,7 @@
 
 A status of 500 or above is an error, 400 or above a warning. What errors are counted by is the route. The time a
 request took is read where its unit is certain: ``rt=0.12`` and its like, or a number with a decimal point after the
-known fields (nginx's ``$request_time``), in seconds.
+known fields (nginx's ``$request_time``), in seconds. Werkzeug and Python's http.server write no offset.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ LEVEL_WORDS = {
     Severity.ERROR: (b'" 5', b'" 6', b'" 7', b'" 8', b'" 9'),
 }
 _LINE = re.compile(
-    r"(?P<client>\S++) (?P<user>[^\[]*+)\[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "
+    r"(?P<client>[^\s<]\S*+) (?P<user>[^\[]*+)\[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}[: ]\d\d:\d\d:\d\d(?: [+-]\d{4})?)\] "
     r'"(?P<request>(?:[^"\\]|\\.)*+)" (?P<status>[1-9]\d\d) (?P<bytes>\d{1,18}|-)'
     r'(?: "(?P<referer>(?:[^"\\]|\\.)*+)" "(?P<agent>(?:[^"\\]|\\.)*+)")?(?P<rest> .*+)?',
     re.DOTALL | re.ASCII,
 )
 _NAMED_SECONDS = re.compile(r'\b(?:rt|request_time|response_time|upstream_response_time)[=:]"?(\d{1,9}(?:\.\d{1,9})?)')
 _SECONDS = re.compile(r'(?:^|[ "])(\d{1,9}\.\d{1,9})(?=$|[ "])')
+_WITHOUT_OFFSET = len("01/Jan/2026:12:00:00")
 _LONGEST_ROUTE = 2000
 
 
-def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  the time has its offset
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
     """Parse one request; None for any other line."""
     match = _LINE.fullmatch(raw.decode("utf-8", "replace"))
     if match is None:
@@ -57,7 +58,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
         fields["rest"] = rest.strip()
     return LogEntry(
         message=f"{request} {status}",
-        time_us=_time(time),
+        time_us=_time(time) if len(time) > _WITHOUT_OFFSET else times.from_text(time, zone),
         severity=Severity.ERROR if code >= 500 else Severity.WARNING if code >= 400 else Severity.INFO,
         module=route_of(path),
         response_time_s=seconds,

@@ -12,12 +12,14 @@ from lilfox_tui.logs import structured, times
 from lilfox_tui.logs.record import LogEntry, Severity, text_of
 
 _SEVERITIES = {"I": Severity.INFO, "W": Severity.WARNING, "E": Severity.ERROR, "F": Severity.CRITICAL}
-LEVEL_WORDS = {severity: (f"{letter}0".encode(), f"{letter}1".encode()) for letter, severity in _SEVERITIES.items()}
+LEVEL_WORDS = {
+    severity: tuple(f"{letter}{digit}".encode() for digit in "012") for letter, severity in _SEVERITIES.items()
+}
 _RUNTIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) (?:std(?:out|err) [FP] )?"
-_OWN = r"[IWEF][01]\d[0-3]\d \d\d:\d\d:\d\d\.\d{1,9} {1,8}\d{1,10} [^\s\]]{1,200}:\d{1,9}\]"
+_OWN = r"[IWEF](?:20\d\d)?[01]\d[0-3]\d \d\d:\d\d:\d\d\.\d{1,9} {1,8}\d{1,10} [^\s\]]{1,200}:\d{1,9}\]"
 _BEGINS = re.compile(rf"(?:{_RUNTIME}|{_OWN})".encode())
 _HEAD = re.compile(
-    rf"(?P<runtime>{_RUNTIME})?(?P<level>[IWEF])(?P<month>\d\d)(?P<day>\d\d) "
+    rf"(?P<runtime>{_RUNTIME})?(?P<level>[IWEF])(?P<year>20\d\d)?(?P<month>\d\d)(?P<day>\d\d) "
     r"(?P<clock>\d\d:\d\d:\d\d\.\d{1,9}) {1,8}"
     r"(?P<thread>\d{1,10}) (?P<file>[^\s\]]{1,200}):(?P<line>\d{1,9})\] ?"
 )
@@ -37,6 +39,8 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
         return None
     month = int(head["month"])
     own = f"{_MONTHS[3 * month - 2 : 3 * month + 1]} {int(head['day'])} {head['clock']}"
+    if head["year"]:  # glog since 0.7
+        own = f"{head['year']}-{head['month']}-{head['day']} {head['clock']}"
     stamp = head["runtime"].split(" ", 1)[0] if head["runtime"] else own
     message = text[head.end() :]
     return LogEntry(

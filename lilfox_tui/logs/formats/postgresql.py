@@ -50,6 +50,12 @@ def begins(line: bytes) -> bool:
     return word is not None and word[1] is not None
 
 
+def continues(line: bytes) -> bool:
+    """Whether the line has a time, and tells more of the record before."""
+    word = _WORD_BYTES.search(line, 19, _HEAD_BYTES) if _TIME_BYTES.match(line) else None
+    return word is not None and word[1] is None
+
+
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
     """Parse one message with its DETAIL, STATEMENT and so on as fields; None for any other text."""
     first, *rest = text_of(raw).split("\n")

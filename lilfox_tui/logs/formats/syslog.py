@@ -1,7 +1,7 @@
 """Syslog as daemons write and send it: RFC 3164 (also with ISO times, as in rsyslog) and RFC 5424.
 
 The level is that of ``<PRI>``; without one, what the message says near its start. RFC 3164 has no year; some write one
-before the clock or behind it.
+before the clock or behind it. Also what ``journalctl -o short-full``, ``short-unix`` and their like print.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ LEVEL_WORDS = {
     for severity, words in level_words(b"%b").items()
 }
 _BEGINS = re.compile(
-    rb"<\d{1,3}>|[A-Z][a-z]{2} (?:[ \d]\d|\d) (?:\d{4} )?\d\d:\d\d:\d\d[., ]|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.Z+-]"
+    rb"<\d{1,3}>|[A-Z][a-z]{2} (?:[ \d]\d|\d) (?:\d{4} )?\d\d:\d\d:\d\d[., ]|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.Z+-]|"
+    rb"[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [A-Z+-]|1\d{9}\.\d{6} [^\s:]{1,255} [^\s:]{1,200}: |"
+    rb"-- (?:Journal begins|Logs begin|Boot|Reboot|No entries)"
 )
 _PRIORITY = re.compile(r"<(\d{1,3})>")
 _HOST = r"(?P<host>[^\s:\[\]]{1,255})"
@@ -40,6 +42,12 @@ _ISO = re.compile(
     rf"(?!(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL) ){_HOST} {_APP}(?P<message>.*+)",
     re.DOTALL,
 )
+_SHORT = re.compile(
+    r"(?:[A-Z][a-z]{2} (?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? (?:[A-Z]{1,5}|[+-]\d\d:?\d{0,2}))|"
+    rf"(?P<epoch>1\d{{9}}\.\d{{6}})) {_HOST} {_APP}(?P<message>.*+)",
+    re.DOTALL,
+)
+"""The journal's ``short-full`` and ``with-unit``, and ``short-unix``."""
 _5424 = re.compile(
     r"1 (?P<time>-|\d{4}-\d\d-\d\dT\S{8,30}) (?P<host>\S{1,255}) (?P<app>\S{1,48}) (?P<pid>\S{1,128}) "
     r"(?P<msgid>\S{1,32}) ",
@@ -67,7 +75,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
     if match is not None:
         message, parameters = _structured(text, match.end())
         fields.update(parameters)
-    elif (match := _3164.match(text, start) or _ISO.match(text, start)) is not None:
+    elif (match := _3164.match(text, start) or _ISO.match(text, start) or _SHORT.match(text, start)) is not None:
         message = match["message"]
     else:
         return None
@@ -75,7 +83,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
     fields.update((name, named[name]) for name in ("host", "app", "pid", "msgid") if named.get(name) not in (None, "-"))
     return LogEntry(
         message=message,
-        time_us=times.from_text(named["time"], zone, latest),
+        time_us=times.from_text(named["time"] or named["epoch"], zone, latest),
         severity=spoken(message) if number is None else SYSLOG[number % 8],
         logger=str(fields.get("app", "")),
         module=str(fields.get("app", "")),

@@ -53,6 +53,12 @@ def test_each_source_is_the_options_of_its_kind() -> None:
         ("{kind: journald, zone: Europe/Berlim}", "logs.a.zone: no time zone named “Europe/Berlim”; did you mean"),
         ("{kind: journald, zone: ../../etc/passwd}", "logs.a.zone: no time zone named"),
         ("{kind: journald, format: jsonlines}", "logs.a.format: no such format; did you mean json_lines?"),
+        ("{path: /x, charset: gb18031}", "logs.a.charset: no such character set"),
+        ("{path: /x, charset: hex}", "logs.a.charset: no such character set"),
+        (
+            "{path: /x, charset: utf-16}",
+            "logs.a.charset: lines in it cannot be told apart; of UTF-16 leave it out: its byte order mark tells it",
+        ),
         ("{kind: journald, unti: x}", "logs.a.unti: no such key; did you mean unit?"),
         ("{kind: command}", "logs.a.argv: this key is missing; add it"),
         ("{kind: command, argv: []}", "logs.a.argv: fewer than 1 items; add more"),

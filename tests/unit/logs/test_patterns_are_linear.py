@@ -14,7 +14,7 @@ from lilfox_tui.logs.record import FORMATS
 
 MODULES = [
     *(f"{FORMATS}.{kind}" for kind in plugins.kinds(FORMATS)),
-    *(f"lilfox_tui.logs.{name}" for name in ("times", "structured")),
+    *(f"lilfox_tui.logs.{name}" for name in ("times", "structured", "unwrap")),
 ]
 parser: Any = importlib.import_module("re._parser")
 UNBOUNDED = parser.MAXREPEAT

@@ -126,3 +126,62 @@ def test_the_time_that_a_line_begins_with(text: str, rest: str) -> None:
 def test_a_line_without_a_time() -> None:
     for text in ("", "started", "2026-13-01 12:00:00 x", "Thu 5"):
         assert times.leading(text, UTC) == (None, 0)
+
+
+def moment(text: str) -> int:
+    return microseconds(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("line", "at", "rest"),
+    [
+        ("26/01/01 12:00:00 INFO it", "2026-01-01T12:00:00", " INFO it"),  # Hadoop's and Spark's log4j
+        ("260101 120000 148 INFO it", "2026-01-01T12:00:00", " 148 INFO it"),
+        ("260101  30000 148 INFO it", "2026-01-01T03:00:00", " 148 INFO it"),
+        ("991231  3:59:59 it", "1999-12-31T03:59:59", " it"),
+        ("20260101-12:00:00:250|it", "2026-01-01T12:00:00.250", "|it"),
+        ("20260101-0:0:7:8|it", "2026-01-01T00:00:07.008", "|it"),
+        ("20260101.120000,250:DEBUG:it", "2026-01-01T12:00:00.250", ":DEBUG:it"),
+        ("20260101T120000Z it", "2026-01-01T12:00:00", " it"),
+        ("20260101 12:00:00.5 it", "2026-01-01T12:00:00.500", " it"),
+        ("2026-01-01-12.00.00.250000 it", "2026-01-01T12:00:00.250", " it"),
+        ("2026.01.01 12:00:00.25 [ 7 ] it", "2026-01-01T12:00:00.250", " [ 7 ] it"),
+        ("2026-032T12:00:00,250:it", "2026-02-01T12:00:00.250", ":it"),
+        ("Jan 1, 2026 12:00:00 PM org.acme.Main run", "2026-01-01T12:00:00", " org.acme.Main run"),
+        ("Jan 1, 2026, 12:30:00 AM it", "2026-01-01T00:30:00", " it"),
+        ("2026/01/01 1:02:03 PM it", "2026-01-01T13:02:03", " it"),
+        ("Thu, 1 Jan 2026 13:00:00 +0100 it", "2026-01-01T12:00:00", " it"),
+        ("Thu Jan  1 07:00:00 EST 2026 it", "2026-01-01T12:00:00", " it"),
+        ("Thu Jan 15 12:00:00 UTC 2026 it", "2026-01-15T12:00:00", " it"),
+        ("Thu 2026-01-01 12:00:00 UTC web1 it", "2026-01-01T12:00:00", " web1 it"),
+        ('"2026-01-01 12:00:00"\t"it"', "2026-01-01T12:00:00", '\t"it"'),
+        ("1767268800 it", "2026-01-01T12:00:00", " it"),
+        ("1767268800.25\tit", "2026-01-01T12:00:00.250", "\tit"),
+        ("[1767268800250] it", "2026-01-01T12:00:00.250", " it"),
+        ("1767268800250000 it", "2026-01-01T12:00:00.250", " it"),
+        ("#+1767268800", "2026-01-01T12:00:00", ""),
+        ("@40000000695661ca0ee6b280 it", "2026-01-01T12:00:00.250", " it"),  # TAI64N
+    ],
+)
+def test_a_line_begins_with_a_time_in_any_form(line: str, at: str, rest: str) -> None:
+    us, end = times.leading(line, UTC)
+    assert (us, line[end:]) == (moment(at), rest)
+    assert not times.lacks_year(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["1767268800-1 it", "17672688001 it", "10.30 it", "260101 it", "@40000000 it", "2026-400T12:00:00 it",
+     "26/13/01 12:00:00 it", "20261301 12:00:00 it", "Foo 1, 2026 12:00:00 PM it", "99-99 12:00:00 it"],
+)  # fmt: skip
+def test_numbers_at_the_start_of_a_line_are_not_all_times(line: str) -> None:
+    assert times.leading(line, UTC) == (None, 0)
+
+
+@pytest.mark.parametrize("line", ["01-02 03:04:05.678  1702  2395 D it", "[01.02 03:04:05] it"])
+def test_a_month_and_a_day_are_of_the_latest_year_possible(line: str) -> None:
+    for latest, year in ((datetime(2025, 1, 2, tzinfo=UTC), "2025"), (datetime(2024, 12, 31, tzinfo=UTC), "2024")):
+        us, _end = times.leading(line, UTC, latest)
+        assert us is not None
+        assert us // 1_000_000 == moment(f"{year}-01-02T03:04:05") // 1_000_000
+    assert times.lacks_year(line)

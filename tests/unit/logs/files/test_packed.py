@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import bz2
+import codecs
 import gzip
 import lzma
 import os
@@ -17,6 +18,7 @@ import zstandard
 
 from lilfox_tui.logs.files import local
 from lilfox_tui.logs.filter.model import EVERYTHING, TextMatch
+from lilfox_tui.logs.record import Severity
 from lilfox_tui.logs.source import AtBeginning, AtEnd
 from tests.unit.logs.files.written import console_log, local_source, raws, read_all
 from tests.waiting import until
@@ -111,3 +113,19 @@ async def test_unpacking_that_is_cancelled_leaves_nothing(tmp_path: Path) -> Non
     assert asked.cancelled()
     await source.close()
     await until(lambda: temporary_files() == before, what="what a thread still read is closed when it ends")
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+async def test_utf_16_is_read_as_text(tmp_path: Path, order: str) -> None:
+    """As programs of Windows write it."""
+    path = tmp_path / "setup.log"
+    lines = [f"2026-01-01 12:00:{second:02},000 - a.b - ERROR - 失败 {second}" for second in range(60)] * 40
+    mark = codecs.BOM_UTF16_LE if order == "le" else codecs.BOM_UTF16_BE
+    path.write_bytes(mark + "".join(f"{line}\r\n" for line in lines).encode(f"utf-16-{order}"))
+    source = local_source(path)
+    found = await read_all(source, AtBeginning(), TextMatch("失败 7"), older=False)
+    assert [one.entry.message for one in found] == ["失败 7"] * 40
+    assert {one.entry.severity for one in found} == {Severity.ERROR}
+    whole = await read_all(source, AtBeginning(), EVERYTHING, older=False)
+    assert [one.raw.decode() for one in whole] == lines
+    await source.close()

@@ -51,6 +51,16 @@ INFO, WARNING, ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
         ("2026-01-01 12:00:00.000 +00:00 [WRN] it", WARNING, "", "it"),
         ("01-Jan-2026 12:00:00.000 WARNING [main] o.a.c.Startup.load it", WARNING, "main", "o.a.c.Startup.load it"),
         ("[01-Jan-2026 12:00:00] WARNING: [pool www] it", WARNING, "", "[pool www] it"),
+        ("26/01/01 12:00:00 WARN storage.Store: it", WARNING, "storage.Store", "it"),
+        ("260101 120000 148 INFO dfs.Node$Rx: it", INFO, "dfs.Node$Rx", "it"),
+        ("2026-01-01 12:00:00, Error                 CSI    it failed", ERROR, "CSI", "it failed"),
+        ("2026-01-01T12:00:00Z info vpxd[45715] [Originator@6876] it", INFO, "vpxd", "[Originator@6876] it"),
+        ("2026-01-01 12:00:00 error: it", ERROR, "", "it"),
+        ("2026-01-01 12:00:00,000:ERROR:it", ERROR, "", "it"),
+        ("20260101.120000,000:ERROR:it", ERROR, "", "it"),
+        ("[I 2026-01-01 12:00:00.000 ServerApp] it", INFO, "ServerApp", "it"),
+        ("[E 260101 12:00:00 web:2271] it", ERROR, "web", "it"),
+        ("2026-01-01 12:00:00 [W] it", WARNING, "", "it"),
     ],
 )
 def test_layouts(line: str, severity: Severity, logger: str, message: str) -> None:
