@@ -542,7 +542,6 @@ def _send(answers: BinaryIO, answer: CountAnswer) -> None:
 
 
 def _count(asked: CountRange, tally: Tally, json_counts: dict[tuple[str, tzinfo], JsonCount]) -> Iterator[CountAnswer]:
-    format_ = load_format(asked.format)
     is_fast = asked.format == _JSON and asked.where == EVERYTHING and asked.slice_us % MINUTE_US == 0
     key = asked.source, asked.zone
     fast = json_counts.setdefault(key, JsonCount(tally, *key, timed=asked.slices)) if is_fast else None
@@ -550,6 +549,7 @@ def _count(asked: CountRange, tally: Tally, json_counts: dict[tuple[str, tzinfo]
     untold = 0
     try:
         with open(asked.path, "rb") as file:  # noqa: PTH123  also of a descriptor
+            format_ = load_format(asked.format, file.peek())
             for block in whole_records(file, asked.start, asked.end, format_.begins):
                 if fast is not None:
                     fast.count(block)

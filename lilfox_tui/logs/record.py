@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -283,9 +284,12 @@ class Format(Protocol):
         ...
 
 
-def load_format(kind: str) -> Format:
-    """Return the format of that name. Raises UsageError that lists the existing ones."""
-    return cast("Format", plugins.load(FORMATS, kind))
+def load_format(kind: str, sample: bytes = b"") -> Format:
+    """Return the format of that name, for a log that begins with ``sample``: where a log names its own columns, the
+    module has ``for_log``. Raises UsageError that lists the existing ones."""
+    module = plugins.load(FORMATS, kind)
+    for_log = getattr(module, "for_log", None)
+    return cast("Format", module if for_log is None or not sample else for_log(sample))
 
 
 # A block of whole lines as records.
@@ -337,8 +341,9 @@ _SAMPLE_LINES = 200
 _LEAST_SHARE = 0.3
 _CERTAIN_SHARE = 0.95
 _NARROW_FIRST = (
-    "journald", "postgresql_json", "json_lines", "postgresql_csv", "access", "nginx_error", "postgresql", "klog",
-    "syslog", "logfmt", "console",
+    "journald", "postgresql_json", "mongodb", "json_lines", "postgresql_csv", "access", "nginx_error", "postgresql",
+    "klog", "elb", "haproxy", "squid", "envoy", "uwsgi", "auditd", "redis", "mysql", "mysql_slow", "w3c", "unbound",
+    "clickhouse", "cassandra", "kafka", "php", "rails", "syslog", "logfmt", "console",
 )  # fmt: skip
 """What reads less than another comes before it; kinds that are not named here come last."""
 
@@ -356,10 +361,13 @@ def recognise(sample: bytes) -> str:
     if len(sample) == _SAMPLE_BYTES and len(lines) == 1:
         block = sample.ljust(RAW_LIMIT)  # formats read a record that was cut there
     best, most = PLAIN, _LEAST_SHARE
+    signs: Mapping[str, bytes] = importlib.import_module(FORMATS).SIGNS
     plain = load_format(PLAIN)
     starts = sum(plain.begins(line) for line in block.splitlines())
     for kind in _by_narrowness():
-        share = _read(block, load_format(kind)) / max(starts, 1)
+        if kind in signs and re.search(signs[kind], block) is None:
+            continue
+        share = _read(block, load_format(kind, block), plain) / max(starts, 1)
         if share > most:
             best, most = kind, share
         if share >= _CERTAIN_SHARE:
@@ -373,9 +381,12 @@ def _by_narrowness() -> Iterator[str]:
     yield from (kind for kind in known if kind not in _NARROW_FIRST and kind != PLAIN)
 
 
-def _read(block: bytes, format: Format) -> int:  # noqa: A002
-    """Return how many records of ``block`` are in ``format``."""
+def _read(block: bytes, format: Format, plain: Format) -> int:  # noqa: A002
+    """Return how many records of ``block`` are in ``format``; where the further lines of its records are not indented
+    (``OWNS_LINES``), how many lines."""
+    owns = getattr(format, "OWNS_LINES", False)
     return sum(
-        format.begins(raw.partition(b"\n")[0]) and format.parse(raw, UTC) is not None
+        sum(map(plain.begins, raw.split(b"\n"))) if owns else 1
         for _, raw in split_records(block, format)
+        if format.begins(raw.partition(b"\n")[0]) and format.parse(raw, UTC) is not None
     )
