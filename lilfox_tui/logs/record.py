@@ -284,9 +284,27 @@ class Format(Protocol):
         ...
 
 
+_own: dict[str, Format] = {}
+"""Those that the configuration defines, by name."""
+
+
+def define_formats(formats: Mapping[str, Format]) -> None:
+    """Set the formats that the configuration defines; they are tried before the kinds of ``formats/``."""
+    _own.clear()
+    _own.update(formats)
+    recognise.cache_clear()
+
+
+def format_names() -> tuple[str, ...]:
+    """The names of the defined formats, and the kinds."""
+    return (*_own, *plugins.kinds(FORMATS))
+
+
 def load_format(kind: str, sample: bytes = b"") -> Format:
     """Return the format of that name, for a log that begins with ``sample``: where a log names its own columns, the
     module has ``for_log``. Raises UsageError that lists the existing ones."""
+    if kind in _own:
+        return _own[kind]
     module = plugins.load(FORMATS, kind)
     for_log = getattr(module, "for_log", None)
     return cast("Format", module if for_log is None or not sample else for_log(sample))
@@ -377,6 +395,7 @@ def recognise(sample: bytes) -> str:
 
 def _by_narrowness() -> Iterator[str]:
     known = plugins.kinds(FORMATS)
+    yield from _own
     yield from (kind for kind in _NARROW_FIRST if kind in known)
     yield from (kind for kind in known if kind not in _NARROW_FIRST and kind != PLAIN)
 
