@@ -1,6 +1,7 @@
 """The error log of MySQL and MariaDB, of each version, and their general log:
 ``2026-12-01T12:00:00.123456Z 0 [Warning] [MY-010068] [Server] message``, ``2026-12-01 12:00:00 8 [Note] message``,
-``261201 12:00:00 [ERROR] message``, ``2026-12-01T12:00:00.123456Z     9 Query	SELECT 1``.
+``261201 12:00:00 [ERROR] message``,
+``2026-12-01T12:00:00.123456Z     9 Query	SELECT 1``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _ERROR = (
     _TIME + rf" {{1,8}}(?:(?P<thread>\d{{1,20}}|0x[0-9a-f]{{1,20}}) )?\[(?P<level>{'|'.join(_SEVERITIES)})\]"
     r" ?(?:\[(?P<code>MY-\d{1,6})\] \[(?P<subsystem>\w{1,40})\] )?"
 )
-_GENERAL = rf"{_TIME}[ \t]{{1,24}}(?P<thread>\d{{1,20}}) (?P<command>{'|'.join(_COMMANDS)})(?:[ \t]{{1,8}}|$)"
+_GENERAL = rf"(?:{_TIME}|\t)[ \t]{{1,24}}(?P<thread>\d{{1,20}}) (?P<command>{'|'.join(_COMMANDS)})(?:[ \t]{{1,8}}|$)"
 _MESSAGE, _STATEMENT = re.compile(_ERROR), re.compile(_GENERAL, re.MULTILINE)
 _ERROR_BYTES, _GENERAL_BYTES = re.compile(_ERROR.encode()), re.compile(_GENERAL.encode())
 
@@ -58,7 +59,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
     subsystem = named.get("subsystem") or ""
     return LogEntry(
         message=text[head.end() :] or named.get("command") or text,
-        time_us=times.from_text(_time(named), zone),
+        time_us=times.from_text(_time(named), zone) if named["time"] or named["clock"] else None,
         severity=_SEVERITIES.get(named.get("level") or "", Severity.UNKNOWN),
         logger=subsystem,
         module=subsystem,

@@ -19,7 +19,7 @@ _WHO = re.compile(
     r"# User@Host: (?P<user>[^\[\s]{0,128})\[[^\]\n]{0,128}\] @ (?P<host>[^\[\s]{0,255}) ?"
     r"\[(?P<client>[^\]\n]{0,255})\]"
 )
-_PAIR = re.compile(r"\b([A-Z][A-Za-z_]{1,60}|thread_id|Id): {1,8}([^\s:]{1,200})")
+_PAIR = re.compile(r"\b([A-Z][A-Za-z_]{1,60}|thread_id|Id): {1,8}([^\s:]{1,200})(?=\s|$)")
 _TIMESTAMP = re.compile(r"SET timestamp=(\d{1,12}(?:\.\d{1,6})?);")
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 _BEFORE = re.compile(r"use [^\n]{1,200};\n")

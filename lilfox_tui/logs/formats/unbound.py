@@ -21,6 +21,7 @@ _HEAD = re.compile(
 )
 _QUERY = re.compile(
     r"(?P<client>[0-9a-fA-F.:]{2,45}) (?P<name>\S{1,255}\.) (?P<rrtype>[A-Z0-9]{1,16}) (?P<rrclass>IN|CH|HS)"
+    r"(?: (?P<rcode>[A-Z]{2,12}) (?P<took>\d{1,9}\.\d{1,9}) (?P<cached>[01]) (?P<bytes>\d{1,9}))?\Z"
 )
 """What ``log-queries`` and ``log-replies`` write."""
 
@@ -37,12 +38,13 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
     if head["thread"]:
         fields["thread"] = head["thread"]
     if query is not None:
-        fields.update(query.groupdict())
+        fields.update((name, value) for name, value in query.groupdict().items() if value is not None)
     return LogEntry(
         message=message or head["level"],
         time_us=times.from_text(head["time"] or head["named"], zone, latest),
         severity=severity_of(head["level"].partition(" ")[0]),
         logger=head["program"],
         module=head["program"],
+        response_time_s=float(query["took"]) if query is not None and query["took"] else None,
         fields=fields,
     )

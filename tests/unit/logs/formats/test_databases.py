@@ -26,7 +26,7 @@ def entries(kind: str) -> list[LogEntry]:
         ("mongodb", "INFO INFO CRITICAL DEBUG"),
         ("mysql", "INFO WARNING NOTICE ERROR WARNING ERROR WARNING UNKNOWN UNKNOWN"),
         ("auditd", "WARNING INFO WARNING WARNING INFO"),
-        ("unbound", "INFO INFO ERROR NOTICE WARNING INFO"),
+        ("unbound", "INFO INFO INFO ERROR NOTICE WARNING INFO"),
         ("clickhouse", "INFO ERROR DEBUG WARNING TRACE"),
         ("cassandra", "INFO WARNING ERROR INFO DEBUG"),
         ("kafka", "INFO WARNING ERROR INFO CRITICAL"),
@@ -151,6 +151,16 @@ def test_kafka_has_its_class_at_the_end_of_a_line() -> None:
     assert fatal.logger == "kafka.server.KafkaServer"
 
 
+def test_unbound_tells_what_was_asked_and_how_long_it_took() -> None:
+    _start, query, reply, *_ = entries("unbound")
+    assert (query.fields["client"], query.fields["name"], query.response_time_s) == (
+        "203.0.113.9",
+        "example.com.",
+        None,
+    )
+    assert (reply.fields["rcode"], reply.response_time_s) == ("NOERROR", 0.012345)
+
+
 def test_php_tells_where() -> None:
     fatal, warning, _deprecated, pool, *_ = entries("php")
     assert (fatal.fields["file"], fatal.fields["line"]) == ("/srv/www/db.php", 12)
@@ -173,3 +183,30 @@ def test_laravel_is_read_with_its_stack_trace() -> None:
     assert entries_[0] is not None
     assert entries_[0].fault is not None
     assert entries_[0].fault.type == "Refused"
+
+
+def test_mariadb_tells_the_time_of_its_general_log_once_a_second() -> None:
+    block = (
+        b"Time\t\t    Id Command\tArgument\n261201 21:32:53\t     3 Connect\troot@localhost on  using Socket\n"
+        b"\t\t     3 Query\tselect *\nfrom t\n\t\t     3 Quit\t\n"
+    )
+    log = load_format("mysql")
+    head, *others = (log.parse(raw, UTC) for _, raw in split_records(block, log))
+    assert head is None
+    assert [other and (other.fields["command"], other.message, other.time_us is None) for other in others] == [
+        ("Connect", "root@localhost on  using Socket", False),
+        ("Query", "select *\nfrom t", True),
+        ("Quit", "Quit", True),
+    ]
+
+
+def test_an_empty_value_of_a_slow_query_is_none() -> None:
+    raw = (
+        b"# User@Host: [root] @ localhost []\n# Thread_id: 3  Schema:   QC_hit: No\n"
+        b"# Query_time: 0.000234  Lock_time: 0.000000  Rows_sent: 0  Rows_examined: 0\n"
+        b"# Rows_affected: 1  Bytes_sent: 11\nSET timestamp=1767270896;\ncreate database shop;"
+    )
+    entry = mysql_slow.parse(raw, UTC)
+    assert entry is not None
+    assert (entry.fields.get("Schema"), entry.fields["QC_hit"], entry.module) == (None, "No", "")
+    assert (entry.time_us, entry.message) == (NOON_US, "create database shop;")
