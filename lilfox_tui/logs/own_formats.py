@@ -36,6 +36,8 @@ class Definition(Struct, frozen=True, kw_only=True):
     name: str
     patterns: tuple[str, ...] = ()
     """Without any, records are JSON objects."""
+    looks: tuple[tuple[str, str, bool], ...] = ()
+    """Group, expression, wanted: what must or must not stand where the group, which is empty, has matched."""
     time: str = "time"
     time_formats: tuple[str, ...] = ()
     time_unit_s: float = 0
@@ -65,6 +67,9 @@ def compiled(pattern: str) -> Any:
     return re2.compile(pattern, options)
 
 
+_LONGEST_LOOK = 1000
+
+
 class OwnFormat:
     """The definitions of one entry of the configuration: a record is in the first that fits it."""
 
@@ -85,8 +90,8 @@ class OwnFormat:
         """Whether one of the expressions matches the line, or it is an object where one is expected."""
         text = line.decode("utf-8", "replace").rstrip("\r")
         return any(
-            any(pattern.match(text) for pattern in patterns) if patterns else text.startswith("{")
-            for _definition, patterns in self._compiled
+            any(_matched(definition, each, text) for each in patterns) if patterns else text.startswith("{")
+            for definition, patterns in self._compiled
         )
 
     def parse(self, raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:
@@ -100,11 +105,28 @@ class OwnFormat:
                 if found is not None:
                     return found
                 continue
-            match = next((found for each in patterns if (found := each.match(first))), None)
+            match = next((found for each in patterns if (found := _matched(definition, each, first))), None)
             if match is not None:
-                named = {name: value for name, value in match.groupdict().items() if value is not None}
+                looks = {name for name, _expression, _wanted in definition.looks}
+                named = {
+                    name: value for name, value in match.groupdict().items() if value is not None and name not in looks
+                }
                 return _entry(definition, named, text, newline + rest, zone, latest)
         return None
+
+
+def _matched(of: Definition, pattern: Any, text: str) -> Any:
+    """Return the match of an expression at the start of a text; None where what it must not see stands there."""
+    match = pattern.match(text)
+    if match is None or not of.looks:
+        return match
+    for group, expression, wanted in of.looks:
+        number = pattern.groupindex.get(group)
+        if number is not None and (at := match.start(number)) >= 0:
+            sees = compiled(expression).match(text[at : at + _LONGEST_LOOK]) is not None
+            if sees is not wanted:
+                return None
+    return match
 
 
 def _entry(
@@ -310,6 +332,4 @@ def failed_samples(definition: Definition) -> Iterator[tuple[int, Message]]:
 def _lacks_date(definition: Definition, entry: LogEntry) -> bool:
     """Whether the definition has no time, or one without a day, which the record cannot tell."""
     time = _value(entry.fields, definition.time)
-    return time is None or (
-        isinstance(time, str) and re.fullmatch(r"\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?", time) is not None
-    )
+    return time is None or (isinstance(time, str) and _CLOCK.fullmatch(time) is not None)

@@ -3,7 +3,8 @@
 Of a definition are used ``regex``, ``json``, ``level-field``, ``level``, ``timestamp-field``, ``timestamp-format``,
 ``timestamp-divisor``, ``body-field``, ``module-field``, ``duration-field``, ``multiline``, ``value`` (which fields are
 numbers) and ``sample``. Its expressions are of PCRE: possessive repeats and atomic groups only save time there and are
-read as plain ones; what RE2 does not have (look-around, back-references) is named, and the other expressions are used.
+read as plain ones, and look-ahead is tried after an expression has matched. What RE2 does not have besides is named
+(look-behind, back-references), and the other expressions are used.
 """
 
 from __future__ import annotations
@@ -77,8 +78,9 @@ def translated(pattern: str) -> str:
 def _definition(name: str, said: Mapping[str, object], path: Path, left_out: list[Message]) -> Iterator[Definition]:
     is_json = said.get("file-type") == "json" or said.get("json") is True
     patterns: tuple[str, ...] = ()
+    looks: list[tuple[str, str, bool]] = []
     if not is_json:
-        patterns = tuple(_patterns(name, said.get("regex"), path, left_out))
+        patterns = tuple(_patterns(name, said.get("regex"), path, left_out, looks))
         if not patterns:
             if not isinstance(said.get("regex"), dict):
                 left_out.append(tr("{path}: {name}: has no regex", path=path, name=name))
@@ -89,6 +91,7 @@ def _definition(name: str, said: Mapping[str, object], path: Path, left_out: lis
     yield Definition(
         name=name,
         patterns=patterns,
+        looks=tuple(looks),
         time=_text(said, "timestamp-field", "timestamp"),
         time_formats=_texts(said.get("timestamp-format")),
         time_unit_s=1 / divisor if (divisor := _number(said.get("timestamp-divisor"))) > 0 else 0,
@@ -108,14 +111,42 @@ def _definition(name: str, said: Mapping[str, object], path: Path, left_out: lis
     )
 
 
-def _patterns(name: str, regex: object, path: Path, left_out: list[Message]) -> Iterator[str]:
+_LOOK = re.compile(r"\\.|\[(?:\\.|[^\]\\])(?:\\.|[^\]\\])*+\]|(\(\?[=!])|(\()|(\))")
+
+
+def without_looks(pattern: str, looks: list[tuple[str, str, bool]]) -> str:
+    """Put an empty group in the place of each look-ahead, and what it looks for into ``looks``. Where another way to
+    match would satisfy it, such an expression matches less than PCRE's."""
+    found, place, depth, opened = "", 0, 0, 0
+    begins, wanted = -1, False
+    for token in _LOOK.finditer(pattern):
+        if token[1] and begins < 0:
+            found += pattern[place : token.start()]
+            begins, wanted, opened = token.end(), token[1] == "(?=", depth
+            depth += 1
+        elif token[1] or token[2]:
+            depth += 1
+        elif token[3]:
+            depth -= 1
+            if begins >= 0 and depth == opened:
+                group = f"look_{len(looks)}_"
+                looks.append((group, pattern[begins : token.start()], wanted))
+                found, place, begins = f"{found}(?P<{group}>)", token.end(), -1
+    return found + pattern[place:]
+
+
+def _patterns(
+    name: str, regex: object, path: Path, left_out: list[Message], looks: list[tuple[str, str, bool]]
+) -> Iterator[str]:
     for key, of in regex.items() if isinstance(regex, dict) else ():
         written = of.get("pattern") if isinstance(of, dict) else None
         if not isinstance(written, str):
             continue
-        pattern = translated(written)
+        before = len(looks)
+        pattern = without_looks(translated(written), looks)
         try:
-            compiled(pattern)
+            for each in (pattern, *(look for _group, look, _wanted in looks[before:])):
+                compiled(each)
         except (re2.error, UnicodeEncodeError):
             left_out.append(
                 tr(
@@ -125,6 +156,7 @@ def _patterns(name: str, regex: object, path: Path, left_out: list[Message]) -> 
                     key=key,
                 )
             )
+            del looks[before:]
         else:
             yield pattern
 

@@ -54,7 +54,7 @@ def test_check_tells_what_of_a_format_file_of_lnav_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "shop.json").write_text(
-        """{"shop_log": {"regex": {"a": {"pattern": "^(?<timestamp>\\\\S+) (?<body>.*)"}, "b": {"pattern": "(?!x)y"}},
+        """{"shop_log": {"regex": {"a": {"pattern": "^(?<timestamp>\\\\S+) (?<body>.*)"}, "b": {"pattern": "(?<=x)y"}},
         "sample": [{"line": "2026-01-01T12:34:56Z it works"}, {"line": "it"}]}}"""
     )
     path = tmp_path / "lilfox.yaml"

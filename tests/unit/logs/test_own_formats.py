@@ -185,7 +185,7 @@ LNAV: dict[str, Any] = {
         "description": "The log of a shop",
         "regex": {
             "std": {"pattern": r"^(?<ts>\d++ [^|]*+)\|(?<sev>\w)\|(?>(?<took>\d+) ms\|)?(?<text>.*)$"},
-            "old": {"pattern": r"^(?<ts>\d+) (?!x)(?<text>.*)$"},
+            "old": {"pattern": r"^(?<ts>\d+) (?<=x)(?<text>.*)$"},
         },
         "timestamp-field": "ts",
         "timestamp-format": ["%Y%m%d %H:%M:%S,%L"],
@@ -240,12 +240,24 @@ def test_a_format_file_of_lnav_is_read_as_it_is(tmp_path: Path) -> None:
         ("{", "not JSON"),
         ("[]", "it holds no definition"),
         ('{"x": {"title": "x"}}', "x: has no regex"),
-        ('{"x": {"regex": {"std": {"pattern": "(?<a>x)(?=y)"}}}}', "the expression std is left out"),
+        ('{"x": {"regex": {"std": {"pattern": "(?<a>x)(?<=y)"}}}}', "the expression std is left out"),
     ],
 )
 def test_a_file_of_which_nothing_can_be_used(tmp_path: Path, content: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         read_definitions(Path(lnav_file(tmp_path, content).lnav))
+
+
+def test_look_ahead_of_lnavs_expressions(tmp_path: Path) -> None:
+    pattern = r"^(?<timestamp>\S+) (?!debug|\(x\))(?<body>[a-z(]+(?=[) ]).*)$"
+    setting = lnav_file(tmp_path, {"x": {"regex": {"std": {"pattern": pattern}}}})
+    own = format_of("x", setting)
+    assert definitions_of("x", setting).left_out == ()
+    entry = read(own, b"2026-01-01T12:34:56Z it works")
+    assert entry.fields == {"timestamp": "2026-01-01T12:34:56Z", "body": "it works"}
+    for raw in (b"2026-01-01T12:34:56Z debug it", b"2026-01-01T12:34:56Z (x) it", b"2026-01-01T12:34:56Z it-"):
+        assert own.parse(raw, UTC) is None
+        assert not own.begins(raw)
 
 
 @pytest.mark.parametrize(
