@@ -42,8 +42,12 @@ _SAME = {
     "bytes": "sc-bytes",
 }
 _COMMON = {"c-ip": "client", "cs-username": "user", "cs-method": "method", "sc-status": "status", "sc-bytes": "bytes",
-           "cs-version": "protocol", "cs(user-agent)": "agent", "cs(referer)": "referer"}  # fmt: skip
+           "cs-version": "protocol", "cs(user-agent)": "agent", "cs(referer)": "referer",
+           "cs(referrer)": "referer"}  # fmt: skip
 """What the format of access logs calls them."""
+_NONE = ("-", "")
+_DATES = ("Date", "Start-Date")
+"""What tells the day where the columns have none."""
 _MOST_COLUMNS = 200
 _MOST_KNOWN = 64
 _USUAL = (
@@ -58,7 +62,8 @@ class W3cLog:
 
     LEVEL_WORDS: Mapping[Severity, tuple[bytes, ...]] | None = LEVEL_WORDS
 
-    def __init__(self, columns: Iterable[str] = ()) -> None:
+    def __init__(self, columns: Iterable[str] = (), date: str = "") -> None:
+        self._date = date
         self.begins = begins
         self._named = list(dict.fromkeys(columns))[:_MOST_KNOWN]
 
@@ -70,7 +75,7 @@ class W3cLog:
         values = _values(text)
         known = [*reversed(self._named), *(() if self._named else (_USUAL,))]
         names = next((names for one in known if _fits(names := _names(one), values)), None)
-        return None if names is None else _entry(text, dict(zip(names, values, strict=True)), zone)
+        return None if names is None else _entry(text, dict(zip(names, values, strict=True)), zone, self._date)
 
     def _directive(self, text: str) -> LogEntry | None:
         name, colon, value = text[1:].partition(":")
@@ -78,14 +83,18 @@ class W3cLog:
             return None
         if name == "Fields" and value.strip() and value.strip() not in self._named and len(self._named) < _MOST_KNOWN:
             self._named.append(value.strip())
-        us = times.from_text(value.strip(), UTC) if name in ("Date", "Start-Date") else None
+        if name in _DATES:
+            self._date = value.strip()[:10]
+        us = times.from_text(value.strip(), UTC) if name in _DATES else None
         return LogEntry(message=text, time_us=us)
 
 
 def for_log(sample: bytes) -> W3cLog:
     """Return the format of a log that begins with ``sample``."""
     lines = sample.split(b"\n") if MARK in sample else []
-    return W3cLog(text_of(line[len(MARK) :]).strip() for line in lines if line.startswith(MARK))
+    dates = [line.partition(b":")[2].strip()[:10] for line in lines if line.startswith((b"#Date:", b"#Start-Date:"))]
+    columns = (text_of(line[len(MARK) :]).strip() for line in lines if line.startswith(MARK))
+    return W3cLog(columns, text_of(dates[0]) if dates else "")
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:
@@ -110,17 +119,17 @@ def _fits(names: tuple[str, ...], values: list[str]) -> bool:
     if len(names) != len(values) or not names:
         return False
     told = ((_SHAPES.get(_role(name)), value) for name, value in zip(names, values, strict=True))
-    return all(shape is None or shape.fullmatch(value) for shape, value in told)
+    return all(shape is None or value in _NONE or shape.fullmatch(value) for shape, value in told)
 
 
-def _entry(text: str, named: dict[str, str], zone: tzinfo) -> LogEntry:
+def _entry(text: str, named: dict[str, str], zone: tzinfo, day: str) -> LogEntry:
     by_role = {_role(name): value for name, value in reversed(named.items())}
-    fields: dict[str, object] = {name: value for name, value in named.items() if value != "-"}
+    fields: dict[str, object] = {name: value for name, value in named.items() if value not in _NONE}
     for role, common in _COMMON.items():
-        if (value := by_role.get(role, "-")) != "-":
+        if (value := by_role.get(role, "-")) not in _NONE:
             fields[common] = value if common not in ("status", "bytes") else number_in(value)
     local = "date-local" in named or "time-local" in named
-    date, clock = by_role.get("date"), by_role.get("time")
+    date, clock = by_role.get("date", day), by_role.get("time")
     status, path = fields.get("status"), _path(by_role)
     seconds = _seconds(by_role.get("time-taken", "-"), is_ms="." not in by_role.get("time-taken", "-"))
     if path:
@@ -140,9 +149,9 @@ def _entry(text: str, named: dict[str, str], zone: tzinfo) -> LogEntry:
 
 def _path(by_role: dict[str, str]) -> str:
     stem = by_role.get("cs-uri-stem", by_role.get("cs-uri", ""))
-    return "" if stem == "-" else stem
+    return "" if stem in _NONE else stem
 
 
 def _seconds(text: str, *, is_ms: bool) -> float | None:
     """IIS writes milliseconds as a whole number, others seconds with a point."""
-    return None if text == "-" else float(text) / 1000 if is_ms else float(text)
+    return None if text in _NONE else float(text) / 1000 if is_ms else float(text)

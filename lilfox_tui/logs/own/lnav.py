@@ -30,7 +30,7 @@ _LEVELS = {
 }  # fmt: skip
 _MAX_BYTES = 4 * 1024 * 1024
 _POSSESSIVE = re.compile(
-    r"(\\.|\[(?:\\.|\[:\w{1,20}:\]|[^\]\\])(?:\\.|[^\]\\])*+\])|([*+?}])\+|\(\?>|\(\?<([A-Za-z_]\w*+)>"
+    r"(\\.|\[(?:\\.|\[:\w{1,20}:\]|[^\]\\])(?:\\.|[^\]\\])*+\]?)|([*+?}])\+|\(\?>|\(\?<([A-Za-z_]\w*+)>"
 )
 
 
@@ -111,7 +111,7 @@ def _definition(name: str, said: Mapping[str, object], path: Path, left_out: lis
     )
 
 
-_LOOK = re.compile(r"\\.|\[(?:\\.|[^\]\\])(?:\\.|[^\]\\])*+\]|(\(\?[=!])|(\()|(\))")
+_LOOK = re.compile(r"\\.|\[(?:\\.|[^\]\\])(?:\\.|[^\]\\])*+\]?|(\(\?[=!])|(\()|(\))")
 
 
 def without_looks(pattern: str, looks: list[tuple[str, str, bool]]) -> str:

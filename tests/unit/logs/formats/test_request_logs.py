@@ -143,3 +143,23 @@ def test_w3c_with_quotes_tabs_and_local_times() -> None:
 def test_another_line_is_none_of_theirs(format_: object) -> None:
     for raw in (b"", b"2026-01-01 12:00:00 INFO it works", b'{"a":1}', b"Jan  1 12:00:00 web-1 sshd[1]: x"):
         assert format_.parse(raw, UTC) is None  # type: ignore[attr-defined]
+
+
+def test_the_day_is_that_of_the_header_where_no_column_tells_it() -> None:
+    head = b"#Version: 1.0\n#Date: 2026-01-01 12:00:00\n#Fields: time c-ip cs-method cs-uri-stem sc-status\n"
+    log = load_format("w3c", head)
+    entry = log.parse(b"12:34:56 ::1 [2]USER anonymous 331", UTC)
+    assert entry is not None
+    assert (entry.time_us, entry.fields["status"]) == (NOON_US, 331)
+    later = log.parse(b"#Date: 2026-01-02 00:00:00", UTC)
+    assert later is not None
+    entry = log.parse(b"12:34:56 ::1 [2]QUIT - 226", UTC)
+    assert entry is not None
+    assert entry.time_us == NOON_US + 86_400_000_000
+
+
+def test_an_empty_value_in_quotes_fits() -> None:
+    head = b"#Fields: date time c-ip cs-uri sc-status time-taken\n"
+    entry = load_format("w3c", head).parse(b'"2026-01-01" "12:34:56" "::1" "/a" "" ""', UTC)
+    assert entry is not None
+    assert (entry.time_us, entry.fields["path"], "status" in entry.fields) == (NOON_US, "/a", False)
