@@ -15,6 +15,7 @@ import msgspec
 from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.config.convert import to_struct, to_whole_struct
 from lilfox_tui.config.cron import read_cron
+from lilfox_tui.config.log_formats import LogFormatConfig
 from lilfox_tui.config.model import (
     ApiConfig,
     BackupConfig,
@@ -69,6 +70,7 @@ def check(config: Config, host_names: Collection[str], findings: Findings) -> No
         what = _("no theme named {value}", value=quoted(config.theme))
         findings.add_at(("theme",), f"{what}; {rather(config.theme, themes)}")
     _check_watched(config, host_names, findings)
+    _check_log_formats(config.log_formats, findings)
     for name in ("prometheus", "alertmanager"):
         if (api := getattr(config, name)) is not None:
             _check_api(api, (name,), host_names, findings)
@@ -280,12 +282,14 @@ def collector_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str
     return options
 
 
-def log_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:
+def log_options(
+    nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings, defined: Collection[str] = ()
+) -> dict[str, Any]:
     """Name → the Options of its kind. Imports the kinds used."""
     unknown = _("no such kind of log source")
     options = _http_options("logs", nodes, LOG_SOURCES, unknown, findings, default=LogConfig().kind)
     for name, made in options.items():
-        _check_log(made, ("logs", name), host_names, findings)
+        _check_log(made, ("logs", name), host_names, findings, defined)
     return options
 
 
@@ -327,9 +331,26 @@ def _kind(node: Node, default: str) -> str:
     return written.text if isinstance(written, ScalarNode) else default
 
 
-def _check_log(log: LogConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
+def _check_log_formats(formats: Mapping[str, LogFormatConfig], findings: Findings) -> None:
+    kinds = plugins.kinds(LOG_FORMATS) if formats else ()
+    for name, each in formats.items():
+        path = ("log_formats", name)
+        if name in kinds:
+            findings.add_at(path, _("a kind of format has this name already; choose another"))
+        if bool(each.pattern) == bool(each.lnav):
+            findings.add_at(path, _("needs either pattern or lnav"))
+        elif each.pattern and not re.search(r"\(\?P?<(?:time|level|message)>", each.pattern):
+            what = _("has none of the groups {names}; write one such as (?P<message>.*)", names="time, level, message")
+            findings.add_at((*path, "pattern"), what)
+        elif each.pattern:
+            _check_pattern(each.pattern, (*path, "pattern"), findings)
+
+
+def _check_log(
+    log: LogConfig, path: KeyPath, host_names: Collection[str], findings: Findings, defined: Collection[str]
+) -> None:
     check_host_name(log.host, (*path, "host"), host_names, findings)
-    formats = plugins.kinds(LOG_FORMATS)
+    formats = (*defined, *plugins.kinds(LOG_FORMATS))
     if log.format and log.format not in formats:
         what = _("no such format")
         findings.add_at((*path, "format"), f"{what}; {rather(log.format, formats)}")

@@ -99,8 +99,17 @@ def _beside(path: Path, config: Config) -> Config:
     audit = msgspec.structs.replace(
         config.audit, **{key: whole(folder) for key, folder in folders.items() if folder is not None}
     )
+    formats = {
+        name: msgspec.structs.replace(each, lnav=whole(each.lnav)) if each.lnav else each
+        for name, each in config.log_formats.items()
+    }
     return msgspec.structs.replace(
-        config, rules=rules, runbooks=runbooks, prometheus_config=None if named is None else whole(named), audit=audit
+        config,
+        rules=rules,
+        runbooks=runbooks,
+        prometheus_config=None if named is None else whole(named),
+        audit=audit,
+        log_formats=formats,
     )
 
 
@@ -115,7 +124,7 @@ def from_text(text: str, name: str) -> Config:
     config = to_struct(Config, root, findings)
     options = checks.collector_options(config.collectors, findings)
     hosts = keys_of(root, "hosts")
-    logs = checks.log_options(config.logs, hosts, findings)
+    logs = checks.log_options(config.logs, hosts, findings, config.log_formats)
     notifiers = checks.notifier_options(config.notifiers, findings)
     backends = checks.backend_options(config.backends, hosts, findings)
     backup = checks.with_backup_options(config.backup, hosts, findings)

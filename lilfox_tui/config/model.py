@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.config.audit import AuditConfig
+from lilfox_tui.config.log_formats import LogFormatConfig
 from lilfox_tui.config.values import LanguageName, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret, Wait
 from lilfox_tui.core.errors import NotAllowed
 from lilfox_tui.core.i18n import Message, tr
@@ -192,7 +193,7 @@ class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     zone: str = ""
     """IANA name of the time zone of times that tell none (``Europe/Berlin``); this machine's when not given."""
     format: str = ""
-    """A kind of ``logs/formats``; recognised by content when not given."""
+    """A kind of ``logs/formats``, or a name under ``log_formats:``; recognised by content when not given."""
 
 
 class BackendConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -423,6 +424,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     After loading, values are the Options structs of the kinds, or False."""
     logs: dict[Name, Any] = {}
     """Name → source. After loading, values are the Options structs of the kinds, each a :class:`LogConfig`."""
+    log_formats: dict[Name, LogFormatConfig] = {}
+    """Name → a format of one's own, tried before the kinds that LilFox has."""
     backends: dict[Name, Any] = {}
     """Name → database, cache, queue or breakers. After loading, values are the Options of the kinds, each a
     :class:`BackendConfig`."""

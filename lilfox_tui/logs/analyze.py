@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, M
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, suppress
 from datetime import UTC
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -20,7 +21,6 @@ import lilfox_tui
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.core.plugins import kinds
 from lilfox_tui.logs.count_process import (
     LENGTH,
     CountAnswer,
@@ -36,7 +36,7 @@ from lilfox_tui.logs.count_process import (
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.files.log_file import HasLocalFiles, LogFile
 from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, http_status, of_source, span
-from lilfox_tui.logs.record import FORMATS, LogRecord, load_format
+from lilfox_tui.logs.record import LogRecord, format_names, load_format
 from lilfox_tui.logs.source import (
     AtBeginning,
     AtEnd,
@@ -281,7 +281,7 @@ async def _count_pages(source: LogSource, where: Filter, tally: Tally) -> None:
 
 def _count(source: LogSource, records: Iterable[LogRecord], tally: Tally) -> None:
     status = source.status.value
-    format_ = load_format(status.format) if status is not None and status.format in kinds(FORMATS) else None
+    format_ = load_format(status.format) if status is not None and status.format in format_names() else None
     for record in records:
         # what is not of the source's format was read as plain text, and that has no fields
         if format_ is not None and not record.entry.fields and format_.parse(record.raw, UTC) is None:
@@ -304,6 +304,7 @@ async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *
             path=f"/dev/fd/{descriptor}",
             source=source,
             format=log.format_name,
+            own=None if isinstance(log.format, ModuleType) else log.format,
             zone=log.zone,
             where=where,
             start=start,

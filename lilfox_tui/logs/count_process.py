@@ -443,7 +443,6 @@ def _shortened(held: bytes) -> bytes:
 # Messages are pickled objects, each after its length, on its standard streams; both ends are this program. It ends when
 # its input does.
 
-
 LENGTH = struct.Struct("!Q")
 _JSON = "json_lines"
 _TOLD_BYTES = 4 * 1024 * 1024
@@ -464,6 +463,7 @@ class CountRange(Struct, frozen=True):
     slice_us: int = MINUTE_US
     latest: datetime | None = None
     """Times without a year are not later; None: than now."""
+    own: Format | None = None  # the format itself where it is no module
 
 
 class SortCounts(Struct, frozen=True):
@@ -542,9 +542,9 @@ def _send(answers: BinaryIO, answer: CountAnswer) -> None:
 
 
 def _count(asked: CountRange, tally: Tally, json_counts: dict[tuple[str, tzinfo], JsonCount]) -> Iterator[CountAnswer]:
-    format_ = load_format(asked.format)
     is_fast = asked.format == _JSON and asked.where == EVERYTHING and asked.slice_us % MINUTE_US == 0
     key = asked.source, asked.zone
+    format_ = asked.own or load_format(asked.format)
     fast = json_counts.setdefault(key, JsonCount(tally, *key, timed=asked.slices)) if is_fast else None
     tally.begin(asked.slice_us)
     untold = 0

@@ -286,12 +286,33 @@ class Format(Protocol):
         ...
 
 
-def load_format(kind: str) -> Format:
-    """Return the format of that name, ``+`` in which parts the layers of a wrapped one (``unwrap.py``). Raises
-    UsageError that lists the existing ones."""
+_own: dict[str, Format] = {}
+"""Those that the configuration defines, by name."""
+
+
+def define_formats(formats: Mapping[str, Format]) -> None:
+    """Set the formats that the configuration defines; they are tried before the kinds of ``formats/``."""
+    _own.clear()
+    _own.update(formats)
+    recognise.cache_clear()
+
+
+def format_names() -> tuple[str, ...]:
+    """The names of the defined formats, and the kinds."""
+    return (*_own, *plugins.kinds(FORMATS))
+
+
+def load_format(kind: str, sample: bytes = b"") -> Format:
+    """Return the format of that name, ``+`` in which parts the layers of a wrapped one (``unwrap.py``), for a log that
+    begins with ``sample``: where a log names its own columns, the module has ``for_log``. Raises UsageError that lists
+    the existing ones."""
     if "+" in kind:
         return cast("Format", importlib.import_module(_UNWRAP).load(kind))
-    return cast("Format", plugins.load(FORMATS, kind))
+    if kind in _own:
+        return _own[kind]
+    module = plugins.load(FORMATS, kind)
+    for_log = getattr(module, "for_log", None)
+    return cast("Format", module if for_log is None or not sample else for_log(sample))
 
 
 # A block of whole lines as records.
@@ -343,8 +364,10 @@ _SAMPLE_LINES = 200
 _LEAST_SHARE = 0.3
 _CERTAIN_SHARE = 0.95
 _NARROW_FIRST = (
-    "journald", "postgresql_json", "json_lines", "json_pretty", "postgresql_csv", "access", "nginx_error",
-    "apache_error", "postgresql", "klog", "logcat", "clusters", "java_logging", "syslog", "logfmt", "console",
+    "journald", "postgresql_json", "mongodb", "json_lines", "json_pretty", "postgresql_csv", "access", "nginx_error",
+    "apache_error", "postgresql", "klog", "logcat", "clusters", "java_logging", "elb", "haproxy", "squid", "envoy",
+    "uwsgi", "auditd", "redis", "mysql", "mysql_slow", "w3c", "unbound", "clickhouse", "cassandra", "kafka", "php",
+    "rails", "syslog", "logfmt", "console",
 )  # fmt: skip
 """What reads less than another comes before it; kinds that are not named here come last."""
 
@@ -381,10 +404,13 @@ def _share_of_lines(lines: Sequence[bytes], block: bytes = b"") -> tuple[str, fl
     and that share; "plain" if none parses enough of them."""
     block = block or b"".join(line + b"\n" for line in lines)  # formats read a record that was cut there
     best, most = PLAIN, _LEAST_SHARE
+    signs: Mapping[str, tuple[bytes, ...]] = importlib.import_module(FORMATS).SIGNS
     plain = load_format(PLAIN)
     starts = sum(plain.begins(line) for line in block.splitlines())
     for kind in by_narrowness():
-        share = _read(block, load_format(kind)) / max(starts, 1)
+        if kind in signs and not any(sign in block for sign in signs[kind]):
+            continue
+        share = _read(block, load_format(kind, block), plain) / max(starts, 1)
         if share > most:
             best, most = kind, share
         if share >= _CERTAIN_SHARE:
@@ -395,13 +421,17 @@ def _share_of_lines(lines: Sequence[bytes], block: bytes = b"") -> tuple[str, fl
 def by_narrowness() -> Iterator[str]:
     """Yield every kind but "plain", what reads less than another before it."""
     known = plugins.kinds(FORMATS)
+    yield from _own
     yield from (kind for kind in _NARROW_FIRST if kind in known)
     yield from (kind for kind in known if kind not in _NARROW_FIRST and kind != PLAIN)
 
 
-def _read(block: bytes, format: Format) -> int:  # noqa: A002
-    """Return how many records of ``block`` are in ``format``."""
+def _read(block: bytes, format: Format, plain: Format) -> int:  # noqa: A002
+    """Return how many records of ``block`` are in ``format``; where the further lines of its records are not indented
+    (``OWNS_LINES``), how many lines."""
+    owns = getattr(format, "OWNS_LINES", False)
     return sum(
-        format.begins(raw.partition(b"\n")[0]) and format.parse(raw, UTC) is not None
+        sum(map(plain.begins, raw.split(b"\n"))) if owns else 1
         for _, raw in split_records(block, format)
+        if format.begins(raw.partition(b"\n")[0]) and format.parse(raw, UTC) is not None
     )

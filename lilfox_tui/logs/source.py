@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.config.log_formats import LogFormatConfig
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.core import plugins
 from lilfox_tui.core.aio import Feed
@@ -24,7 +26,7 @@ from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.plugins import LOG_SOURCES
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.logs.filter.model import NOTHING, Filter, of_source
-from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.record import LogRecord, define_formats
 
 # What a source of logs is: pages of records in both directions, and what is new.
 #
@@ -250,6 +252,7 @@ def open_log(
     config: Config, name: str, log: LogConfig, host_of: HostOf, gate: Gate, *, poll_s: float | None = None
 ) -> LogSource:
     """Open one source. See :func:`open_logs`."""
+    _define_formats(config)
     host = config.hosts.get(log.host, HostConfig()) if log.host is not None else HostConfig(local=True)
     setting = SourceSettings(
         host=host_of(log.host),
@@ -260,6 +263,19 @@ def open_log(
         poll_s=poll_s,
     )
     return cast("LogSource", plugins.load(LOG_SOURCES, log.kind).open_source(name, log, setting))
+
+
+_defined: dict[str, LogFormatConfig] = {}
+
+
+def _define_formats(config: Config) -> None:
+    """Set the formats of ``log_formats:``; what they need is imported only where there are some."""
+    if config.log_formats == _defined:
+        return
+    base = importlib.import_module("lilfox_tui.logs.own_formats")
+    define_formats({name: base.format_of(name, setting) for name, setting in config.log_formats.items()})
+    _defined.clear()
+    _defined.update(config.log_formats)
 
 
 def zone_of(name: str) -> tzinfo:

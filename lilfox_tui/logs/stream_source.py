@@ -86,7 +86,7 @@ class RecordSplitter:
 
     def _recognise(self) -> None:
         self.format_name = recognise(self._pending[:SAMPLE_BYTES])
-        self._format = load_format(self.format_name)
+        self._format = load_format(self.format_name, self._pending[:SAMPLE_BYTES])
 
     def _whole(self) -> list[tuple[bytes, int]]:
         """Return all records but the last, which may continue."""

@@ -16,6 +16,7 @@ import pytest
 from lilfox_tui.logs.record import LogEntry, Severity, load_format, recognise, split_records
 from tests.services.nginx import Nginx
 from tests.services.postgres import Postgres
+from tests.services.redis_server import RedisServer
 from tests.waiting import wait_for
 
 PREFIXES = {"debian": "%m [%p] %q%u@%d ", "pgbadger": "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ", "short": "%t "}
@@ -80,6 +81,19 @@ def test_nginx(tmp_path: Path) -> None:
     (missing,) = (fault for fault in faults if fault.severity is Severity.ERROR)
     assert missing.message.startswith("open() ")
     assert missing.fields["request"] == "GET /files/none HTTP/1.1"
+
+
+def test_redis(tmp_path: Path) -> None:
+    log = tmp_path / "redis.log"
+    with RedisServer("--logfile", str(log), "--loglevel", "debug", "--enable-debug-command", "local") as server:
+        server.cli("DEBUG", "LOG", "it works")
+        server.cli("BGSAVE")
+        wait_for(lambda: b"terminated with success" in log.read_bytes(), what="all is logged")
+        kind, entries = read(log)
+    assert kind == "redis"
+    assert {entry.fields["role"] for entry in entries} == {"C", "M"}
+    assert {entry.severity for entry in entries} >= {Severity.NOTICE, Severity.INFO}
+    assert any("it works" in entry.message for entry in entries)
 
 
 LAYOUTS = (

@@ -22,7 +22,8 @@ from tests.pumped import texts
 pytestmark = pytest.mark.xdist_group("patterns")  # one worker imports all modules once
 PACKAGE = Path(lilfox_tui.__file__).parent
 METHODS = ("match", "fullmatch", "search", "sub", "finditer", "findall", "split")
-HELD = {"_AFTER_TIME": "match", "_TEXT": "fullmatch", "_OPENMETRICS": "fullmatch", "_WITHOUT_TIME": "match"}
+HELD = {"_AFTER_TIME": "match", "_TEXT": "fullmatch", "_OPENMETRICS": "fullmatch", "_WITHOUT_TIME": "match",
+        "_SHAPES": "fullmatch"}  # fmt: skip
 """How those are used that are reached through something else than their name."""
 SHORT, LONG = 700, 2800
 PARTS = 16

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import importlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, print_text
 from lilfox_tui.cli.parser import load_settings
+from lilfox_tui.config.log_formats import LogFormatConfig
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.schema import schema, show
 from lilfox_tui.config.themes import load_theme, theme_names
@@ -72,11 +74,33 @@ def _check(args: argparse.Namespace) -> None:
         if read is not None and read.not_told and not _tells_alertmanager(loaded.config):
             print_line(read.not_told)
         rules += read.rule_files if read is not None else ()
+    if loaded.config.log_formats:
+        _check_log_formats(loaded.config.log_formats)
     if rules or loaded.config.notifiers:
         _check_alerts(loaded.config, rules, loaded.path.absolute().parent)
     hosts = ntr("{count} host", "{count} hosts", len(loaded.config.hosts))
     services = ntr("{count} service", "{count} services", len(loaded.config.services))
     print_line(tr("{path}: valid ({hosts}, {services})", path=loaded.path, hosts=hosts, services=services))
+
+
+def _check_log_formats(formats: Mapping[str, LogFormatConfig]) -> None:
+    """Try each format on its own samples."""
+    own = importlib.import_module("lilfox_tui.logs.own_formats")
+    problems = []
+    for name, setting in formats.items():
+        read = own.definitions_of(name, setting)
+        for what in read.left_out:
+            print_line(what)
+        for each in read.definitions:
+            where = name if each.name == name else f"{name} ({each.name})"
+            problems += [
+                str(tr("log_formats.{name}: sample {number}: {why}", name=where, number=number, why=why))
+                for number, why in own.failed_samples(each)
+            ]
+    if problems:
+        raise ConfigError(
+            tr("the log formats do not read their samples:\n{problems}", problems="\n".join(problems)), tuple(problems)
+        )
 
 
 def _tells_alertmanager(config: Config) -> bool:

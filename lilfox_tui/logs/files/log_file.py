@@ -354,7 +354,7 @@ class LogFile:
         self.start = sample[:HEAD_BYTES]
         self.head = head_of(sample)
         self.format_name = format_of(format_name, sample)
-        self.format = load_format(self.format_name)
+        self.format = load_format(self.format_name, sample)
         self.is_packed = False
         self.size_bytes = seen.size_bytes
         self.modified_s = seen.modified_s

@@ -12,10 +12,11 @@ from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
 from lilfox_tui.logs import times
-from lilfox_tui.logs.record import LogEntry, Severity, without_ids
+from lilfox_tui.logs.record import LogEntry, Severity
 from lilfox_tui.logs.record import every_line as begins
+from lilfox_tui.logs.requests import parts_of, route_of, severity_of_status
 
-__all__ = ["LEVEL_WORDS", "begins", "parse", "route_of"]
+__all__ = ["LEVEL_WORDS", "begins", "parse"]
 
 LEVEL_WORDS = {
     Severity.INFO: (b'" 1', b'" 2', b'" 3'),
@@ -31,7 +32,6 @@ _LINE = re.compile(
 _NAMED_SECONDS = re.compile(r'\b(?:rt|request_time|response_time|upstream_response_time)[=:]"?(\d{1,9}(?:\.\d{1,9})?)')
 _SECONDS = re.compile(r'(?:^|[ "])(\d{1,9}\.\d{1,9})(?=$|[ "])')
 _WITHOUT_OFFSET = len("01/Jan/2026:12:00:00")
-_LONGEST_ROUTE = 2000
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
@@ -43,7 +43,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
     names = user.split()
     if len(names) > 2:  # Apache's vhost_combined has the host first
         client = names[0]
-    method, path, protocol = _request(request)
+    method, path, protocol = parts_of(request)
     code = int(status)
     fields: dict[str, object] = {
         "client": client, "user": names[-1] if names else "", "method": method, "path": path,
@@ -59,30 +59,16 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
     return LogEntry(
         message=f"{request} {status}",
         time_us=_time(time) if len(time) > _WITHOUT_OFFSET else times.from_text(time, zone),
-        severity=Severity.ERROR if code >= 500 else Severity.WARNING if code >= 400 else Severity.INFO,
+        severity=severity_of_status(code),
         module=route_of(path),
         response_time_s=seconds,
         fields=fields,
     )
 
 
-@lru_cache(maxsize=4096)
-def route_of(path: str) -> str:
-    """Return the path without query; ``{id}`` replaces parts that are numbers, UUIDs or long hexadecimal numbers."""
-    return without_ids(path[:_LONGEST_ROUTE].partition("?")[0].partition("#")[0])
-
-
 @lru_cache(maxsize=1024)
 def _time(text: str) -> int | None:
     return times.from_text(text, UTC)
-
-
-def _request(request: str) -> tuple[str, str, str]:
-    """Return method, path and protocol; empty if it is not a request line (``-``, a TLS hello)."""
-    parts = request.split(" ")
-    if len(parts) < 2:
-        return "", "", ""
-    return (parts[0], " ".join(parts[1:-1]), parts[-1]) if len(parts) > 2 else (parts[0], parts[1], "")
 
 
 def _seconds(rest: str) -> float | None:

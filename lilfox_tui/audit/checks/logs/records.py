@@ -38,7 +38,7 @@ _OF_PROGRAMS = re.compile(
     re.IGNORECASE,
 )
 """Of paths: the logs of programs that are not the application's own, and whose format others have decided."""
-_STRUCTURED, _READABLE = ("json_lines", "logfmt"), ("console",)
+_STRUCTURED, _READABLE = ("json_lines", "logfmt"), ("console", "rails")
 _DATE = re.compile(r"\d{4}-?\d\d-?\d\d")
 _OTHER_ZONE = timezone(timedelta(hours=1))
 _ID_NAMES = ("requestid", "reqid", "traceid", "correlationid", "transactionid", "spanid", "traceparent")

@@ -6,6 +6,7 @@ import pytest
 
 from lilfox_tui.logs.formats import access
 from lilfox_tui.logs.record import LogEntry, Severity, microseconds
+from lilfox_tui.logs.requests import route_of
 
 COMMON = b'203.0.113.9 - fox [01/Jan/2026:20:00:00 +0800] "GET /api/users/42?page=2 HTTP/1.1" %d 157'
 COMBINED = COMMON % 200 + b' "https://a.example/" "curl/8.5 (x; \\"y\\")"'
@@ -84,7 +85,7 @@ def test_how_long_it_took(rest: bytes, seconds: float | None) -> None:
     ],
 )
 def test_a_route(path: str, route: str) -> None:
-    assert access.route_of(path) == route
+    assert route_of(path) == route
 
 
 def test_a_request_that_is_none() -> None:
