@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, Event, EventKind, Trouble
 from lilfox_tui.alerts.notification_plan import NotificationPlan, NotificationPlanner, Receiver, plan_resend, receiver
-from lilfox_tui.alerts.notifier import Notification, Notifier, NotifierSetup, PartialDelivery
+from lilfox_tui.alerts.notifier import Notification, Notifier, NotifierSetup, PartialDelivery, TryLater
 from lilfox_tui.alerts.storage import AlertStorage, NotifiedAlert, Outbox, QueuedNotification
 from lilfox_tui.config.model import AlertsConfig, Config, NotifierConfig
 from lilfox_tui.core import plugins
@@ -134,6 +134,8 @@ class ReceiverDelivery:
             await asyncio.to_thread(self._done, waiting, "not told", str(error))
         else:
             wait_s = back_off_s(waiting.tries)
+            if isinstance(error, TryLater):
+                wait_s = max(wait_s, min(error.wait_s, LONGEST_WAIT_S))
             self.missed(error, wait_s)
             await asyncio.to_thread(self._outbox.later, waiting.number, ms_of(self._now()) + round(wait_s * 1000))
 
