@@ -40,6 +40,7 @@ from lilfox_tui.alerts.storage import (
     DatabaseNotWritable,
     EvaluationLock,
 )
+from lilfox_tui.alerts.suppression import suppression_rules
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.errors import LilFoxError
@@ -182,6 +183,7 @@ class AlertEngine:
             self._saved = AlertStorage(unless_whole.enter_context(closing(self._database(folder))))
             self._evaluating = RuleManager(config, source, self._saved, base)
             self._receivers = NotificationDispatcher(config, self._saved, setting, now=now)
+            self._suppression = suppression_rules(config.alerts)
             self._following = EngineFollower(config, self._saved, setting.ring)
             unless_whole.pop_all()
         self._changed = asyncio.Event()
@@ -343,7 +345,10 @@ class AlertEngine:
         now = self._now()
         troubles = [] if self.trouble is None else [Trouble("state", self.trouble)]
         silences = self._saved.silences()
-        shown = annotated(self._evaluating.alerts(), self._saved.acknowledgements(), silences, now)
+        alerts = self._evaluating.alerts()
+        suppressed = self._suppression.suppressed(alerts, now)
+        self._saved.keep_suppressed(suppressed)
+        shown = annotated(alerts, self._saved.acknowledgements(), silences, now, suppressed)
         try:
             if responses.expire_resolved(self._saved, silences, shown, now):
                 silences = self._saved.silences()
@@ -355,6 +360,8 @@ class AlertEngine:
             troubles.append(Trouble("locked", text, blind=True))
             look_at = now + timedelta(seconds=LOOK_S)
         ends = [one.ends_at for one in silences if one.ends_at > now]
+        if self._suppression.mutes:
+            ends.append(now.replace(second=0, microsecond=0) + timedelta(minutes=1))
         look_at = min([*ends, *([look_at] if look_at is not None else [])], default=None)
         troubles += [*self._evaluating.troubles(), *self._clock.troubles(), *self._receivers.troubles()]
         self._saved.keep_troubles(troubles)

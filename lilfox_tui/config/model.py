@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.config.audit import AuditConfig
+from lilfox_tui.config.suppression import InhibitConfig, MuteConfig, TimeIntervalConfig
 from lilfox_tui.config.values import LanguageName, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret, Wait
 from lilfox_tui.core.errors import NotAllowed
 from lilfox_tui.core.i18n import Message, tr
@@ -283,6 +284,12 @@ class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Between two reminders of a group that fires and that nobody has acknowledged; None for no reminders."""
     resend: Seconds = Seconds(60)
     """How often an Alertmanager is told again what fires."""
+    time_intervals: tuple[TimeIntervalConfig, ...] = ()
+    """Recurring times that ``mute`` names."""
+    mute: tuple[MuteConfig, ...] = ()
+    """Recurring mute windows."""
+    inhibit: tuple[InhibitConfig, ...] = ()
+    """Which alerts silence which others while they fire."""
     incident_on: tuple[str, ...] = ()
     """Severities, or names of alerts: when such a one fires and no incident is open, ``lilfox monitor`` opens one."""
 

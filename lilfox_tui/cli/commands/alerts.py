@@ -180,7 +180,7 @@ def _alert_value(alert: Alert) -> str:
 
 def _response_text(alert: Alert) -> str:
     if alert.silenced_by:
-        return _("silenced")
+        return alert.suppression or _("silenced")
     return "" if alert.acknowledged is None else _("acknowledged by {name}", name=alert.acknowledged.by)
 
 

@@ -72,7 +72,7 @@ def _check(args: argparse.Namespace) -> None:
         if read is not None and read.not_told and not _tells_alertmanager(loaded.config):
             print_line(read.not_told)
         rules += read.rule_files if read is not None else ()
-    if rules or loaded.config.notifiers:
+    if rules or loaded.config.notifiers or loaded.config.alerts.inhibit or loaded.config.alerts.mute:
         _check_alerts(loaded.config, rules, loaded.path.absolute().parent)
     hosts = ntr("{count} host", "{count} hosts", len(loaded.config.hosts))
     services = ntr("{count} service", "{count} services", len(loaded.config.services))
@@ -84,11 +84,10 @@ def _tells_alertmanager(config: Config) -> bool:
 
 
 def _check_alerts(config: Config, rules: Sequence[str], base: Path) -> None:
-    from lilfox_tui.alerts.notification_plan import receiver
     from lilfox_tui.alerts.rules import read_rule_files
+    from lilfox_tui.alerts.suppression import check_notifications
 
-    for name, options in config.notifiers.items():
-        receiver(name, options)
+    check_notifications(config)
     read = read_rule_files(rules, base)
     for error in read.broken.values():
         raise error
