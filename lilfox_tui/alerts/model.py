@@ -84,7 +84,7 @@ SAYING = ("summary", "message", "description")
 """The annotations in which public rules say to people what is the matter."""
 
 
-MUTED, INHIBITED = "mute ", "inhibited by "
+MUTED, OUTSIDE, INHIBITED = "mute ", "outside ", "inhibited by "
 """What entries of ``silenced_by`` begin with that are no IDs of silences; the name of a time interval, or the
 inhibiting alert, follows."""
 
@@ -154,7 +154,12 @@ class Alert(Struct, frozen=True, gc=False):
         inhibited = [each.removeprefix(INHIBITED) for each in self.silenced_by if each.startswith(INHIBITED)]
         return listed(
             [
-                *(_("muted by {name}", name=name) for name in muted),
+                *(
+                    _("muted outside {name}", name=name.removeprefix(OUTSIDE))
+                    if name.startswith(OUTSIDE)
+                    else _("muted by {name}", name=name)
+                    for name in muted
+                ),
                 *(_("inhibited by {name}", name=name) for name in inhibited),
             ]
         )

@@ -53,6 +53,8 @@ class Notification(Struct, frozen=True):
     valid_until: datetime | None = None
     """Without another message what fires counts as resolved then; only of notifiers that are told everything."""
     external_url: str = ""
+    route: str = "{}"
+    """Key of the route by which it came."""
 
 
 class PartialDelivery(LilFoxError):
@@ -204,7 +206,7 @@ def webhook_payload(notice: Notification) -> dict[str, Any]:
     alerts = (*notice.firing, *notice.resolved)
     return {
         "version": "4",
-        "groupKey": group_key(notice.group),
+        "groupKey": group_key(notice.group, notice.route),
         "truncatedAlerts": max(0, len(alerts) - MOST_ALERTS),
         "status": "firing" if notice.firing else "resolved",
         "receiver": notice.receiver,
@@ -218,10 +220,10 @@ def webhook_payload(notice: Notification) -> dict[str, Any]:
     }
 
 
-def group_key(group: Labels) -> str:
-    """Return a group's key as Alertmanager writes it for its top-level route: ``{}:{alertname="X"}``."""
+def group_key(group: Labels, route: str = "{}") -> str:
+    """Return a group's key as Alertmanager writes it: ``{}:{alertname="X"}`` for its top-level route."""
     inner = ", ".join(f"{name}={quoted(value)}" for name, value in group)
-    return f"{{}}:{{{inner}}}"
+    return f"{route}:{{{inner}}}"
 
 
 def fingerprint(labels: Labels) -> str:

@@ -4,15 +4,15 @@ A suppressed alert is silenced: ``silenced_by`` names the window, or the alert t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
 from lilfox_tui.alerts.model import INHIBITED, MUTED, Alert, AlertState, SilenceMatcher
-from lilfox_tui.alerts.notification_plan import receiver
+from lilfox_tui.alerts.routing import RouteTree
 from lilfox_tui.alerts.silences import matches_all, parse_matchers
-from lilfox_tui.config.model import AlertsConfig, Config
+from lilfox_tui.config.model import AlertsConfig
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.time_intervals import TimePeriod
@@ -51,6 +51,13 @@ class SuppressionRules(Struct, frozen=True):
 
     mutes: tuple[MuteWindow, ...] = ()
     inhibitions: tuple[InhibitionRule, ...] = ()
+    tree: RouteTree | None = None
+    """Routes that may be muted at times."""
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the time of the day matters."""
+        return bool(self.mutes) or (self.tree is not None and self.tree.is_timed)
 
     def suppressed(self, alerts: Sequence[Alert], now: datetime) -> dict[Labels, tuple[str, ...]]:
         """Return by what each suppressed alert is suppressed at ``now`` (aware); resolved ones are not."""
@@ -61,8 +68,13 @@ class SuppressionRules(Struct, frozen=True):
                 for alert in alerts:
                     if matches_all(mute.only, alert.labels):
                         found.setdefault(alert.labels, {})[MUTED + name] = None
+        tree = self.tree
+        if tree is not None and tree.is_timed:
+            for alert in alerts:
+                if by := tree.muted(alert.labels, now):
+                    found.setdefault(alert.labels, {}).update(dict.fromkeys(by))
         for rule in self.inhibitions:
-            for labels, source in _inhibited(rule, alerts):
+            for labels, source in _inhibited(rule, alerts, _same if tree is None else tree.seen):
                 found.setdefault(labels, {})[INHIBITED + source_text(source)] = None
         return {labels: tuple(by) for labels, by in found.items()}
 
@@ -70,24 +82,29 @@ class SuppressionRules(Struct, frozen=True):
 NOTHING = SuppressionRules()
 
 
-def _inhibited(rule: InhibitionRule, alerts: Iterable[Alert]) -> Iterable[tuple[Labels, Labels]]:
+def _same(labels: Labels) -> Labels:
+    return labels
+
+
+def _inhibited(
+    rule: InhibitionRule, alerts: Iterable[Alert], seen: Callable[[Labels], Labels]
+) -> Iterable[tuple[Labels, Labels]]:
     """Yield the labels of the alerts that the rule inhibits, each with those of the alert that inhibits it. An alert
     that is source and target itself is not inhibited by another such one, as in Alertmanager."""
-    alerts = list(alerts)
+    everyone = [(alert, seen(alert.labels)) for alert in alerts]
     plain: dict[tuple[str, ...], Labels] = {}
     both: dict[tuple[str, ...], Labels] = {}
-    for alert in alerts:
-        if alert.state is AlertState.FIRING and matches_all(rule.source, alert.labels):
-            kept = both if matches_all(rule.target, alert.labels) else plain
-            kept.setdefault(rule.key(alert.labels), alert.labels)
+    for alert, labels in everyone:
+        if alert.state is AlertState.FIRING and matches_all(rule.source, labels):
+            kept = both if matches_all(rule.target, labels) else plain
+            kept.setdefault(rule.key(labels), alert.labels)
     if not plain and not both:
         return
-    for alert in alerts:
-        if matches_all(rule.target, alert.labels):
-            key = rule.key(alert.labels)
-            source = plain.get(key)
-            if source is None and not matches_all(rule.source, alert.labels):
-                source = both.get(key)
+    for alert, labels in everyone:
+        if matches_all(rule.target, labels):
+            source = plain.get(rule.key(labels))
+            if source is None and not matches_all(rule.source, labels):
+                source = both.get(rule.key(labels))
             if source is not None:
                 yield alert.labels, source
 
@@ -118,13 +135,6 @@ def suppression_rules(config: AlertsConfig) -> SuppressionRules:
             for number, one in enumerate(config.inhibit, 1)
         ),
     )
-
-
-def check_notifications(config: Config) -> None:
-    """Raise UsageError if matchers of the notifiers, the mute windows or the inhibition rules are invalid."""
-    for name, options in config.notifiers.items():
-        receiver(name, options)
-    suppression_rules(config.alerts)
 
 
 def _matchers(texts: Iterable[str], place: str) -> tuple[SilenceMatcher, ...]:

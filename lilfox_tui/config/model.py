@@ -325,6 +325,8 @@ class NotifierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     kind: str
     only: tuple[str, ...] = ()
     """Matchers as Alertmanager writes them (``severity="critical"``); alerts that all of them take are told."""
+    receiver: str = ""
+    """The receiver of ``alertmanager_config`` that it stands for; the one of its name when not given."""
     resolved: bool = True
     """Also tell that it is over."""
     timeout: Seconds = Seconds(30)
@@ -436,6 +438,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     scrape: dict[Name, ScrapeConfig] = {}
     prometheus_config: str | None = None
     """Path of a prometheus.yml whose targets are scraped and whose rules are evaluated here too; a relative one is
+    beside the configuration file."""
+    alertmanager_config: str | None = None
+    """Path of an alertmanager.yml whose routes, time intervals and inhibition rules count here too; a relative one is
     beside the configuration file."""
     rules: tuple[str, ...] = ()
     """Paths and globs of Prometheus' rule files; those that are relative are beside the configuration file."""

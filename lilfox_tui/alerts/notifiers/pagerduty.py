@@ -101,7 +101,7 @@ def open_notifier(name: str, options: Options, _setting: NotifierSetup) -> Pager
 def dedup_key(name: str, notice: Notification) -> str:
     """Return the key of the incident: the same as long as the group is the same, so that it is found again even if
     LilFox has lost its state. A test has one of its own."""
-    of = notice.id if notice.reason == "test" else group_key(notice.group)
+    of = notice.id if notice.reason == "test" else group_key(notice.group, notice.route)
     return "lilfox-" + hashlib.sha256(f"{name}\n{of}".encode("utf-8", "surrogatepass")).hexdigest()
 
 

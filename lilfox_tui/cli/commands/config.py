@@ -72,8 +72,7 @@ def _check(args: argparse.Namespace) -> None:
         if read is not None and read.not_told and not _tells_alertmanager(loaded.config):
             print_line(read.not_told)
         rules += read.rule_files if read is not None else ()
-    if rules or loaded.config.notifiers or loaded.config.alerts.inhibit or loaded.config.alerts.mute:
-        _check_alerts(loaded.config, rules, loaded.path.absolute().parent)
+    _check_alerts(loaded.config, rules, loaded.path.absolute().parent)
     hosts = ntr("{count} host", "{count} hosts", len(loaded.config.hosts))
     services = ntr("{count} service", "{count} services", len(loaded.config.services))
     print_line(tr("{path}: valid ({hosts}, {services})", path=loaded.path, hosts=hosts, services=services))
@@ -84,10 +83,11 @@ def _tells_alertmanager(config: Config) -> bool:
 
 
 def _check_alerts(config: Config, rules: Sequence[str], base: Path) -> None:
+    from lilfox_tui.alerts.alertmanager_file import check_notifications
     from lilfox_tui.alerts.rules import read_rule_files
-    from lilfox_tui.alerts.suppression import check_notifications
 
-    check_notifications(config)
+    for what in check_notifications(config):
+        print_line(what)
     read = read_rule_files(rules, base)
     for error in read.broken.values():
         raise error
