@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, Event, EventKind, Trouble
 from lilfox_tui.alerts.notification_plan import NotificationPlan, NotificationPlanner, Receiver, plan_resend, receiver
-from lilfox_tui.alerts.notifier import Notification, Notifier, NotifierSetup, PartialDelivery
+from lilfox_tui.alerts.notifier import Notification, Notifier, NotifierSetup, PartialDelivery, TryLater
+from lilfox_tui.alerts.routing import RouteTree
 from lilfox_tui.alerts.storage import AlertStorage, NotifiedAlert, Outbox, QueuedNotification
 from lilfox_tui.config.model import AlertsConfig, Config, NotifierConfig
 from lilfox_tui.core import plugins
@@ -134,6 +135,8 @@ class ReceiverDelivery:
             await asyncio.to_thread(self._done, waiting, "not told", str(error))
         else:
             wait_s = back_off_s(waiting.tries)
+            if isinstance(error, TryLater):
+                wait_s = max(wait_s, min(error.wait_s, LONGEST_WAIT_S))
             self.missed(error, wait_s)
             await asyncio.to_thread(self._outbox.later, waiting.number, ms_of(self._now()) + round(wait_s * 1000))
 
@@ -154,6 +157,8 @@ def back_off_s(tries: int) -> float:
 # All who are told: what each is to be told is planned here and goes out by :mod:`lilfox_tui.alerts.delivery`.
 
 
+BELL = "bell"
+"""The one kind of notifier that tells those before this very screen; all others are told by who evaluates."""
 _AGAIN_S = 60.0
 """Where the outbox itself cannot be read, it is tried again after so long."""
 
@@ -178,7 +183,8 @@ class _ReceiverRoute:
 
 class NotificationDispatcher:
     """Plans and sends the notifications for all notifiers of ``config``. Call :meth:`plan`, which blocks, in the
-    evaluating thread, and everything else in the event loop. Raises UsageError if a notifier's matchers are invalid."""
+    evaluating thread, and everything else in the event loop. ``tree`` says which alerts go where. Raises UsageError if
+    a notifier's matchers are invalid."""
 
     def __init__(
         self,
@@ -186,6 +192,7 @@ class NotificationDispatcher:
         saved: AlertStorage,
         setting: NotifierSetup,
         *,
+        tree: RouteTree | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._config: AlertsConfig = config.alerts
@@ -197,7 +204,8 @@ class NotificationDispatcher:
             notifier = open_notifier(name, options, setting)
             to = receiver(name, options)
             sending = ReceiverDelivery(name, notifier, options.timeout, saved, now=now)
-            self._routes.append(_ReceiverRoute(to, sending, NotificationPlanner(to, config.alerts, _new_id)))
+            planner = NotificationPlanner(to, config.alerts, _new_id, None if options.kind == BELL else tree)
+            self._routes.append(_ReceiverRoute(to, sending, planner))
 
     def plan(self, alerts: Sequence[Alert], now: datetime, interval_s: float) -> datetime | None:
         """Put the notifications about ``alerts`` into the outbox, and return when to plan again. Blocks. If it raises

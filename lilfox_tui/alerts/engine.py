@@ -17,7 +17,8 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from lilfox_tui.alerts import silences as responses
-from lilfox_tui.alerts.delivery import NotificationDispatcher
+from lilfox_tui.alerts.alertmanager_file import notification_rules
+from lilfox_tui.alerts.delivery import BELL, NotificationDispatcher
 from lilfox_tui.alerts.model import (
     Alert,
     Alerts,
@@ -94,10 +95,6 @@ class ClockStepDetector:
 
 
 # Shows what another LilFox of this state folder evaluates, and rings this terminal's bell for what fires there.
-
-
-BELL = "bell"
-"""The one kind of notifier that tells those before this very screen; all others are told by who evaluates."""
 
 
 class EngineFollower:
@@ -181,7 +178,9 @@ class AlertEngine:
             unless_whole.callback(self._lock.release)
             self._saved = AlertStorage(unless_whole.enter_context(closing(self._database(folder))))
             self._evaluating = RuleManager(config, source, self._saved, base)
-            self._receivers = NotificationDispatcher(config, self._saved, setting, now=now)
+            self._suppression = notification_rules(config)
+            tree = self._suppression.tree
+            self._receivers = NotificationDispatcher(config, self._saved, setting, tree=tree, now=now)
             self._following = EngineFollower(config, self._saved, setting.ring)
             unless_whole.pop_all()
         self._changed = asyncio.Event()
@@ -343,7 +342,10 @@ class AlertEngine:
         now = self._now()
         troubles = [] if self.trouble is None else [Trouble("state", self.trouble)]
         silences = self._saved.silences()
-        shown = annotated(self._evaluating.alerts(), self._saved.acknowledgements(), silences, now)
+        alerts = self._evaluating.alerts()
+        suppressed = self._suppression.suppressed(alerts, now)
+        self._saved.keep_suppressed(suppressed)
+        shown = annotated(alerts, self._saved.acknowledgements(), silences, now, suppressed)
         try:
             if responses.expire_resolved(self._saved, silences, shown, now):
                 silences = self._saved.silences()
@@ -355,6 +357,8 @@ class AlertEngine:
             troubles.append(Trouble("locked", text, blind=True))
             look_at = now + timedelta(seconds=LOOK_S)
         ends = [one.ends_at for one in silences if one.ends_at > now]
+        if self._suppression.is_timed:
+            ends.append(now.replace(second=0, microsecond=0) + timedelta(minutes=1))
         look_at = min([*ends, *([look_at] if look_at is not None else [])], default=None)
         troubles += [*self._evaluating.troubles(), *self._clock.troubles(), *self._receivers.troubles()]
         self._saved.keep_troubles(troubles)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.core.i18n import Message
+from lilfox_tui.core.i18n import Message, _, listed
 from lilfox_tui.metrics.model import Labels
 
 
@@ -84,6 +84,11 @@ SAYING = ("summary", "message", "description")
 """The annotations in which public rules say to people what is the matter."""
 
 
+MUTED, OUTSIDE, INHIBITED = "mute ", "outside ", "inhibited by "
+"""What entries of ``silenced_by`` begin with that are no IDs of silences; the name of a time interval, or the
+inhibiting alert, follows."""
+
+
 class Alert(Struct, frozen=True, gc=False):
     """One alert. ``labels`` (with ``alertname``, without ``__name__``) are its identity; all times are aware UTC.
 
@@ -104,6 +109,7 @@ class Alert(Struct, frozen=True, gc=False):
     Alertmanager its address alone."""
     acknowledged: Acknowledgement | None = None
     silenced_by: tuple[str, ...] = ()
+    """IDs of silences, ``maintenance NAME``, ``mute NAME`` of a time interval, ``inhibited by ALERT``."""
     as_of: datetime | None = None
     """When its value and its texts were so, where that is earlier than the time of which it is told."""
     no_data_since: datetime | None = None
@@ -140,6 +146,23 @@ class Alert(Struct, frozen=True, gc=False):
     def urgency(self) -> int:
         """The rank of its ``severity`` (:func:`urgency_of`)."""
         return urgency_of(self.severity)
+
+    @property
+    def suppression(self) -> str:
+        """By which mute windows and alerts the configuration silences it, in words; empty if it does not."""
+        muted = [each.removeprefix(MUTED) for each in self.silenced_by if each.startswith(MUTED)]
+        inhibited = [each.removeprefix(INHIBITED) for each in self.silenced_by if each.startswith(INHIBITED)]
+        return listed(
+            [
+                *(
+                    _("muted outside {name}", name=name.removeprefix(OUTSIDE))
+                    if name.startswith(OUTSIDE)
+                    else _("muted by {name}", name=name)
+                    for name in muted
+                ),
+                *(_("inhibited by {name}", name=name) for name in inhibited),
+            ]
+        )
 
     def label(self, name: str) -> str:
         """Return the value of one label, empty if it is missing."""

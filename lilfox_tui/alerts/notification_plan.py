@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Alert, AlertState, SilenceMatcher
 from lilfox_tui.alerts.notifier import Notification, Reason
+from lilfox_tui.alerts.routing import AlertGrouping, RouteTree
 from lilfox_tui.alerts.silences import matches_all, parse_matchers
 from lilfox_tui.alerts.storage import NotifiedAlert
 from lilfox_tui.config.model import AlertsConfig, NotifierConfig
@@ -34,6 +35,8 @@ class Receiver(Struct, frozen=True):
     name: str
     only: tuple[SilenceMatcher, ...]
     resolved: bool
+    route: str = ""
+    """The receiver of routes that it stands for."""
 
 
 def receiver(name: str, options: NotifierConfig) -> Receiver:
@@ -44,7 +47,7 @@ def receiver(name: str, options: NotifierConfig) -> Receiver:
         raise UsageError(
             tr("option only of notifier {name}: {reason}", name=name, reason=error.message), error.hint
         ) from None
-    return Receiver(name, only, options.resolved)
+    return Receiver(name, only, options.resolved, options.receiver or name)
 
 
 class NotificationPlan(Struct, frozen=True):
@@ -58,10 +61,17 @@ class NotificationPlan(Struct, frozen=True):
 
 
 class NotificationPlanner:
-    """Plans the notifications for one receiver. ``new_id`` returns a new unique ID on each call."""
+    """Plans the notifications for one receiver. ``new_id`` returns a new unique ID on each call. With a ``tree``, it
+    gets the alerts whose routes lead to it, grouped as they say."""
 
-    def __init__(self, to: Receiver, config: AlertsConfig, new_id: Callable[[], str]) -> None:
-        self._to, self._config, self._new_id = to, config, new_id
+    def __init__(
+        self, to: Receiver, config: AlertsConfig, new_id: Callable[[], str], tree: RouteTree | None = None
+    ) -> None:
+        self._to, self._config, self._new_id, self._tree = to, config, new_id, tree
+        remind_s = None if config.remind is None else float(config.remind)
+        self._default = AlertGrouping(
+            "{}", tuple(config.group_by), float(config.group_wait), float(config.group_interval), remind_s
+        )
 
     def plan(
         self,
@@ -74,13 +84,15 @@ class NotificationPlanner:
         """Plan the notifications for ``alerts`` at ``now``; ``told`` are the alerts the receiver knows about. Groups in
         ``waiting`` have undelivered messages and get no reminder."""
         known = alerts_of_receiver(self._to, alerts)
-        groups: dict[Labels, _AlertGroup] = {}
+        groups: dict[tuple[str, Labels], _AlertGroup] = {}
         for labels, alert in known.items():
-            if alert.state is AlertState.FIRING:
-                groups.setdefault(self._group_of(labels), _AlertGroup()).firing.append(alert)
+            if alert.state is AlertState.FIRING and (how := self._grouping(labels)) is not None:
+                seen = labels if self._tree is None else self._tree.seen(labels)
+                groups.setdefault((how.key, how.group_of(seen)), _AlertGroup(how)).firing.append(alert)
         for one in told.values():
-            groups.setdefault(one.group, _AlertGroup()).told[one.alert.labels] = one
-        plans = [self._of_group(name, group, known, now, name in waiting) for name, group in groups.items()]
+            how = self._grouping(one.alert.labels) or self._default
+            groups.setdefault((how.key, one.group), _AlertGroup(how)).told[one.alert.labels] = one
+        plans = [self._of_group(name, group, known, now, name in waiting) for (_key, name), group in groups.items()]
         return NotificationPlan(
             tuple(notice for each in plans for notice in each.notices),
             tuple(one for each in plans for one in each.told),
@@ -88,20 +100,19 @@ class NotificationPlanner:
             min((each.look_at for each in plans if each.look_at is not None), default=None),
         )
 
-    def _waited(self, alert: Alert, now: datetime) -> datetime:
-        """Return when the group wait of an alert ends; that is now if the clock was set back since it fired."""
-        fired_at = alert.fired_at or alert.active_at
-        return now if fired_at > now else fired_at + timedelta(seconds=self._config.group_wait)
+    def _grouping(self, labels: Labels) -> AlertGrouping | None:
+        """Return how an alert is grouped; None if it does not come here."""
+        return self._default if self._tree is None else self._tree.grouping(labels, self._to.route)
 
-    def _group_of(self, labels: Labels) -> Labels:
-        by = self._config.group_by
-        return tuple(pair for pair in labels if pair[0] in by)
+    def _is_muted(self, how: AlertGrouping, now: datetime) -> bool:
+        return self._tree is not None and how.muted_by(self._tree.intervals, now) is not None
 
     def _of_group(
         self, name: Labels, group: _AlertGroup, known: Mapping[Labels, Alert], now: datetime, waits: bool
     ) -> NotificationPlan:
-        config = self._config
-        open_ones = [alert for alert in group.firing if not is_muted(alert)]
+        how = group.how
+        muted = self._is_muted(how, now)
+        open_ones = [alert for alert in group.firing if not muted and not is_muted(alert)]
         new = [alert for alert in open_ones if not group.knows(alert)]
         over = group.over()
         still = len(over) < len(group.told)
@@ -110,17 +121,19 @@ class NotificationPlanner:
         reason: Reason | None = None
         if new:
             times.append(
-                last + timedelta(seconds=config.group_interval)
+                last + timedelta(seconds=how.interval_s)
                 if last is not None and still
-                else min(self._waited(alert, now) for alert in new)
+                else min(_waited(alert, how.wait_s, now) for alert in new)
             )
             reason = "firing"
         if over and self._to.resolved and last is not None:
-            times.append(last + timedelta(seconds=config.group_interval) if still else now)
+            times.append(last + timedelta(seconds=how.interval_s) if still else now)
             reason = reason or "resolved"
-        if reason is None and config.remind is not None and last is not None and any(map(group.knows, open_ones)):
-            times.append(last + timedelta(seconds=config.remind))
+        if reason is None and how.remind_s is not None and last is not None and any(map(group.knows, open_ones)):
+            times.append(last + timedelta(seconds=how.remind_s))
             reason = None if waits else "reminder"
+        if reason is None and muted:
+            times.append(now.replace(second=0, microsecond=0) + timedelta(minutes=1))
         silent = () if self._to.resolved else tuple(one.alert.labels for one in over)
         if reason is None or min(times) > now + timedelta(seconds=CHECK_S):
             return NotificationPlan(over=silent, look_at=min(times, default=None) if not waits or reason else None)
@@ -152,6 +165,7 @@ class NotificationPlanner:
             receiver=self._to.name,
             reason=reason,
             group=name,
+            route=group.how.key,
             firing=tuple(with_external_labels(alert, external) for alert in firing),
             resolved=resolved if self._to.resolved else (),
             external_url=self._config.external_url,
@@ -160,10 +174,17 @@ class NotificationPlanner:
         return NotificationPlan((notice,) if notice.firing or notice.resolved else (), told, tuple(gone))
 
 
+def _waited(alert: Alert, wait_s: float, now: datetime) -> datetime:
+    """Return when the group wait of an alert ends; that is now if the clock was set back since it fired."""
+    fired_at = alert.fired_at or alert.active_at
+    return now if fired_at > now else fired_at + timedelta(seconds=wait_s)
+
+
 class _AlertGroup:
     """The firing alerts of one group, and those that the receiver knows about."""
 
-    def __init__(self) -> None:
+    def __init__(self, how: AlertGrouping) -> None:
+        self.how = how
         self.firing: list[Alert] = []
         self.told: dict[Labels, NotifiedAlert] = {}
 

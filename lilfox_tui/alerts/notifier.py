@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -20,9 +21,9 @@ from lilfox_tui.config.values import SecretRef, TextOrSecret
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, listed, ngettext, tr
 from lilfox_tui.core.text import clean, human_duration
-from lilfox_tui.hosts.http import HttpFault, HttpTransport, Tls, authorization, basic, revealed
+from lilfox_tui.hosts.http import HttpFault, HttpResponse, HttpTransport, Tls, authorization, basic, revealed
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.redact import MASK, redact, redacted_start
+from lilfox_tui.redact import MASK, redacted_start
 from lilfox_tui.scrape.labels import quoted
 
 # What a notifier is told, and what a notifier is: one file each in ``notifiers/``.
@@ -52,10 +53,20 @@ class Notification(Struct, frozen=True):
     valid_until: datetime | None = None
     """Without another message what fires counts as resolved then; only of notifiers that are told everything."""
     external_url: str = ""
+    route: str = "{}"
+    """Key of the route by which it came."""
 
 
 class PartialDelivery(LilFoxError):
     """Raised when some recipients were not reached and a retry would notify the others twice."""
+
+
+class TryLater(LilFoxError):
+    """Raised when the receiver says that it takes nothing for ``wait_s`` seconds."""
+
+    def __init__(self, message: Message | str, hint: Message | str, wait_s: float) -> None:
+        super().__init__(message, hint)
+        self.wait_s = wait_s
 
 
 class Notifier(Protocol):
@@ -129,6 +140,35 @@ def body(notice: Notification) -> str:
     return "\n".join(clean(_cut(line)) for line in lines).rstrip() + "\n"
 
 
+def fitted(text: str, limit: int, size: Callable[[str], int] = len) -> str:
+    """Return ``text`` if its ``size`` is within ``limit``, else its start up to the end of a line, with an ellipsis.
+    ``size`` must not decrease when text is added."""
+    if size(text) <= limit:
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if size(text[:middle] + "…") <= limit else (low, middle - 1)
+    kept = text[:low]
+    line = kept.rfind("\n") + 1
+    return (kept[:line] if line > low // 2 else kept) + "…"
+
+
+def utf8_size(text: str) -> int:
+    """Return the number of bytes of ``text``."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def json_size(value: object) -> int:
+    """Return the number of bytes of ``value`` in a JSON document."""
+    return len(msgspec.json.encode(value))
+
+
+def worst_urgency(notice: Notification) -> int:
+    """Return the highest ``urgency`` of the firing alerts, of the resolved ones if none fires."""
+    return max((alert.urgency for alert in notice.firing or notice.resolved), default=0)
+
+
 def _cut(line: str) -> str:
     return line if len(line) <= _LINE_CHARS else line[: _LINE_CHARS - 1] + "…"
 
@@ -166,7 +206,7 @@ def webhook_payload(notice: Notification) -> dict[str, Any]:
     alerts = (*notice.firing, *notice.resolved)
     return {
         "version": "4",
-        "groupKey": group_key(notice.group),
+        "groupKey": group_key(notice.group, notice.route),
         "truncatedAlerts": max(0, len(alerts) - MOST_ALERTS),
         "status": "firing" if notice.firing else "resolved",
         "receiver": notice.receiver,
@@ -180,10 +220,10 @@ def webhook_payload(notice: Notification) -> dict[str, Any]:
     }
 
 
-def group_key(group: Labels) -> str:
-    """Return a group's key as Alertmanager writes it for its top-level route: ``{}:{alertname="X"}``."""
+def group_key(group: Labels, route: str = "{}") -> str:
+    """Return a group's key as Alertmanager writes it: ``{}:{alertname="X"}`` for its top-level route."""
     inner = ", ".join(f"{name}={quoted(value)}" for name, value in group)
-    return f"{{}}:{{{inner}}}"
+    return f"{route}:{{{inner}}}"
 
 
 def fingerprint(labels: Labels) -> str:
@@ -222,12 +262,14 @@ def _common(every: Iterable[Labels]) -> dict[str, str]:
 
 
 _REASON_BYTES = 16 * 1024
+_JUDGED_BYTES = 256 * 1024
 _REASON_CHARS = 300
 _SHORTEST_SECRET, _LONG_WORD = 4, 8
+_MOST_DIGITS = 9
 
 
 class PostOptions(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The options common to all notifiers that use HTTP. The whole URL may be secret, as with chat webhooks."""
+    """The options of notifiers for servers that may want a login. The whole URL may be secret."""
 
     url: TextOrSecret
     headers: dict[str, TextOrSecret] = msgspec.field(default_factory=dict)
@@ -238,40 +280,86 @@ class PostOptions(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_on
     verify_tls: bool = True
 
 
+class HookOptions(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The options of notifiers for services that take whatever has their address, which is therefore a secret."""
+
+    url: SecretRef
+    ca: str | None = None
+    """File with the certificates that the server's is checked with; the system's when not given."""
+    verify_tls: bool = True
+
+
+class Refusal(Struct, frozen=True):
+    """What a response says against a notification; the receiver takes nothing for ``wait_s`` seconds."""
+
+    reason: str
+    wait_s: float = 0.0
+
+
+Judge: TypeAlias = Callable[[bytes], Refusal | None]
+"""Returns why the receiver did not take a notification, from the body of its response, None if it took it."""
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in ``body``; empty if there is none."""
+    try:
+        found = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 class JsonPost:
     """Posts JSON to one server."""
 
-    def __init__(self, options: PostOptions) -> None:
+    def __init__(self, options: PostOptions | HookOptions) -> None:
         self._options = options
         self._transport: HttpTransport | None = None
 
-    async def send(self, path: str, document: Callable[[], Any], headers: Mapping[str, str]) -> None:
-        """POST the result of ``document()`` (called in a thread) to ``path`` under the configured address. Raises
-        LilFoxError unless the response is 2xx."""
+    async def send(
+        self,
+        path: str,
+        document: Callable[[], Any],
+        headers: Mapping[str, str],
+        *,
+        query: str = "",
+        secrets: Iterable[str] = (),
+        judge: Judge | None = None,
+    ) -> None:
+        """POST the result of ``document()`` (called in a thread) to ``path`` under the configured address, with
+        ``query`` added to its query. Raises LilFoxError, without ``secrets``, unless the response is 2xx and ``judge``
+        finds nothing against it."""
         url = await revealed_text(self._options.url)
         where = _where(url)
+        own = self._options.headers if isinstance(self._options, PostOptions) else {}
         lines = await self._headers()
-        secrets = [*_parts(url), *(lines[name] for name in self._options.headers)]
+        hidden = [*secrets, *_parts(url), *(lines[name] for name in own)]
         lines = {**_login(url), **lines, **headers}
+        _check_headers(lines)
         if self._transport is None:
             options = self._options
             tls = tls_of(options.ca, verify=options.verify_tls)
             self._transport = HttpTransport(where, None, timeout_s=options.timeout, tls=tls)
         target = urlsplit(url.rstrip("/") + path if path else url)
-        asked = (target.path or "/") + (f"?{target.query}" if target.query else "")
+        words = "&".join(part for part in (target.query, query) if part)
+        asked = (target.path or "/") + (f"?{words}" if words else "")
         body = await asyncio.to_thread(lambda: msgspec.json.encode(document()))
         try:
             async with self._transport.stream("POST", asked, headers=lines, content=body) as answer:
-                if not 200 <= answer.status < 300:
-                    said, _more = await answer.start(_REASON_BYTES)
-                    raise _refused(where, answer.status, _without(secrets, said))
+                taken = 200 <= answer.status < 300
+                if taken and judge is None:
+                    return
+                said, _more = await answer.start(_REASON_BYTES if judge is None else _JUDGED_BYTES)
+                refusal = None if judge is None else judge(said)
+                if not taken or refusal is not None:
+                    raise _refused(where, answer, refusal, said, hidden)
         except TimeoutError:
             raise LilFoxError(
                 tr("{where} did not answer within {seconds:g} s", where=where, seconds=self._options.timeout),
                 tr("Is it running, and is the address right?"),
             ) from None
         except (HttpFault, OSError, UnicodeError) as error:
-            reason = redact(str(error)) or type(error).__name__
+            reason = _without(hidden, str(error)) or type(error).__name__
             raise LilFoxError(
                 tr("the request to {where} failed: {reason}", where=where, reason=reason),
                 tr("Is it running, and is the address right?"),
@@ -284,18 +372,19 @@ class JsonPost:
             await transport.close()
 
     async def _headers(self) -> dict[str, str]:
-        options = self._options
-        lines = {"Content-Type": "application/json", **await authorization(options.user, options.password or "")}
-        lines |= await revealed(options.headers)
-        for name, value in lines.items():
-            if not value.isascii() or value != value.strip():
-                raise LilFoxError(
-                    tr(
-                        "header {name} has leading or trailing spaces, or characters that HTTP does not allow",
-                        name=name,
-                    )
-                )
+        lines = {"Content-Type": "application/json"}
+        if isinstance(self._options, PostOptions):
+            lines |= await authorization(self._options.user, self._options.password or "")
+            lines |= await revealed(self._options.headers)
         return lines
+
+
+def _check_headers(lines: Mapping[str, str]) -> None:
+    for name, value in lines.items():
+        if not value.isascii() or not value.isprintable() or value != value.strip():
+            raise LilFoxError(
+                tr("header {name} has leading or trailing spaces, or characters that HTTP does not allow", name=name)
+            )
 
 
 def _where(url: str) -> str:
@@ -325,21 +414,25 @@ def _login(url: str) -> dict[str, str]:
 
 
 def _parts(url: str) -> tuple[str, ...]:
-    """Return the path, the query and the long path components of a URL, which may be secret."""
+    """Return the path, the query, its values and the long path components of a URL, which may be secret."""
     parts = urlsplit(url)
-    return parts.query, parts.path, *(word for word in parts.path.split("/") if len(word) >= _LONG_WORD)
+    values = (pair.partition("=")[2] for pair in parts.query.split("&"))
+    words = [word for word in (*values, *parts.path.split("/")) if len(word) >= _LONG_WORD]
+    return parts.query, parts.path, *words, *map(unquote, words)
 
 
-def _without(secrets: Iterable[str], body: bytes) -> str:
+def _without(secrets: Iterable[str], said: str) -> str:
     """Return the server's error message with the secrets masked, because many servers repeat the request in it."""
-    said = body.decode("utf-8", "replace").strip()
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
             said = said.replace(secret, MASK)
-    return redacted_start(said, _REASON_CHARS)
+    return redacted_start(said.strip(), _REASON_CHARS)
 
 
-def _refused(where: str, status: int, reason: str) -> LilFoxError:
+def _refused(
+    where: str, answer: HttpResponse, refusal: Refusal | None, said: bytes, secrets: Iterable[str]
+) -> LilFoxError:
+    status = answer.status
     hint: Message | str = ""
     if status in (404, 405, 410):
         hint = tr("Check the address.")
@@ -347,4 +440,22 @@ def _refused(where: str, status: int, reason: str) -> LilFoxError:
         hint = tr("Check headers, user and password of this notifier.")
     elif 300 <= status < 400:
         hint = tr("The server redirects, but LilFox does not follow redirects; set url to the final address.")
-    return LilFoxError(tr("{where} returns {status}: {reason}", where=where, status=status, reason=reason), hint)
+    elif refusal is not None:
+        hint = tr("Check the address and the secrets of this notifier.")
+    reason = said.decode("utf-8", "replace") if refusal is None else refusal.reason
+    text = tr("{where} returns {status}: {reason}", where=where, status=status, reason=_without(secrets, reason))
+    wait_s = 0.0 if refusal is None else refusal.wait_s
+    if status in (429, 503):
+        wait_s = max(wait_s, _retry_after_s(answer.headers.get("retry-after", "")))
+    return TryLater(text, hint, wait_s) if wait_s > 0 else LilFoxError(text, hint)
+
+
+def _retry_after_s(written: str) -> float:
+    """Return the seconds of a ``Retry-After`` header (RFC 9110, 10.2.3); 0 if it is none."""
+    if written.isascii() and written.isdigit():
+        return float(written[:_MOST_DIGITS])
+    try:
+        at = parsedate_to_datetime(written)
+    except ValueError:
+        return 0.0
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

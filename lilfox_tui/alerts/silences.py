@@ -287,13 +287,16 @@ def annotated(
     acknowledged: Mapping[Labels, Acknowledgement],
     silences: Iterable[Silence],
     now: datetime,
+    suppressed: Mapping[Labels, tuple[str, ...]],
 ) -> tuple[Alert, ...]:
-    """Return ``alerts`` with their acknowledgements and the silences active at ``now``, worst first. Blocks: reads the
-    maintenance windows."""
+    """Return ``alerts`` with their acknowledgements, the silences active at ``now`` and what else suppresses them,
+    worst first. Blocks: reads the maintenance windows."""
     active = [one for one in (*silences, *silences_of_windows(windows(now))) if is_active(one, now)]
     found = []
     for alert in alerts:
         by = tuple(dict.fromkeys(one.id for one in active if matches_all(one.matchers, alert.labels)))
+        if alert.state is not AlertState.RESOLVED:
+            by += suppressed.get(alert.labels, ())
         seen = acknowledged.get(alert.labels) if alert.state is not AlertState.RESOLVED else None
         found.append(replace(alert, acknowledged=seen, silenced_by=by) if by or seen else alert)
     return worst_first(found)
@@ -308,5 +311,5 @@ def alerts_from_storage(saved: AlertStorage, now: datetime) -> Alerts:
         for identity, found in saved.alerts(name).items():
             alerts += [alert_view(group.keys.get(identity, identity), alert) for alert in found]
     silences = saved.silences()
-    shown = annotated(alerts, saved.acknowledgements(), silences, now)
+    shown = annotated(alerts, saved.acknowledgements(), silences, now, saved.suppressed())
     return Alerts(now, tuple(rules), shown, silences, evaluated_here=False, troubles=saved.troubles())

@@ -56,6 +56,9 @@ _LATER = "CREATE TABLE IF NOT EXISTS trouble (one INTEGER PRIMARY KEY, body BLOB
 """What version 1 did not have from its beginning, and who does not know it passes over it."""
 
 
+_Suppressed = list[tuple[Labels, tuple[str, ...]]]
+
+
 class DatabaseDamaged(LilFoxError):
     """Raised when the file is not a LilFox database or is damaged."""
 
@@ -228,6 +231,7 @@ class AlertStorage:
     def __init__(self, database: AlertDatabase) -> None:
         self.database = database
         self._troubles: bytes | None = None
+        self._suppressed: bytes | None = None
 
     def groups(self) -> dict[str, SavedGroup]:
         """Return all groups by name."""
@@ -294,9 +298,23 @@ class AlertStorage:
                 write.execute("REPLACE INTO acknowledgement VALUES (?, ?)", (key(labels), body))
             write.execute("INSERT INTO event (at_ms, body) VALUES (?, ?)", _event_row(event))
 
+    def suppressed(self) -> dict[Labels, tuple[str, ...]]:
+        """Return by what the configuration of the evaluating process suppresses alerts."""
+        rows = self.database.rows("SELECT body FROM trouble WHERE one = 1")
+        return dict(msgspec.msgpack.decode(rows[0][0], type=_Suppressed)) if rows else {}
+
+    def keep_suppressed(self, suppressed: Mapping[Labels, tuple[str, ...]]) -> None:
+        """Save them for the processes that read this state, if they have changed since the last call."""
+        body = msgspec.msgpack.encode(list(suppressed.items()))
+        if body == self._suppressed:
+            return
+        with suppress(DatabaseBusy), self.database.transaction() as write:
+            write.execute("REPLACE INTO trouble VALUES (1, ?)", (body,))
+            self._suppressed = body
+
     def troubles(self) -> tuple[Trouble, ...]:
         """Return the problems of the evaluating process."""
-        rows = self.database.rows("SELECT body FROM trouble")
+        rows = self.database.rows("SELECT body FROM trouble WHERE one = 0")
         return msgspec.msgpack.decode(rows[0][0], type=tuple[Trouble, ...]) if rows else ()
 
     def keep_troubles(self, troubles: Iterable[Trouble]) -> None:

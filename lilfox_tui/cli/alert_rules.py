@@ -16,6 +16,7 @@ import numpy as np
 from lilfox_tui.alerts.lint import KnownSeries, lint
 from lilfox_tui.alerts.rules import read_rules, stamp_of
 from lilfox_tui.alerts.unit_test_runner import run_unit_tests
+from lilfox_tui.cli.alert_routes import run_routes
 from lilfox_tui.cli.output import print_json, print_line, print_text, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.query_engine import opened
@@ -260,3 +261,7 @@ class SavedPages:
         """Selects series, see SeriesSource."""
         on_the_page = tuple(matcher for matcher in matchers if matcher.name not in _OF_A_TARGET)
         return self._store.select(on_the_page, start_ms, end_ms)
+
+
+RUNS = {"lint": run_lint, "test": run_test, "routes": run_routes}
+"""The actions of ``lilfox alerts`` that need more than the state of the alerts."""

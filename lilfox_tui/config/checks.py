@@ -12,11 +12,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from lilfox_tui.config import suppression
 from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.config.convert import to_struct, to_whole_struct
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.config.log_formats import LogFormatConfig
 from lilfox_tui.config.model import (
+    AlertsConfig,
     ApiConfig,
     BackupConfig,
     Config,
@@ -79,15 +81,21 @@ def check(config: Config, host_names: Collection[str], findings: Findings) -> No
             _check_threshold(level, ("thresholds", name), findings)
     if config.monitor.heartbeat_url is not None:
         _check_url(config.monitor.heartbeat_url, ("monitor", "heartbeat_url"), findings)
-    if config.alerts.external_url:
-        _check_url(config.alerts.external_url, ("alerts", "external_url"), findings)
-    for label in (*config.alerts.group_by, *config.alerts.external_labels):
-        if not _LABEL.fullmatch(label):
-            key = "external_labels" if label in config.alerts.external_labels else "group_by"
-            what = _("{name} is not a valid label name; use letters, digits and _", name=quoted(label))
-            findings.add_at(("alerts", key), what)
+    _check_alerts(config.alerts, findings)
     if config.monitor.listen is not None:
         _check_listen(config.monitor.listen, ("monitor", "listen"), findings)
+
+
+def _check_alerts(alerts: AlertsConfig, findings: Findings) -> None:
+    if alerts.external_url:
+        _check_url(alerts.external_url, ("alerts", "external_url"), findings)
+    for label in (*alerts.group_by, *alerts.external_labels):
+        if not _LABEL.fullmatch(label):
+            key = "external_labels" if label in alerts.external_labels else "group_by"
+            what = _("{name} is not a valid label name; use letters, digits and _", name=quoted(label))
+            findings.add_at(("alerts", key), what)
+    for path, what in suppression.problems(alerts.time_intervals, alerts.mute):
+        findings.add_at(("alerts", *path), what)
 
 
 def _check_watched(config: Config, host_names: Collection[str], findings: Findings) -> None:

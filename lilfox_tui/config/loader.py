@@ -92,7 +92,8 @@ def _beside(path: Path, config: Config) -> Config:
     def whole(name: str) -> str:
         return str(path.absolute().parent / Path(name).expanduser())
 
-    named = config.prometheus_config
+    files = {key: getattr(config, key) for key in ("prometheus_config", "alertmanager_config")}
+    named = {key: None if name is None else whole(name) for key, name in files.items()}
     rules = tuple(whole(each) for each in config.rules)
     runbooks = msgspec.structs.replace(config.runbooks, folders=tuple(whole(each) for each in config.runbooks.folders))
     folders = {key: getattr(config.audit, key) for key in ("source", "manifests")}
@@ -104,12 +105,7 @@ def _beside(path: Path, config: Config) -> Config:
         for name, each in config.log_formats.items()
     }
     return msgspec.structs.replace(
-        config,
-        rules=rules,
-        runbooks=runbooks,
-        prometheus_config=None if named is None else whole(named),
-        audit=audit,
-        log_formats=formats,
+        config, rules=rules, runbooks=runbooks, audit=audit, log_formats=formats, **named
     )
 
 

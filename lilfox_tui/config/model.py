@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.config.log_formats import LogFormatConfig
+from lilfox_tui.config.suppression import InhibitConfig, MuteConfig, TimeIntervalConfig
 from lilfox_tui.config.values import LanguageName, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret, Wait
 from lilfox_tui.core.errors import NotAllowed
 from lilfox_tui.core.i18n import Message, tr
@@ -284,6 +285,12 @@ class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Between two reminders of a group that fires and that nobody has acknowledged; None for no reminders."""
     resend: Seconds = Seconds(60)
     """How often an Alertmanager is told again what fires."""
+    time_intervals: tuple[TimeIntervalConfig, ...] = ()
+    """Recurring times that ``mute`` names."""
+    mute: tuple[MuteConfig, ...] = ()
+    """Recurring mute windows."""
+    inhibit: tuple[InhibitConfig, ...] = ()
+    """Which alerts silence which others while they fire."""
     incident_on: tuple[str, ...] = ()
     """Severities, or names of alerts: when such a one fires and no incident is open, ``lilfox monitor`` opens one."""
 
@@ -319,6 +326,8 @@ class NotifierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     kind: str
     only: tuple[str, ...] = ()
     """Matchers as Alertmanager writes them (``severity="critical"``); alerts that all of them take are told."""
+    receiver: str = ""
+    """The receiver of ``alertmanager_config`` that it stands for; the one of its name when not given."""
     resolved: bool = True
     """Also tell that it is over."""
     timeout: Seconds = Seconds(30)
@@ -432,6 +441,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     scrape: dict[Name, ScrapeConfig] = {}
     prometheus_config: str | None = None
     """Path of a prometheus.yml whose targets are scraped and whose rules are evaluated here too; a relative one is
+    beside the configuration file."""
+    alertmanager_config: str | None = None
+    """Path of an alertmanager.yml whose routes, time intervals and inhibition rules count here too; a relative one is
     beside the configuration file."""
     rules: tuple[str, ...] = ()
     """Paths and globs of Prometheus' rule files; those that are relative are beside the configuration file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -125,7 +126,15 @@ def _of_scalar(shape: types.Type) -> dict[str, Any]:
 
 def show(config: Config) -> str:
     """The effective configuration as YAML that the loader reads back. Secrets appear as references only."""
-    return str(yaml.safe_dump(plain(config), allow_unicode=True, sort_keys=False, width=120))
+    shown = yaml.dump(plain(config), Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
+    return str(shown)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Also quotes times of the day, which are numbers in YAML 1.1."""
+
+
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[0-9]{1,2}:[0-9]{2}"), list("0123456789"))
 
 
 def plain(value: Any) -> Any:

@@ -404,12 +404,9 @@ def _share_of_lines(lines: Sequence[bytes], block: bytes = b"") -> tuple[str, fl
     and that share; "plain" if none parses enough of them."""
     block = block or b"".join(line + b"\n" for line in lines)  # formats read a record that was cut there
     best, most = PLAIN, _LEAST_SHARE
-    signs: Mapping[str, tuple[bytes, ...]] = importlib.import_module(FORMATS).SIGNS
     plain = load_format(PLAIN)
     starts = sum(plain.begins(line) for line in block.splitlines())
-    for kind in by_narrowness():
-        if kind in signs and not any(sign in block for sign in signs[kind]):
-            continue
+    for kind in by_narrowness(block):
         share = _read(block, load_format(kind, block), plain) / max(starts, 1)
         if share > most:
             best, most = kind, share
@@ -418,12 +415,14 @@ def _share_of_lines(lines: Sequence[bytes], block: bytes = b"") -> tuple[str, fl
     return best, most
 
 
-def by_narrowness() -> Iterator[str]:
-    """Yield every kind but "plain", what reads less than another before it."""
+def by_narrowness(block: bytes) -> Iterator[str]:
+    """Yield every kind but "plain" that may be in ``block``, what reads less than another before it."""
+    signs: Mapping[str, tuple[bytes, ...]] = importlib.import_module(FORMATS).SIGNS
     known = plugins.kinds(FORMATS)
     yield from _own
-    yield from (kind for kind in _NARROW_FIRST if kind in known)
-    yield from (kind for kind in known if kind not in _NARROW_FIRST and kind != PLAIN)
+    for kind in (*_NARROW_FIRST, *(kind for kind in known if kind not in _NARROW_FIRST and kind != PLAIN)):
+        if kind in known and (kind not in signs or any(sign in block for sign in signs[kind])):
+            yield kind
 
 
 def _read(block: bytes, format: Format, plain: Format) -> int:  # noqa: A002

@@ -204,7 +204,7 @@ def _kinds_of(lines: Sequence[bytes]) -> tuple[list[str], float]:
     plain = load_format(PLAIN)
     left, total = list(lines), max(sum(map(plain.begins, lines)), 1)
     read = 0
-    for kind in by_narrowness():
+    for kind in by_narrowness(b"\n".join(lines)):
         if not left or len(kinds) == _MOST_KINDS:
             break
         if kind == "journald":  # not what a program prints

@@ -117,12 +117,16 @@ def labels_text(alert: Alert) -> str:
 _LEVELS = {"FIRING": Level.FAILING, "PENDING": Level.DEGRADED, "RESOLVED": Level.GOOD}
 
 
-def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of ``alerts list``."""
+def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help=str(tr("print the result as one JSON document")))
     parser.add_argument(
         "--json-schema", action="store_true", help=str(tr("print the JSON schema of that document and exit"))
     )
+
+
+def add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``alerts list``."""
+    _add_json(parser)
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -180,7 +184,7 @@ def _alert_value(alert: Alert) -> str:
 
 def _response_text(alert: Alert) -> str:
     if alert.silenced_by:
-        return _("silenced")
+        return alert.suppression or _("silenced")
     return "" if alert.acknowledged is None else _("acknowledged by {name}", name=alert.acknowledged.by)
 
 
@@ -304,10 +308,7 @@ def _silenced(made: Silence) -> Message:
 def add_silences_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``alerts silences``."""
     parser.add_argument("--all", action="store_true", help=str(tr("include ended silences")))
-    parser.add_argument("--json", action="store_true", help=str(tr("print the result as one JSON document")))
-    parser.add_argument(
-        "--json-schema", action="store_true", help=str(tr("print the JSON schema of that document and exit"))
-    )
+    _add_json(parser)
 
 
 def run_silences(args: argparse.Namespace) -> int:
@@ -385,10 +386,7 @@ def add_history_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=int, default=100, metavar="COUNT", help=str(tr("maximum number of entries; default: 100"))
     )
-    parser.add_argument("--json", action="store_true", help=str(tr("print the result as one JSON document")))
-    parser.add_argument(
-        "--json-schema", action="store_true", help=str(tr("print the JSON schema of that document and exit"))
-    )
+    _add_json(parser)
 
 
 def run_history(args: argparse.Namespace) -> int:
@@ -536,10 +534,7 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PAGE",
         help=str(tr("look up the rules' series in this saved scrape instead of querying the targets")),
     )
-    parser.add_argument("--json", action="store_true", help=str(tr("print the result as one JSON document")))
-    parser.add_argument(
-        "--json-schema", action="store_true", help=str(tr("print the JSON schema of that document and exit"))
-    )
+    _add_json(parser)
 
 
 def add_test_arguments(parser: argparse.ArgumentParser) -> None:
@@ -558,11 +553,17 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_on_rules(args: argparse.Namespace) -> int:
-    """Runs ``alerts lint`` or ``alerts test``."""
-    from lilfox_tui.cli.alert_rules import run_lint, run_test
+def add_routes_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``alerts routes``."""
+    label_help = str(tr("print the receivers of an alert with these labels, as amtool config routes test does"))
+    parser.add_argument("labels", nargs="*", metavar="NAME=VALUE", help=label_help)
 
-    return run_lint(args) if args.action == "lint" else run_test(args)
+
+def run_on_rules(args: argparse.Namespace) -> int:
+    """Runs ``alerts lint``, ``alerts test`` or ``alerts routes``."""
+    from lilfox_tui.cli.alert_rules import RUNS
+
+    return RUNS[args.action](args)
 
 
 ACTIONS = {
@@ -579,6 +580,7 @@ ACTIONS = {
     "notify-test": Subcommand(
         tr("send a test notification through each notifier"), add_notify_test_arguments, run_notify_test
     ),
+    "routes": Subcommand(tr("show the routes of alertmanager_config"), add_routes_arguments, run_on_rules),
     "lint": Subcommand(tr("check rule files for errors and misleading rules"), add_lint_arguments, run_on_rules),
     "test": Subcommand(
         tr("run unit tests of rules, in the format of promtool test rules"), add_test_arguments, run_on_rules

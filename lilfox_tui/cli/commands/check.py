@@ -82,7 +82,7 @@ def _alert_lines(alert: Alert, alerts: Alerts) -> Ranked:
     said = [_("pending {age}", age=age) if alert.fired_at is None else _("firing {age}", age=age)]
     if alert.silenced_by:
         level = Level.GOOD
-        said.append(_("silenced"))
+        said.append(alert.suppression or _("silenced"))
     if alert.acknowledged is not None:
         said.append(_("acknowledged by {name}", name=alert.acknowledged.by))
     said += [f"{name}={value}" for name, value in alert.labels if name != "alertname"]

@@ -76,8 +76,7 @@ def _check(args: argparse.Namespace) -> None:
         rules += read.rule_files if read is not None else ()
     if loaded.config.log_formats:
         _check_log_formats(loaded.config.log_formats)
-    if rules or loaded.config.notifiers:
-        _check_alerts(loaded.config, rules, loaded.path.absolute().parent)
+    _check_alerts(loaded.config, rules, loaded.path.absolute().parent)
     hosts = ntr("{count} host", "{count} hosts", len(loaded.config.hosts))
     services = ntr("{count} service", "{count} services", len(loaded.config.services))
     print_line(tr("{path}: valid ({hosts}, {services})", path=loaded.path, hosts=hosts, services=services))
@@ -108,11 +107,11 @@ def _tells_alertmanager(config: Config) -> bool:
 
 
 def _check_alerts(config: Config, rules: Sequence[str], base: Path) -> None:
-    from lilfox_tui.alerts.notification_plan import receiver
+    from lilfox_tui.alerts.alertmanager_file import check_notifications
     from lilfox_tui.alerts.rules import read_rule_files
 
-    for name, options in config.notifiers.items():
-        receiver(name, options)
+    for what in check_notifications(config):
+        print_line(what)
     read = read_rule_files(rules, base)
     for error in read.broken.values():
         raise error

@@ -50,12 +50,12 @@ def test_what_is_over_shows_neither_who_had_seen_it_nor_a_silence_that_has_ended
     kim = Acknowledgement("kim", T0)
     over, goes_on = alert("Slow", AlertState.RESOLVED), alert("Down")
     quiet = Silence("s", SLOW, T0, at(60), "kim")
-    shown = annotated([over, goes_on], {over.labels: kim, goes_on.labels: kim}, [quiet], at(30))
+    shown = annotated([over, goes_on], {over.labels: kim, goes_on.labels: kim}, [quiet], at(30), {})
     assert [(one.name, one.acknowledged, one.silenced_by) for one in shown] == [
         ("Down", kim, ()),
         ("Slow", None, ("s",)),
     ]
-    assert annotated([over], {}, [quiet], at(60)) == (over,)
+    assert annotated([over], {}, [quiet], at(60), {}) == (over,)
 
 
 def test_whoever_looks_whether_somebody_evaluates_holds_up_nobody(tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def marks(alert: Alert) -> str:
     """Return who acknowledged the alert, and whether it is silenced or kept firing; empty if none of these applies."""
     found = []
     if alert.silenced_by:
-        found.append(_("silenced"))
+        found.append(alert.suppression or _("silenced"))
     if alert.acknowledged is not None:
         found.append(_("acknowledged by {name}", name=alert.acknowledged.by))
     if alert.keep_firing_since is not None:
@@ -441,6 +441,8 @@ def _said(page: AlertPage) -> list[Row]:
         rows.append((Piece("   " + text, "accent"), Piece("  " + seen.note)))
     by = (each for each in page.silences if each.id in alert.silenced_by)
     worked_on = [name for each in alert.silenced_by if (name := window_of(each)) is not None]
+    if alert.suppression:
+        rows.append((Piece("   " + alert.suppression, "accent"),))
     return [
         *rows,
         *(
