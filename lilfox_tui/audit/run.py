@@ -22,6 +22,7 @@ from lilfox_tui.audit.targets.hosts import EXPORTED, SETTINGS, ExportedFile
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
 from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.config.foreign import own_plans
 from lilfox_tui.config.model import BackendConfig, Config, HostConfig
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import LilFoxError
@@ -55,7 +56,7 @@ def targets_of(config: Config, hosts: Sequence[str] = (), services: Sequence[str
         if every or config.backends[name].host in hosts:
             found.setdefault(kind, []).append(Target("backend", name))
     if every:
-        found["plan"] = [Target("plan", name) for name in config.backup.plans]
+        found["plan"] = [Target("plan", name) for name in own_plans(config.backup)]
         found["configuration"] = [Target("configuration", config.name or "configuration")]
         if config.audit.source is not None:
             found["source"] = [Target("source", Path(config.audit.source).name)]

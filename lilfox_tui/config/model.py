@@ -402,7 +402,8 @@ class BackupConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     stores: dict[Name, Any] = {}
     """Name → store. After loading, values are the Options of the kinds, each a :class:`StoreConfig`."""
-    plans: dict[Name, PlanConfig] = {}
+    plans: dict[Name, Any] = {}
+    """Name → plan. After loading, values are each a :class:`PlanConfig`, of ``kind: foreign`` a ForeignPlanConfig."""
     signing: SigningConfig | None = None
 
 

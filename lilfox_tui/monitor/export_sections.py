@@ -170,9 +170,14 @@ def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]
     yield "lilfox_backup_sets", "gauge", "Sets in the store, by their state.", _by_state(views)
     late = [(labels, float(view.late is not None)) for labels, view in views if view.sets is not None]
     yield "lilfox_backup_late", "gauge", "Whether a scheduled run gave no good set.", late
-    newest = [(labels, _newest_good(view)) for labels, view in views]
+    newest = [(labels, _newest_on_time(view)) for labels, view in views]
     ages = [(labels, (now - at).total_seconds()) for labels, at in newest if at is not None]
-    yield "lilfox_backup_age_seconds", "gauge", "Age of the newest good set.", ages
+    yield (
+        "lilfox_backup_age_seconds",
+        "gauge",
+        "Age of the newest good set, of a foreign plan of the newest backup.",
+        ages,
+    )
     drills = [(labels, view.rto_s) for labels, view in views if view.rto_s is not None]
     yield "lilfox_backup_restore_seconds", "gauge", "How long the newest drill took to restore a set.", drills
 
@@ -210,6 +215,10 @@ def _plan_document(view: PlanView) -> dict[str, Any]:
 
 def _newest_good(view: PlanView) -> datetime | None:
     return next((found.created for found in view.sets or () if found.good), None)
+
+
+def _newest_on_time(view: PlanView) -> datetime | None:
+    return next((found.created for found in view.sets or () if found.on_time), None)
 
 
 def _plans(backups: Backups | None) -> Iterator[PlanView]:
