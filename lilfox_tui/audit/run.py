@@ -24,6 +24,7 @@ from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.config.foreign import own_plans
 from lilfox_tui.config.model import BackendConfig, Config, HostConfig
+from lilfox_tui.config.probes import speaks_http
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
@@ -49,7 +50,7 @@ def targets_of(config: Config, hosts: Sequence[str] = (), services: Sequence[str
         "service": [
             Target("service", name)
             for name, service in config.services.items()
-            if every or name in services or service.from_ in hosts
+            if speaks_http(service) and (every or name in services or service.from_ in hosts)
         ],
     }
     for name, kind in _audited_kinds(config).items():

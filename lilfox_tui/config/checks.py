@@ -30,6 +30,7 @@ from lilfox_tui.config.model import (
     StoreConfig,
     Threshold,
 )
+from lilfox_tui.config.probes import normalised, probe_problems, speaks_http
 from lilfox_tui.config.themes import theme_names
 from lilfox_tui.config.values import SecretRef
 from lilfox_tui.config.yaml_nodes import Findings, KeyPath, MapNode, Node, ScalarNode, quoted, rather
@@ -135,9 +136,18 @@ def _check_host(host: HostConfig, path: KeyPath, findings: Findings) -> None:
 
 
 def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
-    _check_url(service.url, (*path, "url"), findings)
-    if not service.health.startswith("/"):
-        findings.add_at((*path, "health"), _("the path must start with /; write /health"))
+    if not speaks_http(service):
+        for key, what in probe_problems(service):
+            findings.add_at((*path, key), what)
+        if service.tcp is not None and (not is_place(service.tcp) or urlsplit(f"//{service.tcp}").port is None):
+            what = _("{value} is not a valid address; write HOST:PORT", value=quoted(service.tcp))
+            findings.add_at((*path, "tcp"), what)
+    elif not service.url:
+        findings.add_at((*path, "url"), _("this key is missing; add it"))
+    else:
+        _check_url(service.url, (*path, "url"), findings)
+        if not service.health.startswith("/"):
+            findings.add_at((*path, "health"), _("the path must start with /; write /health"))
     check_host_name(service.from_, (*path, "from"), host_names, findings)
     if not service.expect:
         findings.add_at((*path, "expect"), _("no status counts as good; write [200]"))
@@ -145,6 +155,11 @@ def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection
     _check_labels(service.series, (*path, "series"), findings)
     if service.server_errors_percent is not None:
         _check_threshold(service.server_errors_percent, (*path, "server_errors_percent"), findings)
+
+
+def services_with_addresses(services: Mapping[str, ServiceConfig]) -> dict[str, ServiceConfig]:
+    """The services, each with the ``url`` by which it is shown, also without HTTP."""
+    return normalised(services)
 
 
 def _check_recovery(

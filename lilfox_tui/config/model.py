@@ -114,9 +114,14 @@ def _levels(warn: float | None, fail: float | None) -> Threshold:
 
 
 class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One HTTP service, with a health check and, if it has one, a metrics endpoint."""
+    """One HTTP service, with a health check and, if it has one, a metrics endpoint. With ``tcp`` or ``icmp`` it is a
+    port or a host instead, which only has to answer."""
 
-    url: str
+    url: str = ""
+    tcp: str | None = None
+    """``HOST:PORT`` that must accept connections; nothing is sent."""
+    icmp: Annotated[str, Meta(pattern=r"^[A-Za-z0-9:][A-Za-z0-9.:_-]*$")] | None = None
+    """Host that must answer a ping."""
     health: str = "/health"
     timeout: Seconds = Seconds(5)
     slow: Seconds | None = Seconds(1)

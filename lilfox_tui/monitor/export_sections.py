@@ -13,7 +13,7 @@ from lilfox_tui.backup.sets.model import Status
 from lilfox_tui.config.model import RecoveryConfig
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.errors import NotEvaluated
-from lilfox_tui.metrics.model import CertificateTimes, Labels, Level
+from lilfox_tui.metrics.model import CertificateTimes, Health, HealthCheck, Labels, Level
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.model import AuditView, Backups, PlanView, ServiceView, TargetView
 from lilfox_tui.recovery.history import UnitRecord
@@ -259,6 +259,23 @@ def certificate_families(services: Iterable[ServiceView]) -> Iterator[Family]:
 
 
 CERTIFICATE = "lilfox_service_certificate_"
+
+
+# Ports and hosts that are asked without HTTP, under the names of the blackbox exporter.
+
+
+def probe_families(services: Iterable[ServiceView]) -> Iterator[Family]:
+    """Yield whether each port or host answered, and how long that took; ``job`` is its name, ``instance`` its
+    address."""
+    found: list[tuple[Labels, HealthCheck]] = [
+        ((("job", view.name), ("instance", view.config.url.partition("://")[2])), view.state.last)
+        for view in services
+        if view.state is not None and (view.config.tcp is not None or view.config.icmp is not None)
+    ]
+    success = [(labels, float(last.health is Health.HEALTHY)) for labels, last in found]
+    yield "probe_success", "gauge", "Whether the port or host answered.", success
+    times = [(labels, last.response_time_s) for labels, last in found if last.response_time_s is not None]
+    yield "probe_duration_seconds", "gauge", "How long the answer took.", times
 
 
 def certificate_document(times: CertificateTimes | None, now: datetime) -> dict[str, Any] | None:
