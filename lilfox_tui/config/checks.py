@@ -137,7 +137,7 @@ def _check_host(host: HostConfig, path: KeyPath, findings: Findings) -> None:
 
 def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
     if not speaks_http(service):
-        for key, what in probe_problems(service):
+        for key, what in probe_problems(path[-1], service):
             findings.add_at((*path, key), what)
         if service.tcp is not None and (not is_place(service.tcp) or urlsplit(f"//{service.tcp}").port is None):
             what = _("{value} is not a valid address; write HOST:PORT", value=quoted(service.tcp))

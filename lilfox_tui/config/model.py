@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.config.audit import AuditConfig
+from lilfox_tui.config.deadline import DeadlineConfig
 from lilfox_tui.config.values import LanguageName, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret, Wait
 from lilfox_tui.core.errors import NotAllowed
 from lilfox_tui.core.i18n import Message, tr
@@ -115,13 +116,15 @@ def _levels(warn: float | None, fail: float | None) -> Threshold:
 
 class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One HTTP service, with a health check and, if it has one, a metrics endpoint. With ``tcp`` or ``icmp`` it is a
-    port or a host instead, which only has to answer."""
+    port or a host instead, which only has to answer; with ``deadline`` a job that has to report."""
 
     url: str = ""
     tcp: str | None = None
     """``HOST:PORT`` that must accept connections; nothing is sent."""
     icmp: Annotated[str, Meta(pattern=r"^[A-Za-z0-9:][A-Za-z0-9.:_-]*$")] | None = None
     """Host that must answer a ping."""
+    deadline: DeadlineConfig | None = None
+    """A job that must report in time."""
     health: str = "/health"
     timeout: Seconds = Seconds(5)
     slow: Seconds | None = Seconds(1)

@@ -202,12 +202,12 @@ class ServiceProbe:
         """Probe once and publish the result on ``feed``. Never raises an error caused by the service or its host."""
         async with self._one_at_a_time:
             check = await self._check()
-        self.feed.publish(replace(self._hysteresis.take(check), certificate=self._certificate()), check.at)
+        self.feed.publish(self._completed(self._hysteresis.take(check)), check.at)
         return check
 
-    def _certificate(self) -> CertificateTimes | None:
-        """The times of the certificate that the service showed last."""
-        return None
+    def _completed(self, state: ServiceState) -> ServiceState:
+        """The state with what else the last answer told."""
+        return state
 
     async def _check(self) -> HealthCheck:
         raise NotImplementedError
@@ -231,6 +231,9 @@ class HealthProbe(ServiceProbe):
     async def close(self) -> None:
         """Close the connection and the forwarded port."""
         await self._transport.close()
+
+    def _completed(self, state: ServiceState) -> ServiceState:
+        return replace(state, certificate=self._certificate())
 
     def _certificate(self) -> CertificateTimes | None:
         """The times of the certificate that the service showed last."""

@@ -36,6 +36,7 @@ from lilfox_tui.monitor.export_sections import (
     backups_level,
     certificate_document,
     certificate_families,
+    deadline_families,
     interrupted_document,
     iso,
     probe_families,
@@ -356,6 +357,7 @@ def _own_families(overview: Overview) -> Iterator[Family]:
     yield from _service_families([((("service", view.name),), view) for view in named])
     yield from certificate_families(named)
     yield from probe_families(named)
+    yield from deadline_families(named)
     yield from traffic_families(named)
     yield from backend_families(overview.backends.values())
     yield from alerts_families(overview.alerts)

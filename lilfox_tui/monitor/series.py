@@ -19,6 +19,7 @@ from lilfox_tui.monitor.export_sections import (
     Family,
     audit_families,
     certificate_families,
+    deadline_families,
     probe_families,
     recovery_families,
 )
@@ -153,10 +154,11 @@ class MonitorSeries:
             self._certificates.take(certificate_families(services), now)
 
     def take_probes(self, services: Iterable[ServiceView], now: datetime) -> None:
-        """Take in the newest answers of ports and hosts."""
+        """Take in the newest answers of ports and hosts, and the newest reports of jobs."""
         if ms_of(now) >= self._next_probes_ms:
             self._next_probes_ms = ms_of(now) + PROBES_EVERY_MS
-            self._probes.take(probe_families(services), now)
+            views = tuple(services)
+            self._probes.take((*probe_families(views), *deadline_families(views)), now)
 
     def families(self) -> dict[str, exposition.Family]:
         """Return type and help of the metrics that were written, by name."""
