@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.config.audit import AuditConfig
+from lilfox_tui.config.certificate import CertificateConfig
 from lilfox_tui.config.deadline import DeadlineConfig
 from lilfox_tui.config.values import LanguageName, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret, Wait
 from lilfox_tui.core.errors import NotAllowed
@@ -116,7 +117,8 @@ def _levels(warn: float | None, fail: float | None) -> Threshold:
 
 class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One HTTP service, with a health check and, if it has one, a metrics endpoint. With ``tcp`` or ``icmp`` it is a
-    port or a host instead, which only has to answer; with ``deadline`` a job that has to report."""
+    port or a host instead, which only has to answer; with ``deadline`` a job that has to report, with
+    ``certificate`` a certificate."""
 
     url: str = ""
     tcp: str | None = None
@@ -125,6 +127,8 @@ class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_onl
     """Host that must answer a ping."""
     deadline: DeadlineConfig | None = None
     """A job that must report in time."""
+    certificate: CertificateConfig | None = None
+    """A certificate in a file, or of a port that does not speak HTTP."""
     health: str = "/health"
     timeout: Seconds = Seconds(5)
     slow: Seconds | None = Seconds(1)

@@ -355,9 +355,9 @@ def _with_own_rules(config: Config) -> Config:
     /metrics. Where there are rules then, add those for the certificates of services, for ports, hosts and jobs."""
     elsewhere = not config.rules and (config.prometheus is not None or config.alertmanager is not None)
     rules = (*config.rules, str(RULES)) if config.recovery and not elsewhere else config.rules
-    if rules and any(each.url.startswith("https:") for each in config.services.values()):
-        rules = (*rules, str(_CERTIFICATE_RULES))
     schemes = {each.url.partition(":")[0] for each in config.services.values()}
+    if rules and schemes & {"https", "certificate"}:
+        rules = (*rules, str(_CERTIFICATE_RULES))
     if rules and schemes & {"tcp", "icmp"}:
         rules = (*rules, str(PROBE_RULES))
     if rules and "deadline" in schemes:

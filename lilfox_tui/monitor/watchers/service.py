@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 HTTP_PROBE = ("lilfox_tui.metrics.health", "HealthProbe")
 PROBES = {
     "tcp": ("lilfox_tui.metrics.socket_probes", "TcpProbe"),
+    "certificate": ("lilfox_tui.metrics.certificate_probe", "CertificateProbe"),
     "deadline": ("lilfox_tui.monitor.deadlines", "DeadlineProbe"),
     "icmp": ("lilfox_tui.metrics.socket_probes", "IcmpProbe"),
 }
