@@ -73,7 +73,6 @@ LAZY = {
         "monitor/watchers/recovery": ".monitor.series .recovery.history .recovery.watch",
         "monitor/watchers/runbook": ".jobs.listing .runbook.library .runbook.run.protocol",
         "monitor/watchers/scrape": ".monitor.series .monitor.watchers.scraped_service .scrape.scraper .scrape.store",
-        "monitor/watchers/service": ".metrics.health",
     },
     "a dialog or a later action of a pane: opening the pane does not wait for it": {
         "app/panes/backup/actions": ".app.dialogs.job_output .app.panes.backup.restore_state .jobs.start "

@@ -22,7 +22,9 @@ from lilfox_tui.audit.targets.hosts import EXPORTED, SETTINGS, ExportedFile
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
 from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.config.foreign import own_plans
 from lilfox_tui.config.model import BackendConfig, Config, HostConfig
+from lilfox_tui.config.probes import speaks_http
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
@@ -48,14 +50,14 @@ def targets_of(config: Config, hosts: Sequence[str] = (), services: Sequence[str
         "service": [
             Target("service", name)
             for name, service in config.services.items()
-            if every or name in services or service.from_ in hosts
+            if speaks_http(service) and (every or name in services or service.from_ in hosts)
         ],
     }
     for name, kind in _audited_kinds(config).items():
         if every or config.backends[name].host in hosts:
             found.setdefault(kind, []).append(Target("backend", name))
     if every:
-        found["plan"] = [Target("plan", name) for name in config.backup.plans]
+        found["plan"] = [Target("plan", name) for name in own_plans(config.backup)]
         found["configuration"] = [Target("configuration", config.name or "configuration")]
         if config.audit.source is not None:
             found["source"] = [Target("source", Path(config.audit.source).name)]

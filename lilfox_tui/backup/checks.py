@@ -118,6 +118,7 @@ def status_text(status: str) -> str:
         "partial": _("partial"),
         "untrusted": _("not trusted"),
         "broken": _("broken"),
+        "foreign": _("not proven by LilFox"),
     }.get(status, status)
 
 

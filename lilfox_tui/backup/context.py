@@ -6,11 +6,13 @@ from collections.abc import Callable
 from types import ModuleType, TracebackType
 from typing import Any, cast
 
+from lilfox_tui.backup.foreign import ForeignRepository
 from lilfox_tui.backup.plan import SOURCES, STORES
 from lilfox_tui.backup.sets import catalogue
 from lilfox_tui.backup.sets.model import BackupSet, SigningKeys, keys_of
 from lilfox_tui.backup.source import BackupSource, RestoreTarget, RestoreTask
 from lilfox_tui.backup.store import BackupStore
+from lilfox_tui.config.foreign import ForeignPlace
 from lilfox_tui.config.model import Config, HostConfig, allows_no_change
 from lilfox_tui.core import plugins
 from lilfox_tui.core.errors import UsageError
@@ -56,6 +58,9 @@ class BackupContext:
         """Return the store of that name; the kind of its Options selects the plug-in."""
         if name not in self._stores:
             host = self.host(getattr(options, "host", None))
+            if isinstance(options, ForeignPlace):
+                self._stores[name] = cast("BackupStore", ForeignRepository(options, host))
+                return self._stores[name]
             self._stores[name] = cast("BackupStore", plugins.load(STORES, options.kind).open_store(name, options, host))
         return self._stores[name]
 
@@ -67,6 +72,8 @@ class BackupContext:
 
     async def sets_in(self, store: BackupStore) -> list[BackupSet]:
         """Return all sets of a store, newest first, each with its state. Raises StoreError, HostError, LilFoxError."""
+        if isinstance(store, ForeignRepository):
+            return await store.sets()
         return await catalogue.read_sets(store, keys=await self.keys())
 
     def source(self, name: str, options: Any) -> BackupSource:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.config.cron import Cron, read_cron
+from lilfox_tui.config.foreign import ForeignPlanConfig
 from lilfox_tui.config.model import BackupConfig, KeepConfig, PlanConfig
 from lilfox_tui.core import plugins
 from lilfox_tui.core.errors import UsageError
@@ -60,7 +61,7 @@ class PlanArguments(Struct, frozen=True, kw_only=True):
 
 
 def plan_named(config: BackupConfig, name: str) -> BackupPlan:
-    """Return the plan of that name. Raises UsageError, which lists the plans."""
+    """Return the plan of that name. Raises UsageError, which lists the plans, and for a plan of another program."""
     try:
         plan = config.plans[name]
     except KeyError:
@@ -68,6 +69,11 @@ def plan_named(config: BackupConfig, name: str) -> BackupPlan:
         raise UsageError(
             tr("there is no backup plan {name}", name=name), tr("configured: {known}", known=known)
         ) from None
+    if isinstance(plan, ForeignPlanConfig):
+        raise UsageError(
+            tr("{plan} is a plan of kind foreign: LilFox only watches its backups", plan=name),
+            tr("back up, verify and restore with {tool}", tool=plan.command[0] if plan.command else plan.tool),
+        )
     return BackupPlan(name=name, config=plan, stores={each: config.stores[each] for each in (plan.store, *plan.copies)})
 
 
@@ -303,13 +309,15 @@ def last_due(schedule: str, until: datetime, zone: tzinfo) -> datetime:
     raise _never(schedule)
 
 
-def late(plan: PlanConfig, sets: Sequence[BackupSet], now: datetime, zone: tzinfo) -> LatePlan | None:
+def late(
+    plan: PlanConfig | ForeignPlanConfig, sets: Sequence[BackupSet], now: datetime, zone: tzinfo
+) -> LatePlan | None:
     """Return since when a plan is late; None if it is not, or has no schedule. ``sets`` are the plan's own sets."""
     if plan.schedule is None:
         return None
     grace = timedelta(seconds=LATE_AFTER_S if plan.late_after is None else plan.late_after)
     due = last_due(plan.schedule, now - grace, zone)
-    begun = [found.created for found in sets if found.good and found.created <= now + CLOCKS_APART]
+    begun = [found.created for found in sets if found.on_time and found.created <= now + CLOCKS_APART]
     newest = max(begun, default=None)
     return LatePlan(due, newest) if newest is None or newest < due - CLOCKS_APART else None
 

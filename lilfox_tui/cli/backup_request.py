@@ -20,6 +20,7 @@ from lilfox_tui.backup.store import NotReady
 from lilfox_tui.cli.job_output import follow_job
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
 from lilfox_tui.cli.parser import load_settings
+from lilfox_tui.config.foreign import own_plans
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import _, listed, tr
@@ -284,8 +285,8 @@ def _plan_meant(args: argparse.Namespace, backup: BackupConfig) -> str:
     if named or (store and store not in backup.stores):
         return named
     words = getattr(args, "set", "") or ""
-    of_set = [name for name in backup.plans if words.lower().startswith(f"{name.lower()}_")]
-    possible = of_set or list(backup.plans)
+    of_set = [name for name in own_plans(backup) if words.lower().startswith(f"{name.lower()}_")]
+    possible = of_set or list(own_plans(backup))
     return max(possible, key=len) if of_set or len(possible) == 1 else ""
 
 

@@ -16,6 +16,7 @@ from lilfox_tui.config import suppression
 from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.config.convert import to_struct, to_whole_struct
 from lilfox_tui.config.cron import read_cron
+from lilfox_tui.config.foreign import ForeignPlanConfig
 from lilfox_tui.config.log_formats import LogFormatConfig
 from lilfox_tui.config.model import (
     AlertsConfig,
@@ -32,6 +33,7 @@ from lilfox_tui.config.model import (
     StoreConfig,
     Threshold,
 )
+from lilfox_tui.config.probes import normalised, probe_problems, speaks_http
 from lilfox_tui.config.themes import theme_names
 from lilfox_tui.config.values import SecretRef
 from lilfox_tui.config.yaml_nodes import Findings, KeyPath, MapNode, Node, ScalarNode, quoted, rather
@@ -144,9 +146,18 @@ def _check_host(host: HostConfig, path: KeyPath, findings: Findings) -> None:
 
 
 def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
-    _check_url(service.url, (*path, "url"), findings)
-    if not service.health.startswith("/"):
-        findings.add_at((*path, "health"), _("the path must start with /; write /health"))
+    if not speaks_http(service):
+        for key, what in probe_problems(path[-1], service):
+            findings.add_at((*path, key), what)
+        if service.tcp is not None and (not is_place(service.tcp) or urlsplit(f"//{service.tcp}").port is None):
+            what = _("{value} is not a valid address; write HOST:PORT", value=quoted(service.tcp))
+            findings.add_at((*path, "tcp"), what)
+    elif not service.url:
+        findings.add_at((*path, "url"), _("this key is missing; add it"))
+    else:
+        _check_url(service.url, (*path, "url"), findings)
+        if not service.health.startswith("/"):
+            findings.add_at((*path, "health"), _("the path must start with /; write /health"))
     check_host_name(service.from_, (*path, "from"), host_names, findings)
     if not service.expect:
         findings.add_at((*path, "expect"), _("no status counts as good; write [200]"))
@@ -154,6 +165,11 @@ def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection
     _check_labels(service.series, (*path, "series"), findings)
     if service.server_errors_percent is not None:
         _check_threshold(service.server_errors_percent, (*path, "server_errors_percent"), findings)
+
+
+def services_with_addresses(services: Mapping[str, ServiceConfig]) -> dict[str, ServiceConfig]:
+    """The services, each with the ``url`` by which it is shown, also without HTTP."""
+    return normalised(services)
 
 
 def _check_recovery(
@@ -425,10 +441,15 @@ def with_backup_options(config: BackupConfig, host_names: Collection[str], findi
     stores = options_by_name(section, config.stores, STORES, unknown, findings, default=StoreConfig().kind)
     for name, made in stores.items():
         _check_place(made, (*section, name), host_names, findings)
-    plans = {
-        name: _checked_plan(plan, ("backup", "plans", name), config.stores, host_names, findings)
-        for name, plan in config.plans.items()
-    }
+    plans: dict[str, PlanConfig | ForeignPlanConfig] = {}
+    for name, node in config.plans.items():
+        path: KeyPath = ("backup", "plans", name)
+        if _kind(node, "") == "foreign":
+            if (foreign := to_whole_struct(ForeignPlanConfig, node, findings, path)) is not None:
+                plans[name] = foreign
+        elif (plan := to_whole_struct(PlanConfig, node, findings, path)) is not None:
+            plans[name] = _checked_plan(plan, path, config.stores, host_names, findings)
+    _check_foreign(plans, host_names, findings)
     return BackupConfig(stores=stores, plans=plans, signing=config.signing)
 
 
@@ -448,6 +469,27 @@ def _checked_plan(
     if plan.encrypt is not None:
         _check_encrypt(plan, plan.encrypt, path, findings)
     return msgspec.structs.replace(plan, sources=sources)
+
+
+def _check_foreign(plans: Mapping[str, Any], host_names: Collection[str], findings: Findings) -> None:
+    seen: dict[str, str] = {}
+    for name, plan in plans.items():
+        if not isinstance(plan, ForeignPlanConfig):
+            continue
+        path: KeyPath = ("backup", "plans", name)
+        _check_place(plan, path, host_names, findings)
+        _check_schedule(plan, path, findings)
+        wanted, other = ("command", "path") if plan.tool == "command" else ("path", "command")
+        if not getattr(plan, wanted):
+            what = _("{tool} needs the key {name}", tool=f"tool: {plan.tool}", name=wanted)
+            findings.add_at((*path, wanted), what)
+        unused = [other, *([] if plan.tool in ("pgbackrest", "barman") else ["server"])]
+        for key in (each for each in unused if getattr(plan, each)):
+            what = _("{tool} does not use the key {name}; remove it", tool=f"tool: {plan.tool}", name=key)
+            findings.add_at((*path, key), what)
+        if plan.place in seen:
+            findings.add_at(path, _("plan {name} already watches it", name=seen[plan.place]))
+        seen.setdefault(plan.place, name)
 
 
 def _check_place(made: Any, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
@@ -486,7 +528,7 @@ def _check_stores(plan: PlanConfig, path: KeyPath, stores: Mapping[str, Any], fi
         seen.add(name)
 
 
-def _check_schedule(plan: PlanConfig, path: KeyPath, findings: Findings) -> None:
+def _check_schedule(plan: PlanConfig | ForeignPlanConfig, path: KeyPath, findings: Findings) -> None:
     if plan.schedule is None:
         if plan.late_after is not None:
             findings.add_at((*path, "late_after"), _("late_after needs a schedule; add schedule: 0 2 * * *"))

@@ -129,7 +129,13 @@ def from_text(text: str, name: str) -> Config:
         problems = findings.sorted()
         raise ConfigError(tr("the configuration cannot be used:\n{problems}", problems="\n".join(problems)), problems)
     return msgspec.structs.replace(
-        config, collectors=options, logs=logs, notifiers=notifiers, backends=backends, backup=backup
+        config,
+        collectors=options,
+        logs=logs,
+        notifiers=notifiers,
+        backends=backends,
+        backup=backup,
+        services=checks.services_with_addresses(config.services),
     )
 
 

@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.config.audit import AuditConfig
+from lilfox_tui.config.certificate import CertificateConfig
+from lilfox_tui.config.deadline import DeadlineConfig
 from lilfox_tui.config.log_formats import LogFormatConfig
 from lilfox_tui.config.suppression import InhibitConfig, MuteConfig, TimeIntervalConfig
 from lilfox_tui.config.values import LanguageName, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret, Wait
@@ -116,9 +118,19 @@ def _levels(warn: float | None, fail: float | None) -> Threshold:
 
 
 class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One HTTP service, with a health check and, if it has one, a metrics endpoint."""
+    """One HTTP service, with a health check and, if it has one, a metrics endpoint. With ``tcp`` or ``icmp`` it is a
+    port or a host instead, which only has to answer; with ``deadline`` a job that has to report, with
+    ``certificate`` a certificate."""
 
-    url: str
+    url: str = ""
+    tcp: str | None = None
+    """``HOST:PORT`` that must accept connections; nothing is sent."""
+    icmp: Annotated[str, Meta(pattern=r"^[A-Za-z0-9:][A-Za-z0-9.:_-]*$")] | None = None
+    """Host that must answer a ping."""
+    deadline: DeadlineConfig | None = None
+    """A job that must report in time."""
+    certificate: CertificateConfig | None = None
+    """A certificate in a file, or of a port that does not speak HTTP."""
     health: str = "/health"
     timeout: Seconds = Seconds(5)
     slow: Seconds | None = Seconds(1)
@@ -412,7 +424,8 @@ class BackupConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     stores: dict[Name, Any] = {}
     """Name → store. After loading, values are the Options of the kinds, each a :class:`StoreConfig`."""
-    plans: dict[Name, PlanConfig] = {}
+    plans: dict[Name, Any] = {}
+    """Name → plan. After loading, values are each a :class:`PlanConfig`, of ``kind: foreign`` a ForeignPlanConfig."""
     signing: SigningConfig | None = None
 
 

@@ -10,7 +10,9 @@ import yaml
 from msgspec import inspect as types
 
 from lilfox_tui.config.checks import SOURCES, STORES
-from lilfox_tui.config.model import Config, LogConfig, StoreConfig
+from lilfox_tui.config.foreign import ForeignPlanConfig
+from lilfox_tui.config.model import Config, LogConfig, PlanConfig, StoreConfig
+from lilfox_tui.config.probes import SERVICE_PLACES
 from lilfox_tui.config.values import Seconds, SecretRef, Wait
 from lilfox_tui.core import plugins
 from lilfox_tui.core.plugins import BACKENDS, COLLECTORS, LOG_SOURCES, NOTIFIERS
@@ -59,13 +61,16 @@ def schema() -> dict[str, Any]:
     made["properties"]["backends"]["additionalProperties"] = {
         "oneOf": [_of_kind(BACKENDS, kind, "") for kind in plugins.kinds(BACKENDS)]
     }
+    made["properties"]["services"]["additionalProperties"]["anyOf"] = [{"required": [key]} for key in SERVICE_PLACES]
     backup = made["properties"]["backup"]["properties"]
     backup["stores"]["additionalProperties"] = {
         "oneOf": [_of_kind(STORES, kind, StoreConfig().kind) for kind in plugins.kinds(STORES)]
     }
-    backup["plans"]["additionalProperties"]["properties"]["sources"]["additionalProperties"] = {
+    plan = _of(types.type_info(PlanConfig))
+    plan["properties"]["sources"]["additionalProperties"] = {
         "oneOf": [_of_kind(SOURCES, kind, "") for kind in plugins.kinds(SOURCES)]
     }
+    backup["plans"]["additionalProperties"] = {"oneOf": [plan, _of(types.type_info(ForeignPlanConfig))]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "LilFox TUI", **made}
 
 

@@ -169,30 +169,18 @@ class _HealthResponse(Struct, frozen=True):
     cut: bool
 
 
-class HealthProbe:
-    """Probes one service; its state is in ``feed``. ``host`` is the host that probes, None for this machine."""
+class ServiceProbe:
+    """Probes one service; its state is in ``feed``. ``place`` is its address for people. Each kind says in ``_check``
+    how it asks."""
 
-    def __init__(self, name: str, config: ServiceConfig, host: Host | None, *, period_s: float) -> None:
+    def __init__(self, name: str, config: ServiceConfig, place: str, *, period_s: float) -> None:
         self.name, self.config = name, config
         self.feed: Feed[ServiceState] = Feed()
         self._period_s = period_s
-        parts = urlsplit(config.url)
-        self._path = parts.path.rstrip("/") + "/" + config.health.lstrip("/")
-        tls = Tls(verify=config.verify_tls)
-        self._transport = HttpTransport(
-            config.url, host, timeout_s=config.timeout, tls=tls, keep_idle_s=period_s * 2 + 5
-        )
-        self._where = self._transport.where
         self._hysteresis = Hysteresis(
-            name,
-            f"{parts.scheme}://{self._transport.netloc}",
-            down_after=config.down_after,
-            up_after=config.up_after,
-            slow_s=config.slow,
+            name, place, down_after=config.down_after, up_after=config.up_after, slow_s=config.slow
         )
         self._one_at_a_time = asyncio.Lock()
-        self._shown = b""
-        self._times: CertificateTimes | None = None
 
     async def run(self) -> None:
         """Probe at once, then once per period, until cancelled. Each service has its own offset in the period."""
@@ -208,15 +196,44 @@ class HealthProbe:
             await self.close()
 
     async def close(self) -> None:
-        """Close the connection and the forwarded port."""
-        await self._transport.close()
+        """Close what is open."""
 
     async def check_once(self) -> HealthCheck:
         """Probe once and publish the result on ``feed``. Never raises an error caused by the service or its host."""
         async with self._one_at_a_time:
             check = await self._check()
-        self.feed.publish(replace(self._hysteresis.take(check), certificate=self._certificate()), check.at)
+        self.feed.publish(self._completed(self._hysteresis.take(check)), check.at)
         return check
+
+    def _completed(self, state: ServiceState) -> ServiceState:
+        """The state with what else the last answer told."""
+        return state
+
+    async def _check(self) -> HealthCheck:
+        raise NotImplementedError
+
+
+class HealthProbe(ServiceProbe):
+    """Probes one HTTP service. ``host`` is the host that probes, None for this machine."""
+
+    def __init__(self, name: str, config: ServiceConfig, host: Host | None, *, period_s: float) -> None:
+        parts = urlsplit(config.url)
+        self._path = parts.path.rstrip("/") + "/" + config.health.lstrip("/")
+        tls = Tls(verify=config.verify_tls)
+        self._transport = HttpTransport(
+            config.url, host, timeout_s=config.timeout, tls=tls, keep_idle_s=period_s * 2 + 5
+        )
+        self._where = self._transport.where
+        self._shown = b""
+        self._times: CertificateTimes | None = None
+        super().__init__(name, config, f"{parts.scheme}://{self._transport.netloc}", period_s=period_s)
+
+    async def close(self) -> None:
+        """Close the connection and the forwarded port."""
+        await self._transport.close()
+
+    def _completed(self, state: ServiceState) -> ServiceState:
+        return replace(state, certificate=self._certificate())
 
     def _certificate(self) -> CertificateTimes | None:
         """The times of the certificate that the service showed last."""

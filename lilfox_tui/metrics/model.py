@@ -326,6 +326,16 @@ class CertificateTimes(Struct, frozen=True):
 EXPIRES_SOON = timedelta(days=21)
 
 
+class DeadlineState(Struct, frozen=True):
+    """When a job reported its last success, by when it must report the next (aware UTC), how long its last run took,
+    and its exit status; None where that is not known."""
+
+    last: datetime | None
+    due: datetime
+    took_s: float | None = None
+    exit_code: int | None = None
+
+
 class ServiceState(Struct, frozen=True):
     """A service's state after hysteresis: ``level`` changes after N consecutive answers, ``since`` is the time of the
     first (UTC)."""
@@ -341,6 +351,8 @@ class ServiceState(Struct, frozen=True):
     """The limit that good answers take longer than, when they have done so for a while."""
     certificate: CertificateTimes | None = None
     """Of the certificate that it showed last; None without TLS, and before the first handshake."""
+    deadline: DeadlineState | None = None
+    """Of a job that must report; None of anything else."""
 
 
 # How long a host may take: a question a period, each of which it is to answer.

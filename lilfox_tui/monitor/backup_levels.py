@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from lilfox_tui.backup.plan import LatePlan, late, next_due
 from lilfox_tui.backup.sets.model import BackupSet, Status, state_of
 from lilfox_tui.backup.sets.names import local_zone
+from lilfox_tui.config.foreign import ForeignPlanConfig
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import Message, listed, tr
@@ -28,7 +29,7 @@ def plan_view(
     store: str,
     *,
     where: str,
-    config: PlanConfig | None,
+    config: PlanConfig | ForeignPlanConfig | None,
     copy: bool,
     sets: tuple[BackupSet, ...] | None,
     read_at: datetime | None,
@@ -53,7 +54,11 @@ def plan_view(
     if config is not None and sets is not None:
         if not copy and not own and is_late is None and outage is None:
             found.append(_none_yet(config, behind))
-        found += _of_copy(own, made, last, behind) if copy else _of_plan(own, is_late, last, now, behind)
+        if copy:
+            found += _of_copy(own, made, last, behind)
+        else:
+            foreign = isinstance(config, ForeignPlanConfig)
+            found += _of_plan(own, is_late, last, now, behind, foreign=foreign)
     schedule = None if config is None or copy else config.schedule
     return PlanView(
         name=name,
@@ -81,7 +86,11 @@ def _last_run(plan: str, jobs: Sequence[Job]) -> Job | None:
 
 
 def _late(
-    config: PlanConfig, own: Sequence[BackupSet], known_since: datetime | None, now: datetime, zone: tzinfo
+    config: PlanConfig | ForeignPlanConfig,
+    own: Sequence[BackupSet],
+    known_since: datetime | None,
+    now: datetime,
+    zone: tzinfo,
 ) -> LatePlan | None:
     found = late(config, own, now, zone)
     if found is not None and not own and (known_since is None or found.due < known_since):
@@ -108,20 +117,32 @@ def _unread(
         yield Level.UNKNOWN, tr("not checked yet")
 
 
-def _none_yet(config: PlanConfig, behind: bool) -> tuple[Level, Message]:
+def _none_yet(config: PlanConfig | ForeignPlanConfig, behind: bool) -> tuple[Level, Message]:
     level = Level.UNKNOWN if config.schedule is None else Level.DEGRADED
     return level, tr("the sets are being read again") if behind else tr("there is no backup yet")
 
 
 def _of_plan(
-    own: Sequence[BackupSet], is_late: LatePlan | None, last: Job | None, now: datetime, behind: bool
+    own: Sequence[BackupSet],
+    is_late: LatePlan | None,
+    last: Job | None,
+    now: datetime,
+    behind: bool,
+    *,
+    foreign: bool,
 ) -> Iterator[tuple[Level, Message]]:
     if is_late is not None and behind:
         # The level stays until it is known what the run has left; but that there is nothing is not said.
         yield Level.FAILING, tr("it was late; the sets are being read again")
     elif is_late is not None:
         age = human_duration((now - is_late.due).total_seconds())
-        if is_late.newest is None:
+        if foreign:
+            newest = tr("there is no backup")
+            if is_late.newest is not None:
+                old = human_duration((now - is_late.newest).total_seconds())
+                newest = tr("the newest backup is {old} old", old=old)
+            yield Level.FAILING, tr("late: due {age} ago; {newest}", age=age, newest=newest)
+        elif is_late.newest is None:
             yield Level.FAILING, tr("late: due {age} ago, and there is no good set", age=age)
         else:
             old = human_duration((now - is_late.newest).total_seconds())
@@ -133,7 +154,7 @@ def _of_plan(
 
 def _of_newest(own: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:
     newest = own[0] if own else None
-    if newest is None or newest.good:
+    if newest is None or newest.on_time:
         return
     if newest.status == Status.BROKEN:
         yield Level.FAILING, tr("the newest set is broken: {reason}", reason=newest.reason)

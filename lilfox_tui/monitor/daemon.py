@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import importlib
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -29,6 +31,7 @@ from lilfox_tui.monitor.monitor import Monitor
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alerts
     from lilfox_tui.monitor.audit_run import Exports
+    from lilfox_tui.monitor.deadlines import PingReceiver
 
 
 # What does not go as it should with alerts, told once when it begins and once when it is over: for a log.
@@ -135,13 +138,16 @@ class Heartbeat:
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _HEAD_LIMIT_BYTES = 8192
+_BODY_LIMIT_BYTES = 1024 * 1024
 _PATIENCE_S = 5.0
 
 
 @asynccontextmanager
-async def serve_metrics(listen: str, metrics: Callable[[], str]) -> AsyncIterator[tuple[str, int]]:
-    """Serve ``metrics`` at ``listen`` (``ADDRESS:PORT``, port 0: any) for the duration of the context; yields the
-    address and the port.
+async def serve_metrics(
+    listen: str, metrics: Callable[[], str], pings: PingReceiver | None = None
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve ``metrics`` at ``listen`` (``ADDRESS:PORT``, port 0: any) for the duration of the context, and take
+    ``pings``; yields the address and the port.
 
     Raises UsageError when the address makes no sense or cannot be had.
     """
@@ -151,7 +157,9 @@ async def serve_metrics(listen: str, metrics: Callable[[], str]) -> AsyncIterato
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(_response(head, metrics))
+                if head.startswith(b"POST "):
+                    await _skip_body(reader, head)
+                writer.write(_ping_response(head, pings) or _response(head, metrics))
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # whoever asked is gone, slow or does not speak HTTP
@@ -179,6 +187,26 @@ def _listen_address(listen: str) -> tuple[str, int]:
     if not host or port is None:
         raise UsageError(tr("--listen {listen}: expected ADDRESS:PORT", listen=listen), tr("such as 127.0.0.1:9464"))
     return host, port
+
+
+async def _skip_body(reader: asyncio.StreamReader, head: bytes) -> None:
+    """Read what is posted, which is of no use: who posts may not read the answer before."""
+    for line in head.split(b"\r\n")[1:]:
+        name, _colon, value = line.partition(b":")
+        if name.strip().lower() == b"content-length" and value.strip().isdigit():
+            left = min(int(value), _BODY_LIMIT_BYTES)
+            while left > 0 and (block := await reader.read(min(left, 65536))):
+                left -= len(block)
+
+
+def _ping_response(head: bytes, pings: PingReceiver | None) -> bytes | None:
+    """The answer to a ping; None for another path, or where no job is waited for."""
+    method, _space, rest = head.partition(b"\r\n")[0].partition(b" ")
+    path, _mark, query = rest.partition(b" ")[0].partition(b"?")
+    if pings is None or not path.startswith(b"/ping/") or method not in (b"GET", b"HEAD", b"POST"):
+        return None
+    status, text = pings.answer(path.decode("ascii", "replace"), query.decode("ascii", "replace"), datetime.now(UTC))
+    return _message(status, "text/plain; charset=utf-8", text, with_body=method != b"HEAD")
 
 
 def _response(head: bytes, metrics: Callable[[], str]) -> bytes:
@@ -276,9 +304,15 @@ class Daemon:
     async def run(self) -> None:
         """Monitor, and report every ``interval``. Raises UsageError if ``listen`` cannot be opened."""
         async with AsyncExitStack() as opened:
+            pings = await self._pings()
             if self._options.listen is not None:
-                address, port = await opened.enter_async_context(serve_metrics(self._options.listen, self._metrics))
+                serving = serve_metrics(self._options.listen, self._metrics, pings)
+                address, port = await opened.enter_async_context(serving)
                 self._warn(tr("metrics at http://{address}:{port}/metrics", address=address, port=port))
+                if pings is not None:
+                    self._warn(tr("pings at http://{address}:{port}/ping/NAME", address=address, port=port))
+            elif pings is not None:
+                self._warn(tr("jobs with a deadline cannot ping: set monitor.listen, or --listen"))
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._monitor.run())
                 group.create_task(self._report())
@@ -286,6 +320,14 @@ class Daemon:
                 if self._options.heartbeat_url is not None:
                     beat = Heartbeat(self._options.heartbeat_url, self._options.heartbeat_every, self._warn)
                     group.create_task(beat.run())
+
+    async def _pings(self) -> PingReceiver | None:
+        """Who takes the pings of jobs; None where none has a deadline. Raises LilFoxError."""
+        services = self._monitor.config.services
+        if all(each.deadline is None for each in services.values()):
+            return None
+        module = await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.deadlines")
+        return cast("PingReceiver | None", await module.PingReceiver.of(services))
 
     async def _report(self) -> None:
         loop = asyncio.get_running_loop()

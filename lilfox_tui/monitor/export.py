@@ -36,8 +36,10 @@ from lilfox_tui.monitor.export_sections import (
     backups_level,
     certificate_document,
     certificate_families,
+    deadline_families,
     interrupted_document,
     iso,
+    probe_families,
     targets_document,
     traffic_document,
     traffic_families,
@@ -354,6 +356,8 @@ def _own_families(overview: Overview) -> Iterator[Family]:
     named = [view for view in overview.services.values() if not view.found]  # rules elsewhere are about these alone
     yield from _service_families([((("service", view.name),), view) for view in named])
     yield from certificate_families(named)
+    yield from probe_families(named)
+    yield from deadline_families(named)
     yield from traffic_families(named)
     yield from backend_families(overview.backends.values())
     yield from alerts_families(overview.alerts)

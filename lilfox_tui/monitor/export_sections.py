@@ -13,7 +13,7 @@ from lilfox_tui.backup.sets.model import Status
 from lilfox_tui.config.model import RecoveryConfig
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.errors import NotEvaluated
-from lilfox_tui.metrics.model import CertificateTimes, Labels, Level
+from lilfox_tui.metrics.model import CertificateTimes, Health, HealthCheck, Labels, Level, ServiceState
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.model import AuditView, Backups, PlanView, ServiceView, TargetView
 from lilfox_tui.recovery.history import UnitRecord
@@ -170,9 +170,14 @@ def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]
     yield "lilfox_backup_sets", "gauge", "Sets in the store, by their state.", _by_state(views)
     late = [(labels, float(view.late is not None)) for labels, view in views if view.sets is not None]
     yield "lilfox_backup_late", "gauge", "Whether a scheduled run gave no good set.", late
-    newest = [(labels, _newest_good(view)) for labels, view in views]
+    newest = [(labels, _newest_on_time(view)) for labels, view in views]
     ages = [(labels, (now - at).total_seconds()) for labels, at in newest if at is not None]
-    yield "lilfox_backup_age_seconds", "gauge", "Age of the newest good set.", ages
+    yield (
+        "lilfox_backup_age_seconds",
+        "gauge",
+        "Age of the newest good set, of a foreign plan of the newest backup.",
+        ages,
+    )
     drills = [(labels, view.rto_s) for labels, view in views if view.rto_s is not None]
     yield "lilfox_backup_restore_seconds", "gauge", "How long the newest drill took to restore a set.", drills
 
@@ -210,6 +215,10 @@ def _plan_document(view: PlanView) -> dict[str, Any]:
 
 def _newest_good(view: PlanView) -> datetime | None:
     return next((found.created for found in view.sets or () if found.good), None)
+
+
+def _newest_on_time(view: PlanView) -> datetime | None:
+    return next((found.created for found in view.sets or () if found.on_time), None)
 
 
 def _plans(backups: Backups | None) -> Iterator[PlanView]:
@@ -250,6 +259,40 @@ def certificate_families(services: Iterable[ServiceView]) -> Iterator[Family]:
 
 
 CERTIFICATE = "lilfox_service_certificate_"
+
+
+# Ports and hosts that are asked without HTTP, under the names of the blackbox exporter.
+
+
+def probe_families(services: Iterable[ServiceView]) -> Iterator[Family]:
+    """Yield whether each port or host answered, and how long that took; ``job`` is its name, ``instance`` its
+    address."""
+    found: list[tuple[Labels, HealthCheck]] = [
+        ((("job", view.name), ("instance", view.config.url.partition("://")[2])), view.state.last)
+        for view in services
+        if view.state is not None and (view.config.tcp is not None or view.config.icmp is not None)
+    ]
+    success = [(labels, float(last.health is Health.HEALTHY)) for labels, last in found]
+    yield "probe_success", "gauge", "Whether the port or host answered.", success
+    times = [(labels, last.response_time_s) for labels, last in found if last.response_time_s is not None]
+    yield "probe_duration_seconds", "gauge", "How long the answer took.", times
+
+
+def deadline_families(services: Iterable[ServiceView]) -> Iterator[Family]:
+    """Yield whether each job with a deadline is in time and did not fail, and what it reported."""
+    states = [(view.name, view.state) for view in services if view.state is not None and view.config.deadline]
+    found: list[tuple[Labels, ServiceState]] = [((("service", name),), state) for name, state in states]
+    up = [(labels, float(state.last.health is Health.HEALTHY)) for labels, state in found]
+    yield "lilfox_deadline_up", "gauge", "Whether the job reported in time and did not fail.", up
+    told = [(labels, state.deadline) for labels, state in found if state.deadline is not None]
+    last = [(labels, each.last.timestamp()) for labels, each in told if each.last is not None]
+    yield "lilfox_deadline_last_success_timestamp_seconds", "gauge", "Time of the last success.", last
+    due = [(labels, each.due.timestamp()) for labels, each in told]
+    yield "lilfox_deadline_due_timestamp_seconds", "gauge", "Time at which the next report is due.", due
+    took = [(labels, each.took_s) for labels, each in told if each.took_s is not None]
+    yield "lilfox_deadline_duration_seconds", "gauge", "How long the last run took, from its start to its end.", took
+    codes = [(labels, float(each.exit_code)) for labels, each in told if each.exit_code is not None]
+    yield "lilfox_deadline_exit_status", "gauge", "Exit status of the last run.", codes
 
 
 def certificate_document(times: CertificateTimes | None, now: datetime) -> dict[str, Any] | None:

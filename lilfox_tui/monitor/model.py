@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct, field
 
 from lilfox_tui.backends.model import BackendReading, Figure
+from lilfox_tui.config.foreign import ForeignPlanConfig
 from lilfox_tui.config.model import BackendConfig, Config, HostConfig, PlanConfig, ServiceConfig, Threshold, Thresholds
 from lilfox_tui.core.aio import Pending, State, Unavailable
 from lilfox_tui.core.errors import LilFoxError
@@ -39,6 +40,7 @@ SET_LEVELS = {
     "unverified": Level.UNKNOWN,
     "untrusted": Level.FAILING,
     "broken": Level.FAILING,
+    "foreign": Level.UNKNOWN,
 }
 """Shapes of what is known of a set, by its ``backup/sets/model.py``: ● ◐ ○ ✖."""
 
@@ -57,7 +59,7 @@ class PlanView(Struct, frozen=True, kw_only=True):
     """Name in the configuration; of a store that was found, its folder."""
     where: str = ""
     """The store for people; empty before it was opened."""
-    config: PlanConfig | None = None
+    config: PlanConfig | ForeignPlanConfig | None = None
     copy: bool = False
     """Not the store that sets are made in, but one that they are copied to."""
     level: Level = Level.UNKNOWN
@@ -81,6 +83,16 @@ class PlanView(Struct, frozen=True, kw_only=True):
     def key(self) -> tuple[str, str]:
         """The view's unique key: plan and store."""
         return self.name, self.store
+
+    @property
+    def foreign(self) -> ForeignPlanConfig | None:
+        """The plan if another program makes its backups."""
+        return self.config if isinstance(self.config, ForeignPlanConfig) else None
+
+    @property
+    def own_config(self) -> PlanConfig | None:
+        """The plan if LilFox runs it."""
+        return None if isinstance(self.config, ForeignPlanConfig) else self.config
 
 
 class EarlierSet(Struct, frozen=True):

@@ -43,7 +43,7 @@ from lilfox_tui.monitor.watchers.service import ServiceWatch
 from lilfox_tui.monitor.watchers.service import series_of as series_of_service
 
 if TYPE_CHECKING:
-    from lilfox_tui.metrics.health import HealthProbe
+    from lilfox_tui.metrics.health import ServiceProbe
     from lilfox_tui.monitor.alert_explain import RuleLimits
     from lilfox_tui.promql.query import QueryEngine
     from lilfox_tui.promql.remote import RemoteEngine
@@ -333,7 +333,7 @@ class Monitor:
             async for _state in states:
                 self._judge(watch)
 
-    async def _follow_service(self, watch: ServiceWatch, probe: HealthProbe) -> None:
+    async def _follow_service(self, watch: ServiceWatch, probe: ServiceProbe) -> None:
         async with aclosing(probe.feed.watch()) as states:
             async for state in states:
                 if not isinstance(state, Ready):

@@ -15,7 +15,14 @@ from msgspec import structs
 from lilfox_tui.config.model import RecoveryConfig
 from lilfox_tui.metrics.model import HostSnapshot, Labels
 from lilfox_tui.monitor.export import host_families, read_families, usage_families
-from lilfox_tui.monitor.export_sections import Family, audit_families, certificate_families, recovery_families
+from lilfox_tui.monitor.export_sections import (
+    Family,
+    audit_families,
+    certificate_families,
+    deadline_families,
+    probe_families,
+    recovery_families,
+)
 from lilfox_tui.monitor.model import AuditView, HostView, ServiceView
 from lilfox_tui.recovery.history import UnitRecord
 from lilfox_tui.scrape import exposition
@@ -24,6 +31,7 @@ from lilfox_tui.scrape.store import SeriesStore
 
 OTHERS_EVERY_MS = 15_000
 """As seldom as Prometheus scrapes: they are many."""
+PROBES_EVERY_MS = 5_000
 _Lines = list[tuple[str, Labels, float]]
 
 
@@ -124,7 +132,8 @@ class MonitorSeries:
         self._hosts: dict[str, HostSeries] = {}
         self._audit = FamilySeries(store, "audit")
         self._certificates = FamilySeries(store, "certificates")
-        self._next_audit_ms = self._next_certificates_ms = 0
+        self._probes = FamilySeries(store, "probes")
+        self._next_audit_ms = self._next_certificates_ms = self._next_probes_ms = 0
 
     def of_host(self, name: str) -> HostSeries:
         """Return the series of a host."""
@@ -144,9 +153,16 @@ class MonitorSeries:
             self._next_certificates_ms = ms_of(now) + OTHERS_EVERY_MS
             self._certificates.take(certificate_families(services), now)
 
+    def take_probes(self, services: Iterable[ServiceView], now: datetime) -> None:
+        """Take in the newest answers of ports and hosts, and the newest reports of jobs."""
+        if ms_of(now) >= self._next_probes_ms:
+            self._next_probes_ms = ms_of(now) + PROBES_EVERY_MS
+            views = tuple(services)
+            self._probes.take((*probe_families(views), *deadline_families(views)), now)
+
     def families(self) -> dict[str, exposition.Family]:
         """Return type and help of the metrics that were written, by name."""
-        found = {**self._audit.families, **self._certificates.families}
+        found = {**self._audit.families, **self._certificates.families, **self._probes.families}
         for host in self._hosts.values():
             found |= host.families
         return found

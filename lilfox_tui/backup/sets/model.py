@@ -280,6 +280,8 @@ class Status(StrEnum):
     """✖ Its signature is forged, or the configuration wants one that it does not have."""
     BROKEN = "broken"
     """✖ Not to be restored."""
+    FOREIGN = "foreign"
+    """○ Another program made it, and LilFox has proven nothing of it."""
 
 
 COUNTED = frozenset({Status.INTACT, Status.RESTORED})
@@ -371,6 +373,11 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
         return self.status in COUNTED
 
     @property
+    def on_time(self) -> bool:
+        """Whether a plan is not late with it: good, or finished by the program that made it."""
+        return self.good or self.status == Status.FOREIGN
+
+    @property
     def refused(self) -> bool:
         """Whether the set must not be restored: broken or untrusted."""
         return self.status in REFUSED
@@ -378,7 +385,7 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def complete(self) -> bool:
         """Whether ``latest`` and a tag may select it: nothing is known to be missing or wrong."""
-        return not self.refused and self.status != Status.PARTIAL
+        return not self.refused and self.status not in (Status.PARTIAL, Status.FOREIGN)
 
     def proven_as(self, level: Level) -> Status:
         """Return the status that the set would have after a proof with ``level``."""

@@ -37,6 +37,7 @@ from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, shape
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.config.foreign import ForeignPlace, ForeignPlanConfig, foreign_places, own_plans
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.core.text import human_bytes
@@ -99,7 +100,7 @@ def run_backup(args: argparse.Namespace) -> int:
             tr("plan {plan} already defines what to back up and where", plan=args.plan),
             tr("lilfox backup run {plan}, or without a plan: --database URL --files DIR --store DIR", plan=args.plan),
         )
-    plans = [args.plan] if args.plan else [] if args.store or named else list(loaded.config.backup.plans)
+    plans = [args.plan] if args.plan else [] if args.store or named else list(own_plans(loaded.config.backup))
     if not plans and not (args.store and named):
         raise UsageError(
             tr("no source to back up is given")
@@ -163,7 +164,7 @@ def run_list(args: argparse.Namespace) -> int:
             _print_sets(stored, signed=loaded.config.backup.signing is not None)
     if troubles or interrupted_restores:
         return 3 if sets else 1
-    if any(found.complete for found in sets):
+    if any(found.complete or found.on_time for found in sets):
         return 0
     return 1 if all(found.refused for found in sets) else 3
 
@@ -207,12 +208,15 @@ async def _sets(
 
 
 def _stores(request: BackupRequest, loaded: LoadedConfig) -> dict[str, Any]:
+    if isinstance(plan := loaded.config.backup.plans.get(request.plan), ForeignPlanConfig):
+        return {plan.store: ForeignPlace(request.plan, plan)}
     if request.plan:
         stores = plan_named(loaded.config.backup, request.plan).stores
         return {request.store: stores[request.store]} if request.store in stores else stores
-    if request.plan_arguments.store or not loaded.config.backup.stores:
+    foreign = foreign_places(loaded.config.backup)
+    if request.plan_arguments.store or not (loaded.config.backup.stores or foreign):
         return plan_of(request.plan_arguments, loaded.config.backup.stores).stores
-    return loaded.config.backup.stores
+    return {**loaded.config.backup.stores, **foreign}
 
 
 def _print_sets(sets: list[tuple[str, BackupSet]], *, signed: bool) -> None:
@@ -232,7 +236,7 @@ def _print_sets(sets: list[tuple[str, BackupSet]], *, signed: bool) -> None:
                 marks[found.status],
                 Cell(found.id),
                 Cell(found.created.astimezone(zone).isoformat(" ", "seconds")[:19]),
-                Cell(human_bytes(found.size_bytes), right=True),
+                Cell(human_bytes(found.size_bytes) if found.parts else "-", right=True),
                 Cell(listed(dict.fromkeys([part.source for part in found.parts]))),
                 *([Cell(tag_of(found))] if tagged else []),
                 *([Cell(where)] if several else []),

@@ -30,6 +30,7 @@ from lilfox_tui.cli.backup_request import (
 from lilfox_tui.cli.output import Cell, ask_line, print_json, print_line, print_table, shape, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.config.foreign import own_plans
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.core.text import clean, human_bytes
@@ -95,7 +96,7 @@ async def _kept_lines(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
     if words:
         return await _chosen_kept(words, loaded)
     async with BackupContext(loaded.config) as context:
-        return await all_kept(context) + await all_left(context, loaded.config.backup.plans.values())
+        return await all_kept(context) + await all_left(context, own_plans(loaded.config.backup).values())
 
 
 async def _leftovers(plan: str, loaded: LoadedConfig) -> list[RetainedRow]:

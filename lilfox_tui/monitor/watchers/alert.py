@@ -346,13 +346,20 @@ def with_rules_of_prometheus(config: Config) -> Config:
 
 
 _CERTIFICATE_RULES = Path(__file__).parent.with_name("rules.yml")
+PROBE_RULES = Path(__file__).parent.with_name("probe_rules.yml")
+DEADLINE_RULES = Path(__file__).parent.with_name("deadline_rules.yml")
 
 
 def _with_own_rules(config: Config) -> Config:
     """Add the rules for recovered units, unless rules are evaluated elsewhere: those use the gauge on our own
-    /metrics. Where there are rules then, add that for the certificates of services."""
+    /metrics. Where there are rules then, add those for the certificates of services, for ports, hosts and jobs."""
     elsewhere = not config.rules and (config.prometheus is not None or config.alertmanager is not None)
     rules = (*config.rules, str(RULES)) if config.recovery and not elsewhere else config.rules
-    if rules and any(each.url.startswith("https:") for each in config.services.values()):
+    schemes = {each.url.partition(":")[0] for each in config.services.values()}
+    if rules and schemes & {"https", "certificate"}:
         rules = (*rules, str(_CERTIFICATE_RULES))
+    if rules and schemes & {"tcp", "icmp"}:
+        rules = (*rules, str(PROBE_RULES))
+    if rules and "deadline" in schemes:
+        rules = (*rules, str(DEADLINE_RULES))
     return replace(config, rules=rules)

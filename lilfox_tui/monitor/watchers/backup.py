@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from lilfox_tui.config.foreign import foreign_places
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.aio import Feed, Pending, Ready, Unavailable
 from lilfox_tui.core.crash import fault_of
@@ -103,7 +104,7 @@ class _StoreWatch:
     def wait_s(self) -> float:
         """The seconds until the next read."""
         if not self.failures:
-            return EVERY_S
+            return float(getattr(self.options, "every", EVERY_S))
         return float(min(FIRST_WAIT_S * 2 ** min(self.failures - 1, 10), LONGEST_WAIT_S))
 
     async def rest(self) -> None:
@@ -305,7 +306,7 @@ class BackupWatch:
     def _places(self) -> Mapping[str, Any]:
         """Return the Options of the stores to read, by name."""
         if self.configured:
-            return self._config.backup.stores
+            return {**self._config.backup.stores, **foreign_places(self._config.backup)}
         from lilfox_tui.backup.plan import store_options
 
         return {folder: store_options(folder) for folder in FOUND if Path(folder).is_dir()}
@@ -326,7 +327,7 @@ class BackupWatch:
     def _views(self, now: datetime) -> Iterator[PlanView]:
         named: set[str] = set()
         for name, plan in self._config.backup.plans.items():
-            for store in (plan.store, *plan.copies):
+            for store in (plan.store, *getattr(plan, "copies", ())):
                 named.add(store)
                 if store in self._stores:
                     yield self._view(name, store, now)

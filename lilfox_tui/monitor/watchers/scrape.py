@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.config.model import Config
+from lilfox_tui.config.probes import speaks_http
 from lilfox_tui.core.aio import Feed, Ready, Unavailable
 from lilfox_tui.core.crash import fault_of
 from lilfox_tui.core.errors import LilFoxError
@@ -171,6 +172,9 @@ class ScrapeWatch:
         named = [view for view in overview.services.values() if not view.found and view.state is not None]
         if self.store.value is not None and any(view.state and view.state.certificate for view in named):
             self._written(self.store.value).take_certificates(named, overview.at)
+        probed = [view for view in named if not speaks_http(view.config)]
+        if self.store.value is not None and probed:
+            self._written(self.store.value).take_probes(probed, overview.at)
 
     def _written(self, store: SeriesStore) -> MonitorSeries:
         from lilfox_tui.monitor.series import MonitorSeries

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -17,9 +19,17 @@ from lilfox_tui.monitor.levels import Judgement, error_streak, judge_errors, jud
 from lilfox_tui.monitor.model import ServiceLimits, ServiceView
 
 if TYPE_CHECKING:
-    from lilfox_tui.metrics.health import HealthProbe
+    from lilfox_tui.metrics.health import ServiceProbe
 
 
+HTTP_PROBE = ("lilfox_tui.metrics.health", "HealthProbe")
+PROBES = {
+    "tcp": ("lilfox_tui.metrics.socket_probes", "TcpProbe"),
+    "certificate": ("lilfox_tui.metrics.certificate_probe", "CertificateProbe"),
+    "deadline": ("lilfox_tui.monitor.deadlines", "DeadlineProbe"),
+    "icmp": ("lilfox_tui.metrics.socket_probes", "IcmpProbe"),
+}
+"""Scheme of the address of a service → who asks it, imported only where there is such a service."""
 LEAST_PERIOD_S = 2.0
 UP = Series("service_up")
 RESPONSE_SECONDS = Series("service_response_seconds")
@@ -68,12 +78,14 @@ class ServiceWatch:
         """Return the probe interval, if everything is refreshed every ``refresh_s``."""
         return self.config.every or max(LEAST_PERIOD_S, refresh_s)
 
-    def probe(self, host: Host | None, refresh_s: float, *, once: bool = False) -> HealthProbe:
+    def probe(self, host: Host | None, refresh_s: float, *, once: bool = False) -> ServiceProbe:
         """Return its probe, from ``host`` or from this machine; ``once``: one failure is enough."""
-        from lilfox_tui.metrics.health import HealthProbe
-
         config = replace(self.config, down_after=1) if once else self.config
-        return HealthProbe(self.name, config, host, period_s=self.period_s(refresh_s))
+        module, kind = PROBES.get(urlsplit(config.url).scheme, HTTP_PROBE)
+        made = getattr(importlib.import_module(module), kind)(
+            self.name, config, host, period_s=self.period_s(refresh_s)
+        )
+        return cast("ServiceProbe", made)
 
     async def look(self, host: Host | None, refresh_s: float) -> None:
         """Probe it once and take in the answer."""

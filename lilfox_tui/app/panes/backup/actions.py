@@ -212,7 +212,7 @@ class PlanActions(ActionGroup):
     )
     def back_up(self) -> None:
         plan = self._state.selected_plan
-        if plan is None or plan.config is None:
+        if plan is None or plan.own_config is None:
             return
         rows = backup_question(plan, datetime.now(UTC), self._state.zone)
         self._starter.ask_and_start("backup", _("Back up now"), rows, self._starter.request(plan))
@@ -229,8 +229,8 @@ class PlanActions(ActionGroup):
     )
     def prune(self) -> None:
         plan = self._state.selected_plan
-        if plan is not None and plan.config is not None and plan.config.keep is not None:
-            self._context.run(self._prune(plan, plan.config.keep), group=START, exclusive=True)
+        if plan is not None and plan.own_config is not None and plan.own_config.keep is not None:
+            self._context.run(self._prune(plan, plan.own_config.keep), group=START, exclusive=True)
 
     async def _prune(self, plan: PlanView, keep: KeepConfig) -> None:
         own = [found for found in plan.sets or () if found.plan == plan.name]
@@ -297,7 +297,8 @@ class SetActions(ActionGroup):
         app.push_screen(wizard, lambda undoes: self._undo(plan) if undoes else None)
 
     def _why_not_verify(self) -> Message | None:
-        return self._state.why_no_set() or self._state.why_removed() or self._state.why_no_change()
+        state = self._state
+        return state.why_no_set() or state.why_foreign() or state.why_removed() or state.why_no_change()
 
     @action(
         "verify",
@@ -444,7 +445,7 @@ class RestoreActions(ActionGroup):
         from lilfox_tui.backup.restores.retained import all_kept, all_left
 
         async with BackupContext(self._app.config) as context:
-            plans = [] if plan is None or plan.config is None else [plan.config]
+            plans = [] if plan is None or plan.own_config is None else [plan.own_config]
             return await all_kept(context) + await all_left(context, plans)
 
     async def _let_go(self, line: RetainedRow, lines: Sequence[RetainedRow], plan: PlanView | None) -> None:

@@ -40,6 +40,7 @@ SET_ROLES = {
     "intact": "good",
     "partial": "degraded",
     "unverified": "unknown",
+    "foreign": "unknown",
     "untrusted": "failing",
     "broken": "failing",
 }
@@ -120,6 +121,8 @@ def _last(plan: _Plan) -> Row:
         return (Piece(_("reading …"), "muted"),)
     if newest is None:
         return (Piece(_("no set yet") if view.sets is not None else _("not read yet"), "muted"),)
+    if newest.status == "foreign":
+        return (Piece(_("not proven"), SET_ROLES[newest.status]),)
     return (Piece(status_text(newest.status), SET_ROLES[newest.status]),)
 
 
@@ -133,7 +136,7 @@ def _age(plan: _Plan) -> Row:
 
 def _size(plan: _Plan) -> Row:
     newest = None if plan.view.behind else newest_of(plan.view)
-    return (Piece("-" if newest is None else human_bytes(newest.size_bytes), "text"),)
+    return (Piece("-" if newest is None or not newest.parts else human_bytes(newest.size_bytes), "text"),)
 
 
 def _next(plan: _Plan) -> Row:
@@ -219,7 +222,7 @@ def _set_age(each: _Set) -> Row:
 
 
 def _set_size(each: _Set) -> Row:
-    return (Piece(human_bytes(each.found.size_bytes)),)
+    return (Piece(human_bytes(each.found.size_bytes) if each.found.parts else "-"),)
 
 
 def size_changes(sets: Sequence[BackupSet]) -> dict[str, float]:
@@ -368,6 +371,8 @@ def why_no_sets(view: PlanView | None, *, filtered: bool, runs: bool = False, re
         return _("the sets are being read again")
     if filtered:
         return _("no matching set")
+    if view.foreign is not None:
+        return _("no backup yet")
     if runs:
         return _("no set yet: the first backup is running")
     return _("no set yet") if refused else _("no set yet: b backs up now")
@@ -480,6 +485,9 @@ def _recovery(view: PlanView, style: BackupStyle) -> str:
     if view.behind:
         return _("the sets are being read again")
     good = newest_good(view)
+    if view.foreign is not None and (newest := newest_of(view)) is not None:
+        age = human_age((style.now - newest.created).total_seconds())
+        return _("the newest backup is {age} old, not proven by LilFox", age=age)
     if good is None:
         return ""
     age = human_age((style.now - good.created).total_seconds())
@@ -531,7 +539,7 @@ def _facts(view: PlanView, restores: Sequence[Restored], style: BackupStyle) -> 
         parts.append(test if good is tested else f"{test}: {human_duration(tested.proof.took_s)}")
     elif view.rto_s is not None:
         parts.append(_("drill restore took {time}", time=human_duration(view.rto_s)))
-    elif view.config is not None and view.sets is not None and not view.behind:
+    elif view.own_config is not None and view.sets is not None and not view.behind:
         newest = newest_of(view)
         drillable = newest is not None and newest.status not in ("broken", "untrusted")
         parts.append(_("never drilled (press D)") if drillable else _("never drilled"))

@@ -94,6 +94,8 @@ def set_summary(found: BackupSet, style: BackupStyle) -> list[Row]:
     """What a set contains and its sizes, and why it is not good or what has proven it; in two lines."""
     begun = found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S")
     told = str(found.reason) or _("started {time}", time=begun)
+    if found.status == "foreign":
+        told = _("finished {time}", time=begun)
     role = SET_ROLES[found.status] if found.reason else "muted"
     return [*contents_rows(found, style, 1), (Piece(" "), Piece(told, role))]
 
@@ -127,9 +129,10 @@ def _section(text: str, count: int) -> Row:
 
 
 def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row]:
-    yield _field(_("started"), found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S %Z"))
+    when_told = _("finished") if view.foreign is not None else _("started")
+    yield _field(when_told, found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S %Z"))
     yield _field(_("store"), view.where or view.store)
-    yield _field(_("size"), human_bytes(found.size_bytes))
+    yield _field(_("size"), human_bytes(found.size_bytes) if found.parts else _("not known"))
     if found.manifest is not None and found.manifest.tag:
         yield _field(_("tag"), _("{tag}: retention keeps it; restore it with tag:{tag}", tag=found.manifest.tag))
     is_told = found.missing or (found.proof is not None and str(found.reason) == found.proof.reason)
@@ -153,6 +156,9 @@ def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row
 
 def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
     proof = found.proof
+    if found.status == "foreign":
+        yield _field(_("proof"), _("none by LilFox: check and restore it with the program that made it"), "muted")
+        return
     if proof is None:
         yield _field(
             _("proof"), _("not verified yet: V reads the whole set, D restores it into a scratch location"), "muted"
@@ -469,7 +475,7 @@ def backup_question(view: PlanView, now: datetime, zone: tzinfo, *, contents: bo
     """What a run of the plan will do, as far as its last sets tell: its sources and, with ``contents``, what they had,
     where the set goes, how long that took, what follows, and which sets retention would remove. A partial set does not
     tell how large a whole one will be."""
-    config = view.config
+    config = view.own_config
     assert config is not None
     rows = [fact_row(_("plan"), view.name)]
     last_made, newest = newest_of(view), newest_good(view)
@@ -538,7 +544,7 @@ def drill_time_row(view: PlanView) -> Row:
 
 def _retention_rows(view: PlanView, now: datetime, zone: tzinfo) -> list[Row]:
     """Which sets retention removes once there is a new good one; computed with such a set."""
-    config = view.config
+    config = view.own_config
     if config is None or config.keep is None:
         return [fact_row(_("removes"), _("nothing: the plan has no retention policy"), "text")]
     if view.sets is None:

@@ -271,11 +271,20 @@ class BackupState:
         """Why nothing can be changed now."""
         return tr("a job is already starting") if self.busy else self.why_read_only()
 
+    def why_foreign(self) -> Message | None:
+        """Why nothing can be done with the sets of the selected plan: another program makes them."""
+        plan = self.selected_plan
+        if plan is None or plan.foreign is None:
+            return None
+        return tr("another program makes these backups ({tool}); LilFox only watches them", tool=plan.foreign.tool)
+
     def why_not_back_up(self) -> Message | None:
         """Why the selected plan cannot be run."""
         plan = self.selected_plan
         if plan is None:
             return self.why_no_plan()
+        if (foreign := self.why_foreign()) is not None:
+            return foreign
         if plan.config is None:
             store = plan.where or plan.store
             return tr("no plan backs up to {store}; configure one under backup: plans:", store=store)
@@ -289,13 +298,14 @@ class BackupState:
     def why_not_prune(self) -> Message | None:
         """Why the retention of the selected plan cannot be applied."""
         why, plan = self.why_not_back_up(), self.selected_plan
-        if why is None and plan is not None and plan.config is not None and plan.config.keep is None:
+        if why is None and plan is not None and plan.own_config is not None and plan.own_config.keep is None:
             return tr("the plan has no retention: its sets are never removed")
         return why
 
     def why_not_restore(self) -> Message | None:
         """Why the selected set cannot be restored, neither for use nor for a drill."""
-        why = self.why_no_set() or self.why_removed() or self.why_no_change() or self.why_protected()
+        why = self.why_no_set() or self.why_foreign() or self.why_removed() or self.why_no_change()
+        why = why or self.why_protected()
         found = self.set_now()
         if why is not None or found is None:
             return why
@@ -314,7 +324,7 @@ class BackupState:
     def why_protected(self) -> Message | None:
         """Why nothing can be restored to the hosts of the selected plan: one of them is protected."""
         plan, hosts = self.selected_plan, self.config.hosts
-        sources = plan.config.sources.values() if plan is not None and plan.config is not None else ()
+        sources = plan.own_config.sources.values() if plan is not None and plan.own_config is not None else ()
         for options in sources:
             name = getattr(options, "host", None)
             if name in hosts and hosts[name].protected:

@@ -196,7 +196,9 @@ class BackupView:
     def _next_run(self, width: int) -> list[Row]:
         """What the next run of the selected plan will do, below what is known of it now."""
         plan = self._state.selected_plan
-        if plan is None or plan.config is None or plan.sets is None or plan.behind or self._state.rewound is not None:
+        if plan is None or plan.own_config is None or plan.sets is None:
+            return []
+        if plan.behind or self._state.rewound is not None:
             return []
         now = self.now.replace(second=0, microsecond=0)
 
@@ -266,7 +268,7 @@ class BackupView:
     def _contents(self, width: int) -> list[Row]:
         """What the selected plan backs up, leaves out and keeps, unless its next run is shown, which tells that too."""
         plan, style = self._state.selected_plan, self._style(0)
-        if plan is None or plan.config is None:
+        if plan is None or plan.own_config is None:
             return []
         if plan.sets and width >= _WIDE:
             sets, today = plan.sets, style.now.astimezone(style.zone).date()
@@ -275,7 +277,7 @@ class BackupView:
                 return []
         elif not plan.sets and plan.outage is None:
             return []
-        config = plan.config
+        config = plan.own_config
         return self._kept.get("contents", plan, width, lambda: wrapped_facts(plan_contents(config), width - 3))
 
     def _set_beside_history(self, place: PanelArea, panels: list[ScreenPanel]) -> None:

@@ -207,7 +207,7 @@ def plan_rows(plan: PlanView, now: datetime, width: int) -> list[Row]:
     if plan.sets is not None and not plan.behind and (own or plan.outage is None):
         newest, good = next(iter(own), None), next((each for each in own if each.good), None)
         facts.append((_("newest set"), *_set_text(newest, now)))
-        if newest is not None and good is not newest:
+        if newest is not None and good is not newest and plan.foreign is None:
             facts.append((_("good set"), *_set_text(good, now)))
     if plan.next_run is not None:
         wait = human_duration(max(0.0, (plan.next_run - now).total_seconds()))
@@ -230,7 +230,7 @@ def _set_text(found: BackupSet | None, now: datetime) -> tuple[str, str]:
     if found is None:
         return _("none"), "failing"
     age = _("{time} ago", time=human_age((now - found.created).total_seconds()))
-    return f"{age}  {human_bytes(found.size_bytes)}", "text" if found.good else "degraded"
+    return f"{age}  {human_bytes(found.size_bytes)}", "text" if found.on_time else "degraded"
 
 
 def _held(since: datetime, now: datetime, width: int = _WIDE) -> str:

@@ -13,6 +13,7 @@ from lilfox_tui.audit.facts import Absent, Facts, NotKnown
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
 from lilfox_tui.audit.targets.configuration import RULES, STANDBYS
 from lilfox_tui.backup.postgresql.connect import read_url
+from lilfox_tui.config.foreign import own_plans
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, listed, tr
@@ -69,7 +70,7 @@ def _is_standby(facts: Facts, name: str) -> bool:
 
 def _sources(config: Config, *kinds: str) -> Iterator[tuple[str, Any]]:
     """Each source of these kinds, with the name of its plan."""
-    for plan, options in config.backup.plans.items():
+    for plan, options in own_plans(config.backup).items():
         yield from ((plan, source) for source in options.sources.values() if source.kind in kinds)
 
 
@@ -167,7 +168,7 @@ def _folder_fix(file: str, host: str | None, path: str, config: Config) -> Fix:
 
 def _fix(file: str, name: str, source: tuple[str, ...], config: Config) -> Fix:
     """A source for the first plan, or a plan of its own."""
-    plan = next(iter(config.backup.plans), None)
+    plan = next(iter(own_plans(config.backup)), None)
     lines = (f"      {name}:", *(f"        {line}" for line in source))
     if plan is not None:
         text = tr("Put these lines under sources: of plan {plan}.", plan=plan)

@@ -1,0 +1,57 @@
+"""Backups of another program in the Backup pane: their age, not proven, and nothing to do with them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lilfox_tui.app.panes.backup.rows import SET_ROLES
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
+from lilfox_tui.config.foreign import ForeignPlanConfig
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import SET_LEVELS, Backups, PlanView
+from tests.app.backups_made import MIB, NOW
+from tests.app.still import screen_text
+from tests.app.test_backup_screens import showing
+
+
+def restic() -> Backups:
+    config = ForeignPlanConfig(kind="foreign", tool="restic", host="nas-1", path="/srv/r", schedule="0 2 * * *")
+    size = FoundPart(name="a1", source="whole repository", source_kind="restic", kind="foreign", size_bytes=412 * MIB)
+    found = tuple(
+        BackupSet(
+            id=f"a{day}",
+            created=NOW - timedelta(days=day, hours=1),
+            status=Status.FOREIGN,
+            plan="files",
+            parts=(size,) if day == 0 else (),
+        )
+        for day in range(3)
+    )
+    view = PlanView(
+        name="files", store=config.store, where=config.place, config=config, level=Level.GOOD, since=NOW, sets=found,
+        read_at=NOW, next_run=NOW + timedelta(hours=23),
+    )  # fmt: skip
+    return Backups({view.key: view}, ())
+
+
+def test_every_state_of_a_set_has_a_shape_and_a_colour() -> None:
+    assert set(SET_LEVELS) == set(SET_ROLES) == set(Status)
+
+
+async def test_they_are_shown_as_not_proven_and_only_watched() -> None:
+    app = showing(restic())
+    async with app.run_test(size=(120, 34)) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "not proven by LilFox" in text
+        assert "the newest backup is 1 h old, not proven by LilFox" in text
+        assert "nas-1:/srv/r" in text
+        assert "412" in text
+        for word in ("restore-tested", "checksums verified", "never drilled", "a restore loses"):
+            assert word not in text
+        for key in ("b", "B", "V", "D"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert "another program makes these backups (restic); LilFox only watches them" in screen_text(pilot)
+            await pilot.press("escape")

@@ -1,0 +1,55 @@
+"""Plans of ``kind: foreign`` in the configuration."""
+
+from __future__ import annotations
+
+import pytest
+
+from lilfox_tui.config.foreign import ForeignPlanConfig, own_plans
+from lilfox_tui.config.loader import from_text
+from lilfox_tui.config.schema import show
+from lilfox_tui.core.errors import ConfigError
+
+
+def plans(*lines: str) -> str:
+    return "hosts: {nas-1: {}}\nbackup:\n  plans:\n" + "".join(f"    {line}\n" for line in lines)
+
+
+def test_a_plan_is_loaded_and_shown_as_it_was_written() -> None:
+    text = plans(
+        'files: {kind: foreign, tool: restic, host: nas-1, path: /srv/r, schedule: "30 1 * * *", late_after: 3h}',
+        "all: {kind: foreign, tool: command, command: [list, --all]}",
+    )
+    config = from_text(text, "config.yaml")
+    files, command = config.backup.plans["files"], config.backup.plans["all"]
+    assert files == ForeignPlanConfig(
+        kind="foreign", tool="restic", host="nas-1", path="/srv/r", schedule="30 1 * * *", late_after=files.late_after
+    )
+    assert (files.place, command.place) == ("nas-1:/srv/r", "list --all")
+    assert own_plans(config.backup) == {}
+    assert from_text(show(config), "again").backup.plans == config.backup.plans
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("a: {kind: foreign, tool: rsync, path: /a}", "restic"),
+        ("a: {kind: foreign, tool: restic}", "backup.plans.a.path: tool: restic needs the key path"),
+        ("a: {kind: foreign, tool: command, path: /a}", "backup.plans.a.command: tool: command needs the key command"),
+        ("a: {kind: foreign, tool: restic, path: a}", "not an absolute path"),
+        ("a: {kind: foreign, tool: restic, path: /a, server: main}", "tool: restic does not use the key server"),
+        ("a: {kind: foreign, tool: restic, path: /a, host: web-9}", "backup.plans.a.host"),
+        ("a: {kind: foreign, tool: restic, path: /a, keep: {last: 1}}", "backup.plans.a.keep"),
+        ("a: {kind: foreign, tool: restic, path: /a, late_after: 1h}", "late_after needs a schedule"),
+        ("a: {kind: foreign, tool: restic, path: /a, schedule: daily}", "backup.plans.a.schedule"),
+    ],
+)
+def test_what_is_wrong_is_said(line: str, why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_text(plans(line), "config.yaml")
+    assert any(why in problem for problem in caught.value.problems), caught.value.problems
+
+
+def test_two_plans_cannot_watch_the_same() -> None:
+    text = plans("a: {kind: foreign, tool: restic, path: /r}", "b: {kind: foreign, tool: borg, path: /r}")
+    with pytest.raises(ConfigError, match=r"backup\.plans\.b: plan a already watches it"):
+        from_text(text, "config.yaml")
