@@ -57,7 +57,6 @@ def worst(overview: Overview) -> Level:
     degraded. GOOD if nothing is watched."""
     down = Level.DEGRADED if any(target.down for target in overview.targets) else Level.GOOD
     levels = [view.level for view in overview.views]
-    levels += [each.worst for found in overview.containers.values() for each in found]
     return max((*levels, alerts_level(overview.alerts), backups_level(overview.backups), down))
 
 

@@ -28,6 +28,7 @@ from lilfox_tui.metrics.model import Health, HealthCheck, HostSnapshot, Level, S
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import series_of
 from lilfox_tui.monitor.changes import ChangeLog, as_changes_tell
+from lilfox_tui.monitor.levels import with_containers
 from lilfox_tui.monitor.model import Overview, names_services, watched_hosts, watched_services
 from lilfox_tui.monitor.raised_levels import ClientError, raised
 from lilfox_tui.monitor.watchers.alert import AlertWatch
@@ -421,12 +422,15 @@ class Monitor:
         self.changes.observe(overview, unsettled=unsettled)
 
     def _overview(self, now: datetime) -> Overview:
-        hosts = {name: watch.view(now) for name, watch in self._hosts.items()}
+        containers = {} if self.containers is None else self.containers.views(now)
+        hosts = {
+            name: with_containers(watch.view(now), containers.get(name, ())) for name, watch in self._hosts.items()
+        }
         services = {name: watch.view() for name, watch in self._services.items()}
         return Overview(
             now, hosts, services, self.backends.views(),
             alerts=self.alerting.state, targets=self.scraping.all_targets(), backups=self.backups.backups,
-            audit=self.audit.view, containers={} if self.containers is None else self.containers.views(now),
+            audit=self.audit.view, containers=containers,
         )  # fmt: skip
 
     def _asking_host(self, name: str | None) -> Host | None:

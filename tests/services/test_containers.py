@@ -16,6 +16,7 @@ from lilfox_tui.cli.main import parse
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.config.model import Config
 from lilfox_tui.containers.model import ContainerView, EngineView
+from lilfox_tui.metrics.collectors import containers as collector
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.monitor import Monitor
 from tests.services.container_engines import ContainerEngine
@@ -119,7 +120,10 @@ async def test_troubles_are_seen_as_they_happen(lab: SshdLab, server: Sshd, engi
     assert all(seconds < SEEN_S for seconds in took.values()), took
 
 
-async def test_use_is_measured_against_the_limits(lab: SshdLab, server: Sshd, engine: ContainerEngine) -> None:
+async def test_use_is_measured_against_the_limits(
+    lab: SshdLab, server: Sshd, engine: ContainerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "EVERY_S", 1.0)
     labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "api"}
     host = {"Memory": 64 << 20, "NanoCpus": 500_000_000}
     made = engine.script("busy", "while :; do :; done", host=host, Labels=labels)

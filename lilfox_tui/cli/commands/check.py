@@ -151,16 +151,13 @@ def audit_rows(view: AuditView | None) -> Iterator[Ranked]:
 
 
 def container_rows(overview: Overview) -> Iterator[Ranked]:
-    """The containers with problems; one row for each engine whose containers are all well."""
+    """A row for each engine whose containers are all well, and for one that cannot be asked; the rows of hosts tell the
+    problems of containers."""
     for engine in (each for found in overview.containers.values() for each in found):
-        if engine.reasons:
+        if engine.level is Level.UNKNOWN:
             text = clauses(map(str, engine.reasons))
             yield engine.level, [[shape(engine.level), Cell(_("containers")), Cell(engine.host), Cell(text)]]
-        ill = [each for each in engine.containers if each.level is not Level.GOOD]
-        for view in ill:
-            text = f"{view.container.name}: {clauses(map(str, view.reasons))}"
-            yield view.level, [[shape(view.level), Cell(_("container")), Cell(view.host), Cell(text)]]
-        if not ill and not engine.reasons:
+        elif engine.worst is Level.GOOD:
             text = ngettext("{count} container, no problems", "{count} containers, no problems", len(engine.containers))
             yield Level.GOOD, [[shape(Level.GOOD), Cell(_("containers")), Cell(engine.host), Cell(text)]]
 

@@ -17,7 +17,8 @@ from lilfox_tui.core.i18n import Message
 from lilfox_tui.metrics.collector import bad_line, checked, count, decimal
 from lilfox_tui.metrics.model import Labels, Sample
 
-EVERY_S = 5.0
+EVERY_S = 10.0
+"""As cAdvisor does: a line for each container is most of what a host sends."""
 _COLUMNS = (
     ("container_cpu_seconds_total", 1e-6),
     ("container_memory_bytes", 1.0),
