@@ -20,15 +20,17 @@ from lilfox_tui.app.rows.job_words import job_kind_text
 from lilfox_tui.app.rows.processes import process_text
 from lilfox_tui.backends.model import ClientSession, Ending, EndsSessions
 from lilfox_tui.config.model import HostConfig
+from lilfox_tui.containers.model import EngineView
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import Message, _, ngettext, tr
+from lilfox_tui.core.i18n import Message, _, clauses, ngettext, tr
 from lilfox_tui.core.text import clean, fit, human_bytes, human_duration
 from lilfox_tui.hosts.addresses import own_addresses_here
 from lilfox_tui.jobs import listing, start
 from lilfox_tui.metrics.model import ProcessUsage
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, View
 from lilfox_tui.operations.addresses import addresses_in, ban_operation, bans, check_ban, unban_operation, why_never
+from lilfox_tui.operations.containers import CONTAINER_VERBS, container_operation
 from lilfox_tui.operations.job import request_of as request_of_operation
 from lilfox_tui.operations.model import (
     Operation,
@@ -223,6 +225,10 @@ def host_acts(app: Console, view: HostView) -> list[Act]:
     title, note = _("signal a process on {host}", host=view.name), _("TERM, HUP or KILL")
     unread = None if _processes(app, view.name) else tr("open the host's page to load its processes")
     acts.append(Act("process", title, note, partial(_signal, name=view.name), why or unread))
+    engines = () if app.monitor.overview.value is None else app.monitor.overview.value.containers.get(view.name, ())
+    if any(engine.containers for engine in engines):
+        title, note = _("a container on {host}", host=view.name), _("restart, start, stop or kill it")
+        acts.append(Act("container", title, note, partial(_any_container, name=view.name, engines=engines), why))
     return [*acts, unban_act(view.name, why)]
 
 
@@ -268,6 +274,26 @@ async def _any_unit(app: Console, name: str) -> Chosen | None:
     title = _("{unit} is {active} ({sub})", unit=now.name, active=now.active, sub=now.sub)
     chosen = await one_of(app, title, choices)
     return None if chosen is None else await acts[chosen].choose(app)
+
+
+async def _any_container(app: Console, name: str, engines: Sequence[EngineView]) -> Chosen | None:
+    found = {each.container.id: (engine, each) for engine in engines for each in engine.containers}
+    choices = [
+        choice_of(
+            id_, clean(each.container.name), clean(f"{each.container.state}  {clauses(map(str, each.reasons))}"),
+            width=_HOST_NAME,
+        )
+        for id_, (_engine, each) in found.items()
+    ]  # fmt: skip
+    chosen = await one_of(app, _("Which container on {host}?", host=name), choices)
+    if chosen is None:
+        return None
+    engine, view = found[chosen]
+    sudo, there = host_config(app, name).sudo, name_for_jobs(app, name)
+    offered = {verb: container_operation(verb, there, view, engine.version, sudo=sudo) for verb in CONTAINER_VERBS}
+    choices = [choice_of(verb, each.title, each.changes[0], width=_HOST_NAME) for verb, each in offered.items()]
+    verb = await one_of(app, clean(view.container.name), choices)
+    return next((made_by_job(app, each) for known, each in offered.items() if known == verb), None)
 
 
 def _processes(app: Console, name: str) -> list[ProcessUsage]:

@@ -18,6 +18,7 @@ COMMANDS = {
     "monitor": tr("monitor without the console: JSON Lines reports, a /metrics endpoint, a heartbeat"),
     "logs": tr("search and follow log records in time order; logs stats: errors and response times"),
     "alerts": tr("list, acknowledge and silence alerts; lint and test rules"),
+    "containers": tr("list the containers of all hosts, worst first: state, health, restarts, use and limits"),
     "query": tr("evaluate a PromQL expression on a Prometheus server, or over freshly scraped series"),
     "backup": tr("backups: run, list, verify, drill, settle, prune"),
     "restore": tr("restore a backup set or a part of it; undo a restore"),

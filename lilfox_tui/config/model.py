@@ -82,6 +82,8 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     sudo_password: SecretRef | None = None
     protected: bool = False
     """Allow no change on this host, whoever asks."""
+    containers: tuple[Annotated[str, Meta(pattern=r"^/")], ...] | None = None
+    """Sockets of its container engines; found when not given, none for an empty list."""
     series: dict[str, str] = {}
     """Labels of its series (node_exporter's) in the Prometheus of the config; ``instance`` is its name or address, with
     any port, when not given."""

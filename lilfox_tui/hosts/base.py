@@ -148,6 +148,11 @@ class Host(ABC):
         """Yield a local address and port that are forwarded to ``address:port`` as seen from the host."""
 
     @abstractmethod
+    def connect_unix(self, path: str) -> AbstractAsyncContextManager[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """Yield a connection to the Unix socket ``path`` of the host. Nobody else on this machine can use it. Raises
+        HostError, OSError."""
+
+    @abstractmethod
     async def close(self) -> None:
         """End everything started here and close the connection. A cancellation does not interrupt this."""
 

@@ -112,6 +112,16 @@ class FakeHost(Host):
         await self.connect()
         yield address, port
 
+    @asynccontextmanager
+    async def connect_unix(self, path: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """Connect to the socket of that path on this machine."""
+        await self.connect()
+        reader, writer = await asyncio.open_unix_connection(path)
+        try:
+            yield reader, writer
+        finally:
+            writer.transport.abort()
+
     async def close(self) -> None:
         """Do nothing: nothing is kept open."""
 

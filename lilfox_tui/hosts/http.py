@@ -105,6 +105,11 @@ class HttpResponse:
             return bytes(body[:limit]), False
         return bytes(body[:limit]), len(body) > limit
 
+    def blocks(self) -> AsyncIterator[bytes]:
+        """Return the blocks of the body as they arrive, as they are: of an answer that goes on, such as events. Raises
+        HttpFault, OSError."""
+        return self._blocks
+
     async def _unpacked(self, limit: int | None) -> AsyncIterator[bytes]:
         encoding = self.headers.get("content-encoding", "").strip().lower()
         sent = _sharing(self._sent(limit))

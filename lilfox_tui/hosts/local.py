@@ -347,6 +347,15 @@ class LocalHost(Host):
         """Yield the same address and port: this machine reaches them directly."""
         yield address, port
 
+    @asynccontextmanager
+    async def connect_unix(self, path: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """See :meth:`Host.connect_unix`."""
+        reader, writer = await asyncio.open_unix_connection(path)
+        try:
+            yield reader, writer
+        finally:
+            writer.transport.abort()
+
     async def close(self) -> None:
         """End every process started here, even one that is just being started."""
         await asyncio.gather(*self._starting, return_exceptions=True)

@@ -24,6 +24,7 @@ from lilfox_tui.metrics.model import (
     Memory,
     MemoryParts,
 )
+from lilfox_tui.monitor.container_export import container_families
 from lilfox_tui.monitor.export_sections import (
     Family,
     Line,
@@ -363,6 +364,8 @@ def _own_families(overview: Overview) -> Iterator[Family]:
     yield from alerts_families(overview.alerts)
     yield from backups_families(overview.backups, overview.at)
     yield from audit_families(overview.audit)
+    if overview.containers:
+        yield from container_families(overview.containers, overview.at)
 
 
 def host_families(views: Iterable[HostView]) -> Iterator[Family]:
@@ -535,6 +538,8 @@ def read_families(snapshots: Mapping[str, HostSnapshot]) -> Iterator[Family]:
     renamed = {"cpu_count": "cpus"}  # the suffix belongs to histograms
     for host, snapshot in snapshots.items():
         for series, value in (*snapshot.gauges.items(), *snapshot.counters.items()):
+            if series.name.startswith("container"):  # told with the name of the container by ``container_families``
+                continue
             labels = (("host", host), *((key, text) for key, text in series.labels if key != "host"))
             families.setdefault(renamed.get(series.name, series.name), []).append((labels, value))
     for name, lines in sorted(families.items()):

@@ -5,9 +5,11 @@ turns nothing red. The numbers of samples in a row are a value (:data:`Streaks`)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
 
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
@@ -17,6 +19,10 @@ from lilfox_tui.core.text import exact_duration, human_age, human_duration, over
 from lilfox_tui.hosts.base import Link
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState, late_after_s, silent_after_s
 from lilfox_tui.metrics.traffic import Traffic
+
+if TYPE_CHECKING:
+    from lilfox_tui.containers.model import EngineView
+    from lilfox_tui.monitor.model import HostView
 
 LEAST_ERRORS = 2
 """Fewer failed requests are no share: of a service that hardly anybody asks, one of them would be all."""
@@ -324,3 +330,47 @@ def _single_values(summary: HostSummary) -> Iterator[tuple[str, float | None]]:
     if summary.clock_offset_s is not None:
         # only what is beyond the error of the measurement (half the round trip) is sure
         yield "clock_offset_s", max(0.0, abs(summary.clock_offset_s) - (summary.clock_error_s or 0.0))
+
+
+# A host stands for its containers.
+
+
+_CONTAINERS_TOLD = 3
+
+
+def with_containers(view: HostView, engines: Sequence[EngineView]) -> HostView:
+    """Return the view of a host with the problems of its containers and their engines, the worst first. A host that is
+    not reached says nothing of them."""
+    ill: list[tuple[Level, Message]] = []
+    for engine in engines if isinstance(view.link, Ready) else ():
+        if engine.level > Level.UNKNOWN:
+            ill += ((engine.level, reason) for reason in engine.reasons)
+        ill += (
+            (each.level, tr("container {name}: {why}", name=each.container.name, why=each.reasons[0]))
+            for each in engine.containers
+            if each.level > Level.UNKNOWN and each.reasons
+        )
+    if not ill:
+        return view
+    ill.sort(key=lambda each: -each[0])
+    told, hidden = ill[:_CONTAINERS_TOLD], ill[_CONTAINERS_TOLD:]
+    if hidden:
+        told.append((hidden[0][0], tr("problems of other containers: {count}", count=len(hidden))))
+    own = [(Level.DEGRADED if at >= len(view.reasons) - view.lesser else view.level, reason)
+           for at, reason in enumerate(view.reasons)]  # fmt: skip
+    found = sorted((*own, *told), key=lambda each: -each[0])
+    level = max(view.level, found[0][0])
+    lesser = sum(each is Level.DEGRADED for each, _reason in found) if level is Level.FAILING else 0
+    since = view.since if level is view.level else _latest_trouble(engines) or view.since
+    return replace(view, level=level, reasons=tuple(reason for _level, reason in found), lesser=lesser, since=since)
+
+
+def _latest_trouble(engines: Sequence[EngineView]) -> datetime | None:
+    """Return since when the worst container has its state, as far as it tells."""
+    times = [
+        at
+        for engine in engines
+        for each in engine.containers
+        if each.level is engine.worst and (at := each.container.finished or each.container.started) is not None
+    ]
+    return max(times, default=None)

@@ -13,7 +13,7 @@ from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.aio import Feed, Pending, Ready, Unavailable
@@ -28,6 +28,7 @@ from lilfox_tui.metrics.model import Health, HealthCheck, HostSnapshot, Level, S
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import series_of
 from lilfox_tui.monitor.changes import ChangeLog, as_changes_tell
+from lilfox_tui.monitor.levels import with_containers
 from lilfox_tui.monitor.model import Overview, names_services, watched_hosts, watched_services
 from lilfox_tui.monitor.raised_levels import ClientError, raised
 from lilfox_tui.monitor.watchers.alert import AlertWatch
@@ -45,6 +46,7 @@ from lilfox_tui.monitor.watchers.service import series_of as series_of_service
 if TYPE_CHECKING:
     from lilfox_tui.metrics.health import ServiceProbe
     from lilfox_tui.monitor.alert_explain import RuleLimits
+    from lilfox_tui.monitor.watchers.container import WatchedContainers
     from lilfox_tui.promql.query import QueryEngine
     from lilfox_tui.promql.remote import RemoteEngine
     from lilfox_tui.scrape.exposition import Family
@@ -152,6 +154,8 @@ class Monitor:
             config.alerts.incident_on if acts and not config.read_only else (), lambda: self.overview.value,
         )  # fmt: skip
         self.runbooks = RunbookWatch(config)
+        self.containers: WatchedContainers | None = None
+        """None before :meth:`run` and :meth:`check_once`: it imports what the first frame does not need."""
         self.queries = Queries(config, self._asking_host, self.scraping, self.alerting)
         self._looked = False
         if at_once:
@@ -260,6 +264,7 @@ class Monitor:
                 group.create_task(self.incidents.run())
                 group.create_task(self.runbooks.run())
                 group.create_task(self.audit.run())
+                group.create_task((await self._watched_containers()).run())
         finally:
             await self._close()
 
@@ -274,6 +279,7 @@ class Monitor:
             questions += [asyncio.create_task(self._check_service(watch)) for watch in self._services.values()]
             questions += map(asyncio.create_task, (*self.scraping.checks(), *self.backends.checks()))
             questions += map(asyncio.create_task, (self.alerting.look_once(), self.backups.look_once()))
+            questions += map(asyncio.create_task, (await self._watched_containers()).checks())
             if audit:
                 questions.append(asyncio.create_task(self.audit.look_once(timeout_s)))
             if questions:
@@ -299,6 +305,12 @@ class Monitor:
             watch.sampler = Sampler(watch.host, self.config.collectors, self.config.refresh)
             watch.sampler.focused = watch.name == self._focused
         return watch.host, watch.sampler
+
+    async def _watched_containers(self) -> WatchedContainers:
+        module = await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.watchers.container")
+        configs = {name: watch.config for name, watch in self._hosts.items()}
+        self.containers = watched = module.WatchedContainers(configs, self.host, self._at_once.set)
+        return cast("WatchedContainers", watched)
 
     def _start_hosts(self, group: asyncio.TaskGroup, watches: Iterable[HostWatch]) -> None:
         for watch in watches:
@@ -351,6 +363,8 @@ class Monitor:
         self._judge(watch)
         if self._has_one_host:
             self._at_once.set()
+        if self.containers is not None:
+            self.containers.take(snapshot)
         self.scraping.take_host(watch, snapshot)
         values = series_of(summary) | {LEVEL: float(watch.level)}
         self.history.add(f"host/{watch.name}", snapshot.at, values, holds_s=HOLDS_PERIODS * self.config.refresh)
@@ -400,6 +414,7 @@ class Monitor:
         self.scraping.take_lost(overview)
         self.scraping.take_audit(overview)
         self.scraping.take_certificates(overview)
+        self.scraping.take_containers(overview)
         self.overview.publish(overview, overview.at)
 
     def _observe(self, overview: Overview) -> None:
@@ -407,12 +422,15 @@ class Monitor:
         self.changes.observe(overview, unsettled=unsettled)
 
     def _overview(self, now: datetime) -> Overview:
-        hosts = {name: watch.view(now) for name, watch in self._hosts.items()}
+        containers = {} if self.containers is None else self.containers.views(now)
+        hosts = {
+            name: with_containers(watch.view(now), containers.get(name, ())) for name, watch in self._hosts.items()
+        }
         services = {name: watch.view() for name, watch in self._services.items()}
         return Overview(
             now, hosts, services, self.backends.views(),
             alerts=self.alerting.state, targets=self.scraping.all_targets(), backups=self.backups.backups,
-            audit=self.audit.view,
+            audit=self.audit.view, containers=containers,
         )  # fmt: skip
 
     def _asking_host(self, name: str | None) -> Host | None:

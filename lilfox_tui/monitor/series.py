@@ -13,7 +13,9 @@ import numpy as np
 from msgspec import structs
 
 from lilfox_tui.config.model import RecoveryConfig
+from lilfox_tui.containers.model import EngineView
 from lilfox_tui.metrics.model import HostSnapshot, Labels
+from lilfox_tui.monitor.container_export import container_families
 from lilfox_tui.monitor.export import host_families, read_families, usage_families
 from lilfox_tui.monitor.export_sections import (
     Family,
@@ -133,7 +135,8 @@ class MonitorSeries:
         self._audit = FamilySeries(store, "audit")
         self._certificates = FamilySeries(store, "certificates")
         self._probes = FamilySeries(store, "probes")
-        self._next_audit_ms = self._next_certificates_ms = self._next_probes_ms = 0
+        self._containers = FamilySeries(store, "containers")
+        self._next_audit_ms = self._next_certificates_ms = self._next_probes_ms = self._next_containers_ms = 0
 
     def of_host(self, name: str) -> HostSeries:
         """Return the series of a host."""
@@ -160,9 +163,17 @@ class MonitorSeries:
             views = tuple(services)
             self._probes.take((*probe_families(views), *deadline_families(views)), now)
 
+    def take_containers(self, engines: Mapping[str, tuple[EngineView, ...]], now: datetime) -> None:
+        """Take in the containers of all hosts."""
+        if ms_of(now) >= self._next_containers_ms:
+            self._next_containers_ms = ms_of(now) + OTHERS_EVERY_MS
+            self._containers.take(container_families(engines, now), now)
+
     def families(self) -> dict[str, exposition.Family]:
         """Return type and help of the metrics that were written, by name."""
-        found = {**self._audit.families, **self._certificates.families, **self._probes.families}
+        found: dict[str, exposition.Family] = {}
+        for group in (self._audit, self._certificates, self._probes, self._containers):
+            found |= group.families
         for host in self._hosts.values():
             found |= host.families
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
@@ -33,14 +34,20 @@ from lilfox_tui.incident import incidents
 from lilfox_tui.incident.model import Changed, Reverted
 from lilfox_tui.jobs.model import JobRequest, Outcome, Run
 from lilfox_tui.operations.addresses import check_ban, check_nft, prove_ban
+from lilfox_tui.operations.containers import prove_container
 from lilfox_tui.operations.model import ANOTHER, SETTLES_S, Kind, Operation, prove_signal, prove_unit
 
 # What operations leave otherwise than it was, in the timeline of the incident that is open: until when, and how it is
 # taken back.
 
 
-_LASTS: dict[Kind, str] = {"stop": "stopped", "ban": "banned"}
-_TAKES_BACK: dict[Kind, str] = {"start": "stopped", "restart": "stopped", "unban": "banned"}
+_LASTS: dict[Kind, str] = {
+    "stop": "stopped", "ban": "banned", "stop container": "stopped", "kill container": "stopped",
+}  # fmt: skip
+_TAKES_BACK: dict[Kind, str] = {
+    "start": "stopped", "restart": "stopped", "unban": "banned", "start container": "stopped",
+    "restart container": "stopped",
+}  # fmt: skip
 
 
 async def record_change(run: Run, operation: Operation, now: str, *, known: bool = True) -> None:
@@ -71,6 +78,9 @@ def _id(lasting: str, operation: Operation) -> str:
 def _undo(operation: Operation) -> str:
     if operation.kind == "stop":
         return _("on {host}: {command}", host=operation.host, command=f"systemctl start -- {operation.subject}")
+    if operation.kind in ("stop container", "kill container"):
+        start = shlex.join((*operation.argv[:-2], "start", operation.argv[-1]))
+        return _("on {host}: {command}", host=operation.host, command=start)
     family = "v6" if ":" in operation.subject else "v4"
     command = f"nft delete element inet lilfox_ban {family} '{{ {operation.subject} }}'"
     return _("on {host}: {command}", host=operation.host, command=command)
@@ -89,6 +99,10 @@ _PROOFS: dict[Kind, Callable[[Host, Operation], Awaitable[str]]] = {
     "signal": prove_signal,
     "ban": prove_ban,
     "unban": prove_ban,
+    "restart container": prove_container,
+    "stop container": prove_container,
+    "start container": prove_container,
+    "kill container": prove_container,
 }
 """What looks whether it came true; of units ``prove_unit``."""
 

@@ -19,7 +19,10 @@ from lilfox_tui.hosts.process import last_words
 # One change, as it is shown before it is made and as its job is asked for it.
 
 
-Kind = Literal["restart", "stop", "start", "signal", "ban", "unban", "cancel query", "terminate"]
+Kind = Literal[
+    "restart", "stop", "start", "signal", "ban", "unban", "cancel query", "terminate",
+    "restart container", "stop container", "start container", "kill container",
+]  # fmt: skip
 
 
 class Operation(Struct, frozen=True, kw_only=True):

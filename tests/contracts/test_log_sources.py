@@ -25,14 +25,26 @@ from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, TextMatch
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, LogSource, SourceNotice, SourceSettings, Start
-from lilfox_tui.logs.sources import command, elasticsearch, file, journald, loki, stdin
+from lilfox_tui.logs.sources import command, containers, elasticsearch, file, journald, loki, stdin
 from tests.services.elasticsearch_server import ElasticsearchServer
+from tests.services.engine_stand_in import EngineStandIn
 from tests.services.journal_host import JournalHost
 from tests.services.loki_server import LokiServer
 from tests.services.opensearch import OpenSearch, empty_cluster, opensearch_server
 from tests.waiting import until
 
-KINDS = ("command", "elasticsearch", "file", "journald", "loki", "opensearch", "osmem", "parallel_files", "stdin")
+KINDS = (
+    "command",
+    "containers",
+    "elasticsearch",
+    "file",
+    "journald",
+    "loki",
+    "opensearch",
+    "osmem",
+    "parallel_files",
+    "stdin",
+)
 """``elasticsearch`` and ``opensearch`` are our stand-ins, ``osmem`` is a server that others wrote."""
 FEW = 137
 """Records at first; three of them share each time."""
@@ -91,6 +103,18 @@ async def _command(ending: AsyncExitStack, folder: Path, setting: SourceSettings
     written = await _file(ending, folder, setting)
     argv = ("tail", "-n", "+1", "--follow=name", str(folder / "app.log"))
     return Writing(command.open_source("it", command.Options(argv=argv), setting), written.write)
+
+
+async def _containers(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:
+    engine = EngineStandIn(folder)
+    await engine.start()
+    ending.push_async_callback(engine.stop)
+
+    async def write(which: range) -> None:
+        for number in which:
+            engine.add(time_of(number) * 1000, line_of(number))
+
+    return Writing(containers.open_source("it", containers.Options(socket=engine.socket), setting), write)
 
 
 async def _stdin(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:

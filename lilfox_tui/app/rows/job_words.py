@@ -55,6 +55,10 @@ def job_kind_text(kind: str) -> str:
         "signal": _("signal"),
         "ban": _("ban"),
         "unban": _("lift the ban"),
+        "restart container": _("restart"),
+        "stop container": _("stop"),
+        "start container": _("start"),
+        "kill container": _("kill"),
         "cancel query": _("cancel the statement"),
         "terminate": _("terminate the session"),
     }.get(kind, kind)

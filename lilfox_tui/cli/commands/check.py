@@ -21,7 +21,7 @@ from lilfox_tui.cli.output import Cell, print_json, print_table, shape
 from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.core.aio import Ready, State, Unavailable
-from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.i18n import _, clauses, ngettext
 from lilfox_tui.core.text import human_count, human_duration
 from lilfox_tui.jobs.listing import list_jobs, unsettled
 from lilfox_tui.jobs.model import Job
@@ -150,6 +150,18 @@ def audit_rows(view: AuditView | None) -> Iterator[Ranked]:
         yield Level.GOOD, [[shape(Level.GOOD), Cell(_("audit")), Cell(""), Cell(text)]]
 
 
+def container_rows(overview: Overview) -> Iterator[Ranked]:
+    """A row for each engine whose containers are all well, and for one that cannot be asked; the rows of hosts tell the
+    problems of containers."""
+    for engine in (each for found in overview.containers.values() for each in found):
+        if engine.level is Level.UNKNOWN:
+            text = clauses(map(str, engine.reasons))
+            yield engine.level, [[shape(engine.level), Cell(_("containers")), Cell(engine.host), Cell(text)]]
+        elif engine.worst is Level.GOOD:
+            text = ngettext("{count} container, no problems", "{count} containers, no problems", len(engine.containers))
+            yield Level.GOOD, [[shape(Level.GOOD), Cell(_("containers")), Cell(engine.host), Cell(text)]]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``check``."""
     parser.add_argument("--json", action="store_true", help=_("print the result as one JSON document"))
@@ -201,6 +213,7 @@ def _overview_rows(overview: Overview, jobs: Sequence[Job]) -> Iterator[list[Cel
     found += interrupted_rows(() if overview.backups is None else overview.backups.interrupted_restores)
     found += plan_rows(overview)
     found += audit_rows(overview.audit)
+    found += container_rows(overview)
     found += [(Level.DEGRADED, [_target(target)]) for target in overview.targets if target.down]
     for _level, rows in sorted(found, key=lambda each: -each[0]):
         yield from rows

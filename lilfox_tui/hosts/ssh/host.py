@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -299,6 +300,15 @@ class SshHost(Host):
         async with forwarded(sessions.connection, sessions.lost, address, port) as here:
             yield "127.0.0.1", here
 
+    @asynccontextmanager
+    async def connect_unix(self, path: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """See :meth:`Host.connect_unix`."""
+        sessions = await self._link.sessions()
+        if not sessions.alive:
+            raise link_lost(self.name, sessions.client.lost_by)
+        async with carried_unix(sessions.connection, path) as streams:
+            yield streams
+
     async def open_sftp(self) -> RemoteFiles:
         """See :meth:`lilfox_tui.hosts.base.HasSftp.open_sftp`."""
         return await open_sftp(self.name, await self._link.sessions(), read_only=self._read_only)
@@ -389,6 +399,52 @@ async def forwarded(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def carried_unix(
+    connection: asyncssh.SSHClientConnection, path: str
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Connect to a Unix socket of the host. A pair of sockets carries it: a port of this machine would be open to all
+    its users. Raises OSError if the host refuses."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            reader, writer = await asyncio.open_connection(sock=ours)
+        except BaseException:
+            ours.close()
+            raise
+        carrying: asyncio.Task[None] | None = None
+        try:
+            try:
+                from_there, to_there = await connection.open_unix_connection(path, encoding=None)
+            except LINK_ERRORS as error:
+                raise ConnectionRefusedError(str(error)) from None
+            inner_reader, inner_writer = await asyncio.open_connection(sock=theirs.dup())
+            carrying = asyncio.create_task(_carry_unix(from_there, to_there, inner_reader, inner_writer))
+            yield reader, writer
+        finally:
+            writer.transport.abort()
+            if carrying is not None:
+                carrying.cancel()
+                await asyncio.wait([carrying])
+
+
+async def _carry_unix(
+    from_there: asyncssh.SSHReader[bytes],
+    to_there: asyncssh.SSHWriter[bytes],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    try:
+        async with CancelSafeTaskGroup() as both:
+            both.create_task(_pass_on(reader, to_there))
+            both.create_task(_pass_on(from_there, writer))
+    except* (*LINK_ERRORS, OSError):
+        pass
+    finally:
+        to_there.close()
+        writer.transport.abort()
 
 
 async def _close_when(lost: asyncio.Event, server: asyncio.Server) -> None:

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.values import Seconds
+from lilfox_tui.containers import RULES as CONTAINER_RULES
 from lilfox_tui.core.aio import CancelSafeTaskGroup, Feed, Pending, Ready, State
 from lilfox_tui.core.crash import fault_of
 from lilfox_tui.core.errors import LilFoxError, UsageError
@@ -362,4 +363,6 @@ def _with_own_rules(config: Config) -> Config:
         rules = (*rules, str(PROBE_RULES))
     if rules and "deadline" in schemes:
         rules = (*rules, str(DEADLINE_RULES))
+    if config.rules and any(each.containers != () for each in config.hosts.values()):
+        rules = (*rules, str(CONTAINER_RULES))
     return replace(config, rules=rules)

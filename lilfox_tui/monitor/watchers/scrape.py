@@ -176,6 +176,11 @@ class ScrapeWatch:
         if self.store.value is not None and probed:
             self._written(self.store.value).take_probes(probed, overview.at)
 
+    def take_containers(self, overview: Overview) -> None:
+        """Add the containers of all hosts to their series."""
+        if self.store.value is not None and overview.containers:
+            self._written(self.store.value).take_containers(overview.containers, overview.at)
+
     def _written(self, store: SeriesStore) -> MonitorSeries:
         from lilfox_tui.monitor.series import MonitorSeries
 

@@ -284,11 +284,11 @@ async def test_a_shell_that_is_none_is_named() -> None:
 
 
 async def test_a_real_sh_gives_what_this_machine_gives() -> None:
-    host = ShHost()
-    sampler = Sampler(host, {}, PERIOD_S)
+    host, options = ShHost(), {"containers": False}  # those of other tests come and go
+    sampler = Sampler(host, options, PERIOD_S)
     sampler.focused = True
     snapshot = await sampler.sample_once()
-    here = Sampler(host.here, {}, PERIOD_S).read_now()
+    here = Sampler(host.here, options, PERIOD_S).read_now()
     await host.here.close()
     assert snapshot.problems == {}
     assert snapshot.gauges.keys() - {Series("failed_units")} >= here.gauges.keys() - {Series("failed_units")}
@@ -342,7 +342,7 @@ async def test_a_local_script_that_cannot_run_is_a_problem_and_the_rest_goes_on(
 ) -> None:
     monkeypatch.setattr(units, "read_here", lambda options: None)
     host = Shellless("here", HostConfig(local=True))
-    sampler = Sampler(host, {}, PERIOD_S)
+    sampler = Sampler(host, {"containers": False}, PERIOD_S)
     async with running(sampler):
         await until(lambda: sampler.feed.value and value(sampler).problems)
         assert {kind: str(why) for kind, why in value(sampler).problems.items()} == {"units": "no process left"}

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.app.panes.metrics.container_section import container_sections
 from lilfox_tui.app.panes.metrics.findings import finding_sections
 from lilfox_tui.app.panes.metrics.problems import change_runs, reason_rows
 from lilfox_tui.app.panes.metrics.sections import (
@@ -49,6 +50,7 @@ from lilfox_tui.app.rows.hosts import (
 from lilfox_tui.app.rows.processes import PROCESS_SORTS, others_rows, process_heading, process_row, sorted_by
 from lilfox_tui.app.rows.reasons import never_reached
 from lilfox_tui.config.model import Threshold, Thresholds
+from lilfox_tui.containers.model import EngineView
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_age, human_bytes, human_count, human_duration
@@ -64,9 +66,8 @@ from lilfox_tui.monitor.model import FindingView, HostView, StatusChange
 
 _NAME, _SHORT_NAME, _TEXT_BESIDE = 15, 11, 76
 """Cells of a name, also on a narrow screen, and those from which a section stands beside another one."""
-_FILESYSTEM_NUMBERS, _METERS_MOST = 27, 76
-_SIZE = 7
-"""Cells of a size in the table of filesystems, with the blanks before it."""
+_FILESYSTEM_NUMBERS, _METERS_MOST, _SIZE = 27, 76, 7
+"""The last: cells of a size in the table of filesystems, with the blanks before it."""
 _LEAST_PROCESSES, _MOST_BEFORE = 10, 15
 """Rows of processes at least, and at most where other sections come after them."""
 
@@ -94,9 +95,7 @@ class HostPage(Struct, frozen=True):
     height: int = 0
     """Rows of the screen; 0 if it does not matter."""
     cursor: datetime | None = None
-    """The moment whose values the charts tell, instead of the newest ones."""
     rewound: bool = False
-    """Whether ``now`` is in the past."""
     process_totals: ProcessTotals | None = None
     process_sort: str = PROCESS_SORTS[0]
     """What the processes are sorted by: one of ``PROCESS_SORTS``."""
@@ -104,6 +103,7 @@ class HostPage(Struct, frozen=True):
     """When the worst alert about it fired; None if none fires."""
     findings: Sequence[FindingView] = ()
     """Those of the audit on this host."""
+    engines: Sequence[EngineView] = ()
 
 
 def host_page(page: HostPage) -> list[Row]:
@@ -205,6 +205,7 @@ def _parts(page: HostPage, summary: HostSummary, *, meters: bool) -> list[Sectio
     found = (
         None if meters else cores if not many else _glance(page, _("CPU"), core_meters, summary),
         None if meters else _glance(page, _("Memory"), memory_meters, summary),
+        *container_sections(page.engines, page.now, page.glyphs),
         _filesystems(page, summary),
         _disks(page, summary),
         _interfaces(page, summary),

@@ -379,6 +379,7 @@ class MetricsPages:
             rewound=app.rewound is not None,
             fired=self._state.fired_at(("host", view.name)),
             findings=self._findings("host", view.name),
+            engines=self._state.overview.containers.get(view.name, ()) if self._state.overview else (),
         )
 
     def _findings(self, kind: str, name: str) -> Sequence[FindingView]:
