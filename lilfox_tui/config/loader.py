@@ -104,9 +104,7 @@ def _beside(path: Path, config: Config) -> Config:
         name: msgspec.structs.replace(each, lnav=whole(each.lnav)) if each.lnav else each
         for name, each in config.log_formats.items()
     }
-    return msgspec.structs.replace(
-        config, rules=rules, runbooks=runbooks, audit=audit, log_formats=formats, **named
-    )
+    return msgspec.structs.replace(config, rules=rules, runbooks=runbooks, audit=audit, log_formats=formats, **named)
 
 
 def from_text(text: str, name: str) -> Config:
