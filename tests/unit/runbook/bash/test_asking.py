@@ -92,6 +92,8 @@ def test_it_is_filled_by_the_shell_and_shown_before_the_command() -> None:
     filled = fill(command, {"NAMESPACE": "shop", "POD": "a b"}, runbook.variables)
     assert filled.script == command.text
     assert filled.env == {"LF__P_NAMESPACE": "shop", "LF__P_POD": "a b"}
+    assert filled.label == command.text
+    assert filled.plain == f"NAMESPACE=shop\nPOD='a b'\n{command.text}", "as it can be pasted"
     assert marked(filled.shown) == 'NAMESPACE=‹shop›\nPOD=‹a b›\nkubectl -n $NAMESPACE logs "$POD"'
     with pytest.raises(LilFoxError, match=r"\$POD on line 9 cannot be used: a value that begins with -"):
         fill(command, {"NAMESPACE": "shop", "POD": "--all"}, runbook.variables)
