@@ -107,7 +107,10 @@ def asked(steps: Sequence[Step]) -> tuple[Step, ...]:
 
 
 def _asking(command: Command, names: Sequence[str]) -> Command:
-    new = tuple(Placeholder(name, 0, 0) for name in names if may_pass(name, exported=False))
+    """Return the command with placeholders for ``names``. One that is a part of a command's name is the host's to
+    set."""
+    never = {site.placeholder.name for site in shell_sites(command.text, names) if site.need is Need.NEVER}
+    new = tuple(Placeholder(name, 0, 0) for name in names if name not in never and may_pass(name, exported=False))
     return replace(command, placeholders=(*command.placeholders, *new)) if new else command
 
 

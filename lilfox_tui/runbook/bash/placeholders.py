@@ -84,7 +84,7 @@ def needed(words: Sequence[str], current: str) -> Need:
         return Need.ANY if ASSIGNED.match(current) else Need.NEVER
     names = [word.rsplit("/", 1)[-1] for word in words]
     if len(names) == 1 and names[0] in PREFIXES and names[0] != "ssh":  # its first word is a host
-        return Need.NEVER
+        return Need.ANY if names[0] in ("env", "sudo") and ASSIGNED.match(current) else Need.NEVER
     return max((_of_command(names, at, current) for at, name in enumerate(names) if name in _KNOWN), default=Need.ANY)
 
 

@@ -369,7 +369,7 @@ class Runner:
             kind=command.kind,
             script=ready.filled[host].script,
             env=ready.filled[host].env,
-            label=masked(ready.filled[host].plain, self.record.secrets).split("\n")[0][:200],
+            label=masked(ready.filled[host].label, self.record.secrets).split("\n")[0][:200],
             sudo=bool(attributes.sudo),
             fence=self.fence_left(ready, host),
             fine=fine_status(attributes),

@@ -258,6 +258,8 @@ class FilledCommand(Struct, frozen=True, kw_only=True):
     env: dict[str, str]
     """Values, secrets among them: never shown and never stored."""
     shown: tuple[CommandPiece, ...]
+    label: str = ""
+    """The command as a person would type it, without the shell variables before it."""
 
     @property
     def plain(self) -> str:
@@ -319,7 +321,9 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
     env |= environment_of(values) | _asked(command, values, known)
     if command.kind in ("read", "follow") and not command.script:
         written = checked(written, env)
-    return FilledCommand(script=written, env=env, shown=shown(command, values, variables))
+    pieces = shown(command, values, variables)
+    label = plain(pieces[sum(bool(piece.text) for piece in _shown_before(command, values, _secrets(variables))) :])
+    return FilledCommand(script=written, env=env, shown=pieces, label=label)
 
 
 def _asked(command: Command, values: Mapping[str, str], known: Mapping[str, Variable]) -> dict[str, str]:
@@ -342,7 +346,7 @@ def _asked(command: Command, values: Mapping[str, str], known: Mapping[str, Vari
 
 def shown(command: Command, values: Mapping[str, str], variables: Sequence[Variable]) -> tuple[CommandPiece, ...]:
     """Return a command for display, with the values known so far in place."""
-    secrets = {variable.name for variable in variables if variable.type == "secret"}
+    secrets = _secrets(variables)
     text = command.text
     pieces, at = _shown_before(command, values, secrets), 0
     for site in sites(text):
@@ -354,6 +358,10 @@ def shown(command: Command, values: Mapping[str, str], variables: Sequence[Varia
             pieces.append(CommandPiece(MASK if name in secrets else values[name], "value"))
         at = end
     return tuple(piece for piece in (*pieces, CommandPiece(text[at:])) if piece.text)
+
+
+def _secrets(variables: Sequence[Variable]) -> set[str]:
+    return {variable.name for variable in variables if variable.type == "secret"}
 
 
 def _shown_before(command: Command, values: Mapping[str, str], secrets: Collection[str]) -> list[CommandPiece]:

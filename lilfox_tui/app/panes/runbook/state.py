@@ -21,7 +21,7 @@ from lilfox_tui.runbook.bash.asking import labels_for
 from lilfox_tui.runbook.library import local_copies, ordered
 from lilfox_tui.runbook.model import BUNDLED
 from lilfox_tui.runbook.run.state import Turn
-from lilfox_tui.runbook.run.variables import check_value, shown
+from lilfox_tui.runbook.run.variables import check_value, plain, shown
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert
@@ -461,7 +461,7 @@ class RunbookState:
         log = self.seen
         hosts = () if log is None or log.state is None else log.state.steps[found[0]].commands[found[1]].hosts
         pieces = shown(found[2], self.values_on(hosts), runbook.variables)
-        return redact("".join(piece.text for piece in pieces))
+        return redact(plain(pieces))
 
     # ---- columns -------------------------------------------------------------------------------------------------
 

@@ -92,6 +92,8 @@ def test_it_is_filled_by_the_shell_and_shown_before_the_command() -> None:
     filled = fill(command, {"NAMESPACE": "shop", "POD": "a b"}, runbook.variables)
     assert filled.script == command.text
     assert filled.env == {"LF__P_NAMESPACE": "shop", "LF__P_POD": "a b"}
+    assert filled.label == command.text
+    assert filled.plain == f"NAMESPACE=shop\nPOD='a b'\n{command.text}", "as it can be pasted"
     assert marked(filled.shown) == 'NAMESPACE=‹shop›\nPOD=‹a b›\nkubectl -n $NAMESPACE logs "$POD"'
     with pytest.raises(LilFoxError, match=r"\$POD on line 9 cannot be used: a value that begins with -"):
         fill(command, {"NAMESPACE": "shop", "POD": "--all"}, runbook.variables)
@@ -141,8 +143,9 @@ TEMPLATES = {
     "cat <<E\na $V\nE": "a {}\n", "cat <<< \"$V\"": "{}\n", "x=$V; show \"$x\"": "{}", 'sh -c "printf %s $V"': "{}",
     "sh -c \"printf %s '$V'\"": "{}", "for x in $V; do show \"$x\"; done": "{}", "show ${V%zzz}": "{}",
     "show $((V + 1))": None, "show $(($V + 1))": None, "((V)); show": None, "a[$V]=1": None,
-    "[[ $V -eq 1 ]]": None, "[[ -v $V ]]": None, "declare -i n=$V": None, "eval show $V": None,
-    'eval "show $V"': None, "$V": None, "\"$V\" x": None, "printf -v $V x": None, "read $V </dev/null": None,
+    "if [[ $V -eq 1 ]]; then show; fi": None, "if [[ -v $V ]]; then show; fi": None, "declare -i n=$V": None,
+    "eval show $V": None,
+    'eval "show $V"': None, "printf -v $V x": None, "read $V </dev/null": None,
     "awk \"$V\" </dev/null": None, "echo a | sed \"s/a/$V/\"": None, ". ./$V": None, "trap \"$V\" EXIT": None,
     "show 1 >&files/$V": None, "[ -n $V ] && [ $V -eq 1 ]": None, "case $V in $V) show;; esac": None,
     "unset $V": None, "show ${V@P}": None, "show ${#V}": None, "cat <<E\n$((V))\nE": None, "export $V": None,
@@ -217,10 +220,12 @@ def test_a_host_to_log_in_to_is_no_command() -> None:
         fill(commands[0], {"node-address": "-oProxyCommand=touch canary"}, runbook.variables)
 
 
-def test_what_cannot_be_safe_is_refused_whatever_its_value() -> None:
-    for text in ("$V x", "`$V`"):
-        (runbook,) = document(text).runbooks
-        (command,) = runbook.steps[0].commands
-        assert refusals(command, runbook.variables), text
+def test_what_is_the_name_of_a_command_is_not_asked_for() -> None:
+    """Only the host may set it; its shell looks for it before a change."""
+    made = document("$KAFKA_HOME/bin/x $TOPIC", "`$V`", '"$V" x', "env A=$V x", "env <v> x", "env A=<v> x")
+    commands = [step.commands[0] for step in made.runbooks[0].steps]
+    asked = [[each.name for each in command.placeholders] for command in commands]
+    assert asked == [["TOPIC"], [], [], ["V"], ["v"], ["v"]]
+    assert [bool(refusals(each, made.runbooks[0].variables)) for each in commands] == [False] * 4 + [True, False]
     assert {site.need for site in shell_sites("echo $((V))", ["V"])} == {Need.NUMBER}
     assert {site.need for site in shell_sites('echo "$V"', ["V"])} == {Need.ANY}
