@@ -17,7 +17,8 @@ _PS = Spec(
     "--pod --namespace",
 )  # fmt: skip
 _LOGS = Spec(
-    reads="-t -n=number --timestamps --tail=number --since=time --until=time --details --names", follows="-f --follow",
+    reads="-t -n=number --timestamps --tail=number --since=time --until=time --details --names", follows="-f "
+    "--follow",
     operands="name*",
 )  # fmt: skip
 _INSPECT = Spec(reads="-f=text --format=text -s --size --type=word -l --latest", operands="name*")
@@ -42,7 +43,8 @@ _COMMON = {
     "manifest": Spec(subs={"inspect": Spec(reads="-v --verbose --insecure", operands="name")}),
     "volume": Spec(subs={"ls": _LISTED, "inspect": _INSPECT}),
     "network": Spec(subs={"ls": _LISTED, "inspect": _INSPECT}),
-    "system": Spec(subs={"df": Spec(reads="-v --verbose --format=text"), "info": Spec(reads="-f=text --format=text")}),
+    "system": Spec(subs={"df": Spec(reads="-v --verbose --format=text"), "info": Spec(reads="-f=text "
+    "--format=text")}),
 }  # fmt: skip
 _SWARM = {
     "node": Spec(subs={"ls": _LISTED, "inspect": _INSPECT, "ps": _LISTED}),
@@ -68,7 +70,8 @@ _COMPOSE = Spec(
         "top": Spec(operands="name*"), "images": Spec(reads="-q --quiet --format=text", operands="name*"),
         "ls": Spec(reads="-a -q --all --quiet --format=text --filter=text"),
         "port": Spec(operands="name number"), "version": Spec(reads="-f=text --format=text --short"),
-        "config": Spec(reads="-q --quiet --services --volumes --images --profiles --no-interpolate", operands="name*"),
+        "config": Spec(reads="-q --quiet --services --volumes --images --profiles --no-interpolate",
+            operands="name*"),
         "events": Spec(reads="--json", operands="name*", verdict="follow"),
         "exec": Spec(reads="-T -u=user --user=user -w=path --workdir=path --no-TTY", runs=1),
     },
@@ -105,7 +108,8 @@ _CONTAINERS_PROGRAMS: dict[str, Spec] = {
             "exec": Spec(interactive="-i -t --interactive --tty", runs=1),
         },
     ),
-    "ctr": Spec(reads="-n=word --namespace=word", subs={**_CTR, "c": _CTR["containers"], "i": _CTR["images"], "t": _CTR[
+    "ctr": Spec(reads="-n=word --namespace=word", subs={**_CTR, "c": _CTR["containers"], "i": _CTR["images"],
+        "t": _CTR[
         "tasks"]}),
     "nerdctl": Spec(reads="-n=word --namespace=word", subs=_COMMON),
     "lxc": Spec(subs={"list": Spec(operands="text*"), "info": Spec(reads="--show-log", operands="name")}),
@@ -149,7 +153,7 @@ _ROLLOUT = {
     "history": Spec(reads="--revision=number -o=text --output=text -l=text --selector=text -f=path", operands="text*"),
 }
 _CONFIG = {
-    "view": Spec(reads=f"{_PRINTS} --minify[=bool] --raw[=bool] --flatten[=bool] --merge[=bool]"),
+    "view": Spec(reads=f"{_PRINTS} --minify[=bool] --flatten[=bool] --merge[=bool]"),
     "current-context": Spec(), "get-contexts": Spec(reads=_PRINTS, operands="text*"), "get-clusters": Spec(),
         "get-users": Spec(),
 }  # fmt: skip
@@ -184,10 +188,12 @@ _KUBERNETES_EXEC = Spec(
     interactive="-i -t --stdin[=bool] --tty[=bool]", operands="text", check=_one_pod,
 )  # fmt: skip
 _RSH = Spec(
-    reads=f"{_ALL} -c=name --container=name -T --no-tty[=bool] -t --tty[=bool] --timeout=number", operands="text text*",
+    reads=f"{_ALL} -c=name --container=name -T --no-tty[=bool] -t --tty[=bool] --timeout=number",
+        operands="text text*",
     permutes=False, check=_rsh_command,
 )  # fmt: skip
 _KUBECTL = {
+    "cnpg": Spec(subs={"status": Spec(reads="-v --verbose", operands="name")}, inherits=True),
     "get": _GET,
     "describe": Spec(reads=f"{_SELECTS} --show-events[=bool] -f=path --filename=path --chunk-size=number", operands=
         "text*"),
@@ -209,7 +215,8 @@ _KUBECTL = {
               "whoami": Spec(reads="-o=word --output=word")},
         inherits=True,
     ),
-    "events": Spec(reads="-A --all-namespaces[=bool] --for=text --types=text -o=word --output=word --no-headers[=bool]",
+    "events": Spec(reads="-A --all-namespaces[=bool] --for=text --types=text -o=word --output=word "
+    "--no-headers[=bool]",
                    follows="-w --watch[=bool]"),
     "wait": Spec(reads=f"{_SELECTS} --for=text --timeout=time --all[=bool] -f=path -o=word --output=word", operands=
         "text*"),
@@ -217,7 +224,7 @@ _KUBECTL = {
 }  # fmt: skip
 _OC = {
     "status": Spec(reads="--suggest[=bool] -A --all-namespaces[=bool] -o=word"),
-    "whoami": Spec(reads="-t -c --show-token[=bool] --show-context[=bool] --show-server[=bool] --show-console[=bool]"),
+    "whoami": Spec(reads="-c --show-context[=bool] --show-server[=bool] --show-console[=bool]"),
     "project": Spec(reads="-q --short[=bool]"),
     "projects": Spec(reads="-q --short[=bool]"),
     "rsh": _RSH,
@@ -227,7 +234,8 @@ _OC = {
                 "imagestreams": Spec()},
                         inherits=True),
             "node-logs": Spec(
-                reads="--role=word -u=unit --unit=unit --path=path --since=time --until=time --tail=number -g=pattern "
+                reads="--role=word -u=unit --unit=unit --path=path --since=time --until=time --tail=number "
+                "-g=pattern "
                     "--grep=pattern "
                 "--case-sensitive[=bool] -o=word --output=word --boot=number -l=text --selector=text --raw[=bool]",
                 operands="text*",
@@ -260,7 +268,8 @@ _KUBERNETES_PROGRAMS: dict[str, Spec] = {
             **dict.fromkeys(("list", "ls"), Spec(
                 reads="-a -A -q -d -r --all --all-namespaces --short --date --reverse --deployed --failed --pending "
                     "--superseded "
-                "--uninstalled -f=text --filter=text -l=text --selector=text -m=number --max=number --offset=number "
+                "--uninstalled --uninstalling --no-headers -f=text --filter=text -l=text --selector=text "
+                "-m=number --max=number --offset=number "
                 "-o=word "
                 "--output=word --time-format=text")),
             "status": Spec(reads="-o=word --output=word --revision=number --show-desc --show-resources", operands=
@@ -271,9 +280,18 @@ _KUBERNETES_PROGRAMS: dict[str, Spec] = {
                     inherits=True),
             "show": Spec(subs=dict.fromkeys(("all", "chart", "readme", "values"), Spec(
                 reads="--version=word --devel", operands=_CHART)), inherits=True),
-            "search": Spec(subs={"repo": Spec(reads="-l --versions --version=word --devel -o=word", operands="text*")},
+            "search": Spec(subs={"repo": Spec(reads="-l --versions --version=word --devel -o=word",
+                operands="text*")},
                            inherits=True),
-            "repo": Spec(subs={"list": Spec(reads="-o=word --output=word")}, inherits=True),
+            "repo": Spec(subs=dict.fromkeys(("list", "ls"), Spec(reads="-o=word --output=word")), inherits=True),
+            "template": Spec(
+                reads=f"--set=text --set-string=text -f={_CHART} --values={_CHART} -s=text --show-only=text "
+                f"--version=word "
+                "--include-crds --is-upgrade --no-hooks --skip-tests --skip-crds --kube-version=word -a=text "
+                "--api-versions=text -g --generate-name --devel", operands=f"{_CHART} {_CHART}"),
+            **dict.fromkeys(("dependency", "dep", "dependencies"), Spec(subs=dict.fromkeys(("list", "ls"), Spec(
+                reads="--max-col-width=number", operands=_CHART)), inherits=True)),
+            "plugin": Spec(subs=dict.fromkeys(("list", "ls"), Spec()), inherits=True),
             "version": Spec(reads="--short --client"), "env": Spec(),
         },
     ),

@@ -314,25 +314,47 @@ ROLES: dict[str, Callable[[Argument, Context], Verdict]] = {
 _HANDED = re.compile(
     r"LANG|LC_[A-Z]+|TZ|NO_COLOR|COLUMNS|PG(?:HOST|PORT|USER|DATABASE|PASSWORD|PASSFILE|SSLMODE)|ETCDCTL_API"
     r"|REDISCLI_AUTH|MYSQL_PWD|VAULT_TOKEN|AWS_PROFILE|AWS_(?:DEFAULT_)?REGION"
+    r"|AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)"
 )
 """Names that may be handed to a program: others say which pager, editor, plug-in or library it runs."""
 _OWN = re.compile(r"(?!.*_proxy)(?!histchars$|auto_resume$|npm_)[a-z][A-Za-z0-9_]*")
 """Names of a fence's own variables, which programs do not look at, as they do at ``_JAVA_OPTIONS``."""
+_MIXED = re.compile(r"[A-Z][a-z][A-Za-z0-9]*")
+"""``VaultName``: settings of programs are written in capitals, or in small letters."""
 _NOUNS = frozenset(
-    "ALERT APP BACKUP BASE BRANCH BUCKET CLUSTER COMMIT CONTAINER COUNT DAEMON DATABASE DATE DB DEPLOYMENT "
-    "DEVICE DIR DISK DOMAIN DURATION END EXPORTER FILE FILES FOLDER GROUP HOST HOSTS I ID INDEX INGRESS "
-    "INSTANCE INTERFACE IP ISSUE JOB KEY LABEL LEADER LIMIT LOG LOGS MAC MACHINE MASTER MEMBER N NAME NAMES "
-    "NAMESPACE NAMESPACES NEW NODE NODES NS OLD OPERATOR ORIGINAL OSD OUT OUTPUT PARTITION PATTERN PGID PID "
-    "PIDS POD PODS POOL PORT PRIMARY PROCESS PROJECT PV PVC QUEUE REGION RELEASE REPLICA REPLICAS RESOURCE "
-    "RESULT ROLE ROUTE SC SECRET SELECTOR SERVER SERVICE SHARD SIZE SNAPSHOT SOURCE START STATE STATEFULSET "
-    "STATUS STORAGECLASS TABLE TAG TARGET TASK TENANT THRESHOLD TIMESTAMP TOPIC TYPE UNIT UUID VALUE "
-    "VERSION VM VMI VOLUME WORKER ZONE".split()
+    "ACCOUNT ADDRESS ADDRESSES AFTER ALERT AMI APP APPS ARCHITECTURE ARN ASG AZ BACKUP BASE BEFORE BRANCH BUCKET "
+    "CATALOG CERT CHART CIDR CLIENT CLUSTER CLUSTERS CODE COLLECTION COLUMN COMMIT CONSUMER CONTAINER CONTAINERS "
+    "CONTEXT COUNT CRD CTX CURRENT DAEMON DATABASE DATE DAY DAYS DB DEPLOYMENT DEVICE DIGEST DIR DISK DOMAIN "
+    "DURATION "
+    "ELEMENT EMAIL END ENDPOINT ENDPOINTS ENVIRONMENT EPOCH ERROR ERRORS EXPORTER FIELD FILE FILES FILTER FIRST "
+    "FOLDER "
+    "FQDN FSID GROUP HASH HEALTH HOST HOSTS HOUR HOURS I ID IDS IMAGE INDEX INGRESS INSTALLATION INSTANCE "
+    "INSTANCES INTERFACE INTERVAL INVENTORY IP IPS ISSUE ITEM JOB KEY KEYVAULT LABEL LAST LATEST LEADER LEVEL "
+    "LIMIT LIST "
+    "LOCATION LOG LOGS MAC MACHINE MASTER MAX MDS MEMBER MEMBERS MESSAGE MGR MIN MINUTES MON MONTH MOUNT N NAME "
+    "NAMES "
+    "NAMESPACE NAMESPACES NETWORK NEW NODE NODEGROUP NODEPOOL NODES NOW NS NUMBER OBJECT OFFSET OLD OPERATOR ORG "
+    "ORGANIZATION ORIGINAL OSD OUT OUTPUT OWNER PARTITION PASSWORD PATTERN PEER PGID PID PIDS POD PODS POINT "
+    "POLICY POOL "
+    "POOLS PORT PREVIOUS PRIMARY PROCESS PROJECT PV PVC QUANTITY QUERY QUEUE REASON RECORD REGION REGISTRY RELEASE "
+    "REPLICA REPLICAS REPO REPOSITORY RESOURCE RESPONSE RESULT RESULTS REVISION RG ROLE ROUTE ROW ROWS SA SC SCHEMA "
+    "SCOPE SECRET SELECTOR SERIAL SERVER SERVERS SERVICE SERVICES SHARD SIZE SNAPSHOT SNAPSHOTS SOURCE STANDBY "
+    "START STATE STATEFULSET STATUS STORAGECLASS SUBNET SUBSCRIPTION SUM TABLE TAG TARGET TASK TENANT THIS "
+    "THRESHOLD TIER "
+    "TIMESTAMP TODAY TOKEN TOPIC TOTAL TYPE UNIT UPTIME URI USERNAME UUID VALUE VALUES VERSION VM VMI VMS VMSS VNET "
+    "VOLUME VOLUMES VPC WORKER WORKLOAD YEAR YESTERDAY ZONE ZONES".split()
 )
 """Words of which a name in capitals may be made: programs look at none that has no other."""
-_OF_ONES_OWN = re.compile(
-    r"(?!LD_|GIT_|BASH_)(?:[A-Z0-9]+_)+(?:NAMESPACE|NS|POD|PODS|NODE|NODES|PVC|PV|SC|DEPLOYMENT|UUID|MAC|VM|VMI)"
+_BESIDE = frozenset({"API", "MY", "USER", "WC", "MC", "YOUR"})
+"""Words that may stand in such a name beside others."""
+_LAST = frozenset(
+    "ARN CLUSTER DEPLOYMENT ID MAC NAME NAMESPACE NODE NODEGROUP NODEPOOL NODES NS POD PODS PV PVC SA SC SUBNET TOKEN "
+    "UUID VM VMI VPC".split()
 )
-"""Names for what a cluster has: no program takes from one of these what it runs."""
+"""Last words of names for what a cluster or an account has: no program takes from one of these what it runs."""
+_NEVER_FIRST = frozenset({"BASH", "GIT", "LD"})
+_OF_TERRAFORM = re.compile(r"TF_VAR_[A-Za-z0-9_]+")
+"""Values of a module's variables, which no reader evaluates."""
 _TAKEN = frozenset({"LOG_DIR", "VAULT_ADDR", "CONSUL_HTTP_ADDR"})
 """Names that look like a fence's own: programs make such a folder, or send their token there."""
 _FOLDERS = frozenset({"/bin", "/usr/bin", "/sbin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"})
@@ -357,11 +379,15 @@ def may_be_assigned(name: str) -> bool:
     setting."""
     if name in _TAKEN:
         return False
-    if _OWN.fullmatch(name) or _HANDED.fullmatch(name):
+    if any(each.fullmatch(name) for each in (_OWN, _MIXED, _HANDED, _OF_TERRAFORM)):
         return True
-    if _OF_ONES_OWN.fullmatch(name):
+    bare = name.rstrip("0123456789")
+    parts = (bare.removesuffix("_") if bare != name else name).split("_")
+    if not all(re.fullmatch("[A-Z0-9]+", part) for part in parts):
+        return False
+    if len(parts) > 1 and parts[-1] in _LAST and parts[0] not in _NEVER_FIRST:
         return True
-    return name.isascii() and all(part in _NOUNS for part in name.rstrip("0123456789").split("_"))
+    return all(part in _NOUNS or (len(parts) > 1 and part in _BESIDE) for part in parts)
 
 
 def program_name(word: str) -> str:
