@@ -20,6 +20,16 @@ pytestmark = [
     pytest.mark.xdist_group("lab-library"),
     pytest.mark.usefixtures("jobs"),
 ]
+UPSTREAM = """\
+cat >/etc/nginx/conf.d/lilfox-upstream.conf <<'CONF'
+upstream lilfox_backend {
+    server 127.0.0.1:8000 weight=5 max_fails=0;  # the live one
+    server 127.0.0.1:8099 backup;
+    keepalive 16;
+}
+map $uri $lilfox_other { default 127.0.0.1:8000; }
+CONF
+"""
 SETUP = r"""
 set -e
 useradd --system --create-home --home-dir /srv/lilfox --shell /usr/sbin/nologin app
@@ -44,6 +54,8 @@ cat >/etc/systemd/system/lilfox-backend@.service <<'UNIT'
 [Service]
 User=app
 ExecStart=sh -c 'colour=green; [ %i = 8010 ] || colour=blue; exec python3 /srv/backend.py %i /srv/lilfox/$colour'
+[Install]
+WantedBy=multi-user.target
 UNIT
 install -d /var/log/nginx /var/lib/nginx /etc/nginx/conf.d
 rm -rf /etc/nginx/sites-enabled /etc/nginx/modules-enabled; install -d /etc/nginx/modules-enabled
@@ -52,30 +64,37 @@ events { worker_connections 1024; }
 http {
     access_log off;
     include /etc/nginx/conf.d/*.conf;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
     server { listen 80; location / { proxy_pass http://lilfox_backend; } }
 }
 CONF
-printf 'upstream lilfox_backend {\n    server 127.0.0.1:8000;\n}\n' >/etc/nginx/conf.d/lilfox-upstream.conf
+@UPSTREAM@
 cat >/etc/systemd/system/nginx.service <<'UNIT'
 [Service]
 Type=forking
 PIDFile=/run/nginx.pid
 ExecStart=nginx
 ExecReload=nginx -s reload
+[Install]
+WantedBy=multi-user.target
 UNIT
 systemctl daemon-reload
+systemctl enable --quiet lilfox-backend@8000 nginx
 systemctl start lilfox-backend@8000 nginx
 until curl -fsS -o /dev/null http://127.0.0.1/health 2>/dev/null; do sleep 0.1; done
-"""
+""".replace("@UPSTREAM@", UPSTREAM)
 RESET = f"""
 {MENDED}
 rm -f /etc/nginx/conf.d/zz.conf /srv/lilfox/*/sick
 systemctl stop lilfox-backend@8010
 runuser -u app -- git -C /srv/lilfox/blue checkout --quiet v1
 systemctl restart lilfox-backend@8000
-printf 'upstream lilfox_backend {{\\n    server 127.0.0.1:8000;\\n}}\\n' >/etc/nginx/conf.d/lilfox-upstream.conf
+{UPSTREAM}
+systemctl disable --quiet lilfox-backend@8010
+systemctl enable --quiet lilfox-backend@8000
 until curl -fsS -o /dev/null http://127.0.0.1:8000/health 2>/dev/null; do sleep 0.1; done
-nginx -s reload
+systemctl restart nginx
 """
 
 
@@ -97,6 +116,34 @@ def walk(tmp_path: Path, lab: MachineLab, machine: Machine) -> Walk:
 def serves(machine: Machine) -> str:
     """What the host says through nginx."""
     return machine.ssh("curl -sS -m 5 http://127.0.0.1/health")
+
+
+def enabled(machine: Machine) -> list[str]:
+    """The ports of the instances that start with the host."""
+    states = {port: machine.ssh(f"systemctl is-enabled lilfox-backend@{port} || true") for port in ("8000", "8010")}
+    return [port for port, state in states.items() if state.strip() == "enabled"]
+
+
+def upstream(machine: Machine) -> str:
+    return machine.ssh("cat /etc/nginx/conf.d/lilfox-upstream.conf")
+
+
+def upstream_of(port: int) -> str:
+    """The whole file, in which no more than the port of the live server differs."""
+    held = UPSTREAM.split("<<'CONF'\n")[1].split("CONF")[0]
+    return held.replace("8000 weight", f"{port} weight")
+
+
+def test_after_a_power_cut_the_host_serves_the_version_that_was_switched_to(walk: Walk, machine: Machine) -> None:
+    done = walk("blue-green", "web-1", version="v2", patience=20)
+    assert done.code == 0, done.why
+    assert enabled(machine) == ["8010"]
+    assert upstream(machine) == upstream_of(8010)
+    assert machine.ssh("ls -A /etc/nginx/conf.d").split() == ["lilfox-upstream.conf"]
+    machine.kill()
+    machine.up()
+    wait_for(lambda: '"version": "v2", "port": 8010' in machine.ssh("curl -sS -m 5 http://127.0.0.1/health || true"),
+             what="the new version answers")  # fmt: skip
 
 
 @pytest.mark.fault("2.20")
@@ -151,5 +198,7 @@ def test_each_step_can_fail_and_traffic_stays_where_it_was(
     looked_through_nginx = fails == "4.1" or "public_url" in values
     assert set(load.answers) <= ({"v1", "v2"} if looked_through_nginx else {"v1"})
     assert '"version": "v1", "port": 8000' in serves(machine)
+    assert enabled(machine) == ["8000"]
+    assert upstream(machine) == upstream_of(8000)
     assert machine.ssh("systemctl is-active lilfox-backend@8010 || true").strip() in ("inactive", "failed")
     assert "8000" in machine.ssh("nginx -T 2>/dev/null | grep -A2 'upstream lilfox_backend'")
