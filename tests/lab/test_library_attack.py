@@ -24,14 +24,14 @@ pytestmark = [
 NGINX = """
 set -e
 install -d /var/log/nginx /var/lib/nginx /etc/nginx/conf.d /srv/www
-echo fox >/srv/www/index.html
+echo fox >/srv/www/index.html; echo fox >/srv/www/login
 rm -rf /etc/nginx/sites-enabled /etc/nginx/modules-enabled; install -d /etc/nginx/modules-enabled
 cat >/etc/nginx/nginx.conf <<'CONF'
 events {}
 http {
     access_log /var/log/nginx/access.log;
     include /etc/nginx/conf.d/*.conf;
-    server { listen 80; root /srv/www; }
+    server { listen 80; listen [::]:80; root /srv/www; }
 }
 CONF
 cat >/etc/systemd/system/nginx.service <<'UNIT'
@@ -92,7 +92,7 @@ def walk(tmp_path: Path, lab: MachineLab, attack: Attack) -> Walk:
 
 @pytest.mark.fault("2.24", "2.27")
 def test_an_attacker_is_banned_for_a_time_and_limited(walk: Walk, attack: Attack) -> None:
-    done = walk("network-attack", "web-1", attack_ip=attack.attacker, duration="20s", rate=60, burst=2)
+    done = walk("network-attack", "web-1", limit_path="/", attack_ip=attack.attacker, duration="20s", rate=60, burst=2)
     assert done.code == 0, done.why
     assert attack.attacker in done.output("1.1")
     assert attack.attacker in done.output("4.1")
@@ -109,7 +109,7 @@ def test_what_never_may_be_banned_is_not(walk: Walk, attack: Attack) -> None:
     refused = [attack.own, f"{attack.net}.1", attack.balancer, attack.web.address, "127.0.0.1", f"::ffff:{attack.own}",
                "fe80::1", "10.0.0.1"]  # fmt: skip
     for address in refused:
-        done = walk("network-attack", "web-1", attack_ip=address)
+        done = walk("network-attack", "web-1", limit_path="/", attack_ip=address)
         assert done.code != 0, (address, done.why)
         assert "2.1" not in [name for name, state in done.states.items() if state == "done"], address
     assert attack.web.ssh("nft list tables").split() == []
@@ -131,7 +131,7 @@ def test_each_step_can_fail_and_what_was_changed_is_taken_back(
 ) -> None:
     attack.web.ssh(fault)
     try:
-        done = walk("network-attack", "web-1", undo=True, attack_ip=attack.attacker)
+        done = walk("network-attack", "web-1", limit_path="/", undo=True, attack_ip=attack.attacker)
         assert (done.code != 0, done.failed) == (True, [fails]), done.why
     finally:
         attack.web.ssh("rm -f /etc/nginx/conf.d/zz.conf")
@@ -141,7 +141,7 @@ def test_each_step_can_fail_and_what_was_changed_is_taken_back(
 
 @pytest.mark.fault("2.24")
 def test_a_ban_is_lifted_before_its_time(walk: Walk, attack: Attack) -> None:
-    done = walk("network-attack", "web-1", attack_ip=attack.attacker, rate=60000, burst=10000)
+    done = walk("network-attack", "web-1", limit_path="/", attack_ip=attack.attacker, rate=60000, burst=10000)
     assert done.code == 0, done.why
     assert not attack.gets_in()
     bans = json.loads(attack.web.ssh("nft -j list set inet lilfox_ban v4"))
@@ -155,10 +155,54 @@ def test_a_ban_is_lifted_before_its_time(walk: Walk, attack: Attack) -> None:
 def test_without_nft_a_timer_lifts_the_ban(walk: Walk, attack: Attack) -> None:
     attack.web.ssh("mv /usr/sbin/nft /usr/sbin/nft.away")
     try:
-        done = walk("network-attack", "web-1", attack_ip=attack.attacker, duration="15s", rate=60000, burst=10000)
+        done = walk(
+            "network-attack",
+            "web-1",
+            limit_path="/",
+            attack_ip=attack.attacker,
+            duration="15s",
+            rate=60000,
+            burst=10000,
+        )
         assert done.code == 0, done.why
         assert not attack.gets_in()
         wait_for(attack.gets_in, timeout_s=60, what="the ban ends by itself")
         assert "DROP" not in attack.web.ssh("iptables -S INPUT")
     finally:
         attack.web.ssh("mv /usr/sbin/nft.away /usr/sbin/nft")
+
+
+def test_an_attack_from_many_addresses_is_seen_by_network_and_limited_on_its_path(walk: Walk, attack: Attack) -> None:
+    """Addresses of an IPv6 /64 share one limit, in all their spellings; other networks, paths and IPv4 have theirs."""
+    spellings = ["2001:db8:7:1::%x", "2001:db8:7:1:0:0:0:%x", "2001:db8:7:1:a::%x"]
+    asked = [spellings[number % 3] % number for number in range(1, 31)] + ["::1", "2001:db8:8::5", "203.0.113.9"]
+    lines = [f'{address} - - [01/Jan/2026:00:00:00 +0000] "GET /login?a=b HTTP/1.1" 200 4 "-" "-"' for address in asked]
+    text = "\n".join(lines)
+    attack.web.ssh(f"cat >/var/log/nginx/access.log <<'LOG'\n{text}\nLOG\nnginx -s reopen")
+    done = walk("network-attack", "web-1", attack_ip=attack.attacker, limit_path="/log", rate=1, burst=1)
+    assert done.code == 0, done.why
+    who = done.output("1.1")
+    assert "30 2001:db8:7:1::/64" in who
+    assert "1 2001:db8:8:0::/64" in who
+    assert "1 0:0:0:0::/64" in who
+    assert "1 203.0.113.9" in who
+    assert "33 requests from 33 addresses; the first address made 3 %" in who
+    assert "limit the rate of the path" in who
+    attack.web.ssh("for a in 5::1 5::a 5::b 6::a; do ip -6 address replace 2001:db8:$a/128 dev lo nodad; done")
+
+    def asks(path: str, *sources: str) -> list[str]:
+        ask = "curl -s -o /dev/null -m 5 -w '%{http_code} ' --interface"
+        to = {source: "[2001:db8:5::1]" if ":" in source else "127.0.0.1" for source in sources}
+        return attack.web.ssh("; ".join(f"{ask} {each} 'http://{to[each]}{path}'" for each in sources)).split()
+
+    one, neighbour, other = "2001:db8:5::a", "2001:db8:5::b", "2001:db8:6::a"
+    assert asks("/login", one, neighbour, one, neighbour, other, "127.0.0.1") == [
+        "200",
+        "200",
+        "429",
+        "429",
+        "200",
+        "200",
+    ]
+    assert asks("//%6cogin", one) == ["429"]
+    assert asks("/", *[one] * 5) == ["200"] * 5
