@@ -89,11 +89,17 @@ KUBECTL = """\
 import json, pathlib, sys
 state = pathlib.Path(__file__).with_name("state.json")
 data = json.loads(state.read_text())
-words = [word for word in sys.argv[1:] if not word.startswith("--namespace=")]
+if "--context=prod" not in sys.argv and sys.argv[1:] != ["config", "get-contexts", "--output=name"]:
+    sys.exit("error: no context was named")
+words = [word for word in sys.argv[1:] if not word.startswith(("--namespace=", "--context="))]
 def save(): state.write_text(json.dumps(data))
 if words[:2] == ["rollout", "status"]:
     if data["images"][-1].endswith(":bad"): sys.exit("error: timed out waiting for the condition")
     print("deployment successfully rolled out")
+elif words[:2] == ["config", "get-contexts"]:
+    print("prod\\nstaging")
+elif words[:2] == ["config", "view"]:
+    print("https://prod.example:6443", end="")
 elif words[:2] == ["get", "deployment"]:
     path = words[-1].split("jsonpath=")[1]
     print(data["images"][-1] if "image" in path else len(data["images"]) if "revision" in path else "0", end="")
@@ -129,9 +135,10 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 
 def test_a_deployment_is_brought_to_an_image(tmp_path: Path, lab: MachineLab, cluster: Cluster) -> None:
-    done = Walk(tmp_path, lab, [])("rolling-update-kubernetes", image="registry:5000/backend:2")
+    done = Walk(tmp_path, lab, [])("rolling-update-kubernetes", context="prod", image="registry:5000/backend:2")
     assert done.code == 0, done.why
     assert "revision=1" in done.output("1.1")
+    assert "context=prod\nAPI server: https://prod.example:6443" in done.output("1.1")
     assert cluster.image == "registry:5000/backend:2"
 
 
@@ -141,6 +148,15 @@ def test_a_deployment_is_brought_to_an_image(tmp_path: Path, lab: MachineLab, cl
 def test_a_deployment_goes_back_to_its_revision(
     tmp_path: Path, lab: MachineLab, cluster: Cluster, fails: str, image: str
 ) -> None:
-    done = Walk(tmp_path, lab, [])("rolling-update-kubernetes", undo=True, image=image)
+    done = Walk(tmp_path, lab, [])("rolling-update-kubernetes", undo=True, context="prod", image=image)
     assert (done.code != 0, done.failed) == (True, [fails]), done.why
+    assert cluster.image == "registry:5000/backend:1"
+
+
+@pytest.mark.parametrize("values", [{}, {"context": "staging"}])
+def test_no_deployment_is_changed_without_its_context(
+    tmp_path: Path, lab: MachineLab, cluster: Cluster, values: dict[str, object]
+) -> None:
+    done = Walk(tmp_path, lab, [])("rolling-update-kubernetes", values=values, image="backend:2")
+    assert done.code != 0, done.why
     assert cluster.image == "registry:5000/backend:1"
