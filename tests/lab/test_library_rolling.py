@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.lab.machines import Machine, MachineLab
-from tests.lab.runbook_walks import MENDED, Walk, broken, install_backend
+from tests.lab.runbook_walks import MENDED, Load, Walk, broken, install_backend
 from tests.unit.jobs.running import jobs
+from tests.waiting import wait_for
 
 __all__ = ["jobs"]
 pytestmark = [
@@ -82,6 +83,83 @@ def test_the_first_host_that_fails_stops_all_and_the_undo_brings_them_back(
     for machine in machines:
         machine.ssh(f"{MENDED}; systemctl start lilfox-backend")
     assert versions(machines) == ["v1", "v1"]
+
+
+BALANCER = """
+install -d /srv/lb /var/lib/nginx /var/log/nginx
+rm -rf /etc/nginx/modules-enabled; install -d /etc/nginx/modules-enabled
+cat >/etc/nginx/nginx.conf <<'CONF'
+user root;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    split_clients $request_id $pick { 50% @ONE@; * @TWO@; }
+    server {
+        listen 80;
+        location / {
+            set $to $pick;
+            if (-f /srv/lb/web-1) { set $to @TWO@; }
+            if (-f /srv/lb/web-2) { set $to @ONE@; }
+            proxy_pass http://$to:8000;
+        }
+        location /lb/ { alias /srv/lb/; dav_methods PUT DELETE; }
+    }
+}
+CONF
+systemd-run --quiet --unit=balancer nginx -g 'daemon off;'
+until curl -fsS -o /dev/null http://127.0.0.1/health 2>/dev/null; do sleep 0.1; done
+"""
+"""An nginx that balances between both hosts, and sends nothing to one whose name was put to ``/lb/``."""
+DRAIN = """\
+cat >/usr/local/bin/drain <<'DRAIN'
+#!/bin/sh
+echo "$1" >>/tmp/drained
+[ ! -e /tmp/refuses ] || exit 1
+case $1 in
+    out) echo | curl -fsS -m 5 -T - http://@ONE@/lb/$(hostname) ;;
+    in) curl -sS -m 5 -X DELETE http://@ONE@/lb/$(hostname) ;;
+esac
+DRAIN
+chmod +x /usr/local/bin/drain
+sed -i 's/127.0.0.1", port/0.0.0.0", port/' /srv/backend.py
+rm -f /tmp/drained /tmp/refuses
+systemctl restart lilfox-backend
+until curl -fsS -o /dev/null http://127.0.0.1:8000/health 2>/dev/null; do sleep 0.1; done
+"""
+
+
+@pytest.fixture
+def balanced(machines: list[Machine], walk: Walk) -> Iterator[Walk]:
+    """Both hosts, behind a balancer on the first."""
+    one, two = (machine.address for machine in machines)
+    for machine in machines:
+        machine.ssh(DRAIN.replace("@ONE@", one))
+    machines[0].ssh(BALANCER.replace("@ONE@", one).replace("@TWO@", two))
+    yield walk
+    machines[0].ssh("systemctl stop balancer; rm -rf /srv/lb")
+
+
+def test_no_request_fails_while_hosts_behind_a_balancer_are_updated(balanced: Walk, machines: list[Machine]) -> None:
+    values = {"version": "v2", "patience": 20, "drain_program": "/usr/local/bin/drain"}
+    with Load(machines[0].address, 80).asking() as load:
+        wait_for(lambda: load.answers["v1"] > 50, what="requests are answered")
+        done = balanced("rolling-update", "web-1,web-2", values)
+        assert done.code == 0, done.why
+        wait_for(lambda: load.answers["v2"] > 50, what="the new version answers")
+    assert load.failed == []
+    assert versions(machines) == ["v2", "v2"]
+    assert [machine.ssh("cat /tmp/drained").split() for machine in machines] == [["out", "in"]] * 2
+    assert machines[0].ssh("ls /srv/lb").split() == []
+
+
+def test_a_host_that_the_balancer_does_not_let_go_is_not_touched(balanced: Walk, machines: list[Machine]) -> None:
+    machines[1].ssh("touch /tmp/refuses")
+    values = {"version": "v2", "patience": 20, "drain_program": "/usr/local/bin/drain"}
+    done = balanced("rolling-update", "web-1,web-2", values, undo=True)
+    assert (done.code != 0, done.failed) == (True, ["2.1"]), done.why
+    assert "this host is not updated" in done.output("2.1")
+    assert versions(machines) == ["v1", "v1"]
+    assert machines[0].ssh("cat /tmp/drained").split() == ["out", "in", "out", "in"]
 
 
 KUBECTL = """\
