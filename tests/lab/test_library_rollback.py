@@ -79,8 +79,10 @@ class Site:
     def release(self) -> Walked:
         return self.walk("release", plan="nightly", app="app-1", version="r2", patience=10)
 
-    def rollback(self) -> Walked:
-        return self.walk("rollback", undo=True, plan="nightly", app="app-1", version="r1", patience=10)
+    def rollback(self, database: str = "restore") -> Walked:
+        return self.walk(
+            "rollback", undo=True, plan="nightly", app="app-1", version="r1", patience=10, database=database
+        )
 
     @property
     def state(self) -> tuple[str, str, str]:
@@ -141,6 +143,20 @@ def test_a_release_is_rolled_back_with_code_dependencies_and_data(
     sys.stdout.write(f"rollback: {load.answers.total()} requests answered, {len(load.failed)} failed\n")
     assert site.state == ("r1", "dependency==1.0", "2000")
     assert len(load.failed) > 0, "the only instance was stopped meanwhile"
+
+
+@pytest.mark.parametrize("fails", ["", "6.1"])
+def test_a_rollback_may_leave_the_database_as_it_is(site: Site, fails: str) -> None:
+    """Then it needs no set; and an undo of it restores nothing."""
+    assert site.release().code == 0
+    changed(site)
+    for file in site.store.iterdir():
+        file.unlink()
+    if fails:
+        site.machine.ssh(broken("systemctl", '[ "$1" = start ] && [ ! -e /tmp/once ] && touch /tmp/once'))
+    done = site.rollback("keep")
+    assert done.failed == ([fails] if fails else []), done.why
+    assert site.state == (("r2", "dependency==2.0", "2100") if fails else ("r1", "dependency==1.0", "2100"))
 
 
 @pytest.mark.fault("2.21")
