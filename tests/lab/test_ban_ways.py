@@ -95,7 +95,7 @@ def refused(acts: Acts, walk: Walk, *addresses: str) -> None:
     for address in addresses:
         done = acts.make(ban_operation("web-1", address, 60, sudo=False))
         assert (done.state, "refused to ban " in done.message) == ("failed", True), (address, done.message)
-        walked = walk("network-attack", "web-1", attack_ip=address)
+        walked = walk("network-attack", "web-1", limit_path="/", attack_ip=address)
         assert (walked.code != 0, "is refused" in walked.said) == (True, True), (address, walked.why)
     assert "lilfox_ban" not in acts.web.ssh("nft list tables")
 
@@ -111,7 +111,9 @@ def test_over_ipv6_your_own_address_is_refused_and_the_attackers_is_shut_out(
     assert not ways.gets_in_by_6()
     assert ways.gets_in()
     wait_for(ways.gets_in_by_6, timeout_s=20, what="the ban ends by itself")
-    walked = walk("network-attack", "web-1", attack_ip=f"{V6}:9", duration="20s", rate=60000, burst=10000)
+    walked = walk(
+        "network-attack", "web-1", limit_path="/", attack_ip=f"{V6}:9", duration="20s", rate=60000, burst=10000
+    )
     assert walked.code == 0, walked.why
     assert not ways.gets_in_by_6()
     wait_for(ways.gets_in_by_6, timeout_s=40, what="the ban ends by itself")
@@ -121,7 +123,9 @@ def test_without_nft_a_timer_ends_a_ban_of_ipv6(walk: Walk, acts: Acts, ways: Wa
     reached(acts, walk, address=f"{V6}:1")
     ways.web.ssh("mv /usr/sbin/nft /usr/sbin/nft.away")
     try:
-        walked = walk("network-attack", "web-1", attack_ip=f"{V6}:9", duration="15s", rate=60000, burst=10000)
+        walked = walk(
+            "network-attack", "web-1", limit_path="/", attack_ip=f"{V6}:9", duration="15s", rate=60000, burst=10000
+        )
         assert walked.code == 0, walked.why
         assert not ways.gets_in_by_6()
         wait_for(ways.gets_in_by_6, timeout_s=40, what="the ban ends by itself")
@@ -158,7 +162,7 @@ def test_a_limit_that_nginx_did_not_load_is_none(acts: Acts, walk: Walk, ways: W
     reached(acts, walk)
     ways.web.ssh("echo 'server { listen 127.0.0.1:22; }' >/etc/nginx/conf.d/zz.conf; nginx -t")
     try:
-        done = walk("network-attack", "web-1", attack_ip=ways.attacker, undo=True)
+        done = walk("network-attack", "web-1", limit_path="/", attack_ip=ways.attacker, undo=True)
         assert (done.code != 0, done.failed) == (True, ["3.1"]), done.why
         assert "did not load it" in done.output("3.1")
         assert ways.web.ssh("ls /etc/nginx/conf.d").split() == ["v6.conf", "zz.conf"]

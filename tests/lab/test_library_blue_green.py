@@ -83,7 +83,7 @@ systemctl daemon-reload
 systemctl enable --quiet lilfox-backend@8000 nginx
 systemctl start lilfox-backend@8000 nginx
 until curl -fsS -o /dev/null http://127.0.0.1/health 2>/dev/null; do sleep 0.1; done
-"""
+""".replace("@UPSTREAM@", UPSTREAM)
 RESET = f"""
 {MENDED}
 rm -f /etc/nginx/conf.d/zz.conf /srv/lilfox/*/sick

@@ -102,22 +102,37 @@ until [ -s /srv/committed ]; do sleep 0.1; done
 """
 
 
+OTHER_STANDBYS = """\
+cat >/usr/local/sbin/psql <<'PSQL'
+#!/bin/sh
+case $* in *pg_stat_replication*) printf '10.9.9.1\\n10.9.9.2\\n' ;; *) exec /usr/bin/psql "$@" ;; esac
+PSQL
+chmod +x /usr/local/sbin/psql
+"""
+"""A server that says that two standbys stream from it, and none is the one that takes over."""
+APPS = "app-1,app-2"
+
+
 class Databases:
     """``db-1`` has the database, ``db-2`` is its synchronous standby, ``app-1`` writes rows and notes each that was
-    committed."""
+    committed, ``app-2`` is one more host of the application."""
 
     def __init__(self, lab: MachineLab) -> None:
-        self.primary, self.standby, self.app = (lab.machine(name) for name in ("db-1", "db-2", "app-1"))
+        names = ("db-1", "db-2", "app-1", "app-2")
+        self.primary, self.standby, self.app, self.other_app = (lab.machine(name) for name in names)
         self.primary.up()
         self.primary.ssh(PRIMARY)
         self.standby.up()
         self.standby.ssh(STANDBY.replace("@PRIMARY@", self.primary.address))
         self.app.up()
         self.app.ssh(APP.replace("@PRIMARY@", self.primary.address))
+        self.other_app.up()
+        silent = APP.replace("Wants=writer.service", "").replace("until [ -s /srv/committed ]", "until true")
+        self.other_app.ssh(silent.replace("@PRIMARY@", self.primary.address))
 
     @property
     def machines(self) -> list[Machine]:
-        return [self.primary, self.standby, self.app]
+        return [self.primary, self.standby, self.app, self.other_app]
 
     def committed(self) -> set[int]:
         """Rows of which the application was told that they are committed."""
@@ -126,7 +141,7 @@ class Databases:
     def values(self) -> dict[str, object]:
         """Of the variables of a failover."""
         return {
-            "primary": "db-1", "standby": "db-2", "app": "app-1", "unit": "database.service",
+            "primary": "db-1", "standby": "db-2", "unit": "database.service",
             "standby_address": self.standby.address, "patience": 20,
         }  # fmt: skip
 
@@ -190,6 +205,9 @@ def test_each_step_can_fail_and_nothing_comes_behind_it(
     [
         ("1.1", "standby", "systemctl stop database", "systemctl start database"),
         ("1.2", "app", "mv /etc/lilfox/backend.env /etc/lilfox/away", "mv /etc/lilfox/away /etc/lilfox/backend.env"),
+        ("1.2", "other_app", "mv /etc/lilfox/backend.env /etc/lilfox/away",
+         "mv /etc/lilfox/away /etc/lilfox/backend.env"),
+        ("2.1", "primary", OTHER_STANDBYS, "true"),
         ("2.2", "primary", broken("pg_isready", "exit 0"), "true"),
         ("3.1", "standby", broken("psql", "case $* in *promote*) ;; *) false ;; esac"), "true"),
         ],
@@ -200,7 +218,7 @@ def test_a_failover_that_fails_before_the_promotion_is_taken_back(
     machine: Machine = getattr(databases, on)
     machine.ssh(fault)
     try:
-        done = walk("database-failover", values=databases.values(), undo=True)
+        done = walk("database-failover", APPS, values=databases.values(), undo=True)
         assert (done.code != 0, done.failed) == (True, [fails]), done.why
     finally:
         machine.ssh(f"{MENDED}; {mend}")
@@ -215,7 +233,7 @@ def test_a_standby_takes_over_and_no_committed_row_is_lost(
 ) -> None:
     """The server is killed while it takes rows."""
     databases.primary.ssh("systemctl kill --signal=KILL --kill-whom=all database")
-    done = walk("database-failover", values=databases.values())
+    done = walk("database-failover", APPS, values=databases.values())
     assert done.code == 0, done.why
     assert "canary-canary" not in done.said + str(done.document)
     noted = databases.committed()
@@ -224,8 +242,11 @@ def test_a_standby_takes_over_and_no_committed_row_is_lost(
     record_property("rows committed, lost", (len(committed), len(committed - there)))
     sys.stdout.write(f"failover: {len(committed)} rows committed, {len(committed - there)} lost\n")
     assert not committed - there
-    assert databases.app.ssh("stat -c %a /etc/lilfox/backend.env").strip() == "640"
-    assert databases.app.ssh("tail -1 /etc/lilfox/backend.env").strip() == "OTHER=1"
+    for app in (databases.app, databases.other_app):
+        assert app.ssh("stat -c %a /etc/lilfox/backend.env").strip() == "640"
+        assert f"@{databases.standby.address}:5432/" in app.ssh("head -1 /etc/lilfox/backend.env")
+        assert app.ssh("tail -1 /etc/lilfox/backend.env").strip() == "OTHER=1"
+        assert app.ssh("curl -s -o /dev/null -m 5 -w '%{http_code}' http://127.0.0.1:8000/health") == "200"
     assert databases.primary.ssh("systemctl start database; systemctl is-active database || true").strip() != "active"
 
 
@@ -243,7 +264,7 @@ def test_a_failover_that_fails_after_the_promotion_does_not_start_the_old_server
         **databases.values(), "primary": "db-2", "standby": "db-1", "standby_address": databases.primary.address,
         "health_url": "http://127.0.0.1:9/health", "patience": 5,
     }  # fmt: skip
-    done = walk("database-failover", values=values, undo=True)
+    done = walk("database-failover", APPS, values=values, undo=True)
     assert (done.code != 0, done.failed) == (True, ["2.3", "4.1"]), done.why
     assert "must not start" in done.output("2.3")
     assert databases.standby.ssh("systemctl is-active database || true").strip() == "inactive"

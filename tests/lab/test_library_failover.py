@@ -12,7 +12,7 @@ from lilfox_tui.runbook import library
 from lilfox_tui.runbook.run.protocol import FinishRun, Skip, Undo
 from tests.lab.machines import MachineLab
 from tests.lab.runbook_walks import MENDED, Walk, broken
-from tests.lab.test_library_database import Databases, rows
+from tests.lab.test_library_database import APPS, Databases, rows
 from tests.lab.test_library_service import Ordered
 from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
@@ -62,7 +62,7 @@ def test_a_standby_that_gets_nothing_does_not_take_over_from_a_server_that_answe
     wait_for(lambda: databases.primary.ssh(streams) == "0\n", what="nothing streams")
     commits(databases)
     try:
-        done = walk("database-failover", values=databases.values(), undo=True)
+        done = walk("database-failover", APPS, values=databases.values(), undo=True)
         assert (done.code != 0, done.failed) == (True, ["2.1"]), done.why
         assert "is nowhere else" in done.output("2.1")
         commits(databases)
@@ -87,7 +87,7 @@ def test_a_host_without_power_is_passed_over_and_its_committed_rows_are_there(
     run.path = Path(library.__file__).parent / "library" / "en" / "database-failover.md"
     values = {name.replace("_", "-"): str(value) for name, value in databases.values().items()} | {"patience": "3"}
     databases.primary.kill()
-    job = run.begin(values=values)
+    job = run.begin(hosts="app-1", values=values)
     try:
         for command in (1, 2):
             run.one(job, 1, command, "done")

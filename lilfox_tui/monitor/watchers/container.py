@@ -53,7 +53,7 @@ _APART_S = 1.0
 """Between the two readings of a single look."""
 
 
-class _Seen:
+class _EngineSeen:
     """What was seen of one container beside its present state."""
 
     def __init__(self, container: Container, now: datetime) -> None:
@@ -105,7 +105,7 @@ class EngineWatch:
     def __init__(self, host: Host, place: EnginePlace, changed: Callable[[], None], *, sudo: bool = False) -> None:
         self.place, self._host, self._changed = place, host, changed
         self._engine: Engine = open_engine(host, place, sudo=sudo)
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _EngineSeen] = {}
         self._usages: Mapping[str, ContainerUsage] = {}
         self._rates: Mapping[str, UsageRates] = {}
         self._read_at: float | None = None
@@ -194,7 +194,7 @@ class EngineWatch:
             if name in self._seen:
                 self._seen[name].take(container)
             else:
-                self._seen[name] = _Seen(container, now)
+                self._seen[name] = _EngineSeen(container, now)
         self._error = None
         self._changed()
 
@@ -227,7 +227,7 @@ class EngineWatch:
         return EngineView(self._host.name, self.place.text, self._version, level, reasons, tuple(views),
                           self._error)  # fmt: skip
 
-    def _of(self, seen: _Seen, now: datetime) -> ContainerView:
+    def _of(self, seen: _EngineSeen, now: datetime) -> ContainerView:
         container, name = seen.container, seen.container.short_id
         recent = seen.recent_restarts(now)
         oomed_s = None if seen.oomed_at is None else (now - seen.oomed_at).total_seconds()

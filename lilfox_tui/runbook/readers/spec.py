@@ -347,11 +347,12 @@ _NOUNS = frozenset(
 """Words of which a name in capitals may be made: programs look at none that has no other."""
 _BESIDE = frozenset({"API", "MY", "USER", "WC", "MC", "YOUR"})
 """Words that may stand in such a name beside others."""
-_OF_ONES_OWN = re.compile(
-    r"(?!LD_|GIT_|BASH_)(?:[A-Z0-9]+_)+(?:NAMESPACE|NS|POD|PODS|NODE|NODES|PVC|PV|SC|DEPLOYMENT|UUID|MAC|VM|VMI"
-    r"|ARN|CLUSTER|ID|NAME|NODEGROUP|NODEPOOL|SA|SUBNET|TOKEN|VPC)(?:_?[0-9]+)?"
+_LAST = frozenset(
+    "ARN CLUSTER DEPLOYMENT ID MAC NAME NAMESPACE NODE NODEGROUP NODEPOOL NODES NS POD PODS PV PVC SA SC SUBNET TOKEN "
+    "UUID VM VMI VPC".split()
 )
-"""Names for what a cluster or an account has: no program takes from one of these what it runs."""
+"""Last words of names for what a cluster or an account has: no program takes from one of these what it runs."""
+_NEVER_FIRST = frozenset({"BASH", "GIT", "LD"})
 _OF_TERRAFORM = re.compile(r"TF_VAR_[A-Za-z0-9_]+")
 """Values of a module's variables, which no reader evaluates."""
 _TAKEN = frozenset({"LOG_DIR", "VAULT_ADDR", "CONSUL_HTTP_ADDR"})
@@ -378,11 +379,15 @@ def may_be_assigned(name: str) -> bool:
     setting."""
     if name in _TAKEN:
         return False
-    if any(each.fullmatch(name) for each in (_OWN, _MIXED, _HANDED, _OF_ONES_OWN, _OF_TERRAFORM)):
+    if any(each.fullmatch(name) for each in (_OWN, _MIXED, _HANDED, _OF_TERRAFORM)):
         return True
     bare = name.rstrip("0123456789")
     parts = (bare.removesuffix("_") if bare != name else name).split("_")
-    return name.isascii() and all(part in _NOUNS or (len(parts) > 1 and part in _BESIDE) for part in parts)
+    if not all(re.fullmatch("[A-Z0-9]+", part) for part in parts):
+        return False
+    if len(parts) > 1 and parts[-1] in _LAST and parts[0] not in _NEVER_FIRST:
+        return True
+    return all(part in _NOUNS or (len(parts) > 1 and part in _BESIDE) for part in parts)
 
 
 def program_name(word: str) -> str:
