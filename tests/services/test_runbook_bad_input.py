@@ -37,8 +37,8 @@ BAD = {
     "no steps": ("# Made\n\nWords.\n", 1, "no heading in this file directly contains a numbered list"),
     "nothing": ("", 1, "no heading in this file directly contains a numbered list"),
     "fences alone": (
-        "# Made\n\n```bash\ntouch canary\n```\n", 1,
-        "write at least a heading (# Title), below it a step (1. Step), and in the step an indented fence (```bash)",
+        "# Made\n\n```yaml\ntouch: canary\n```\n", 1,
+        "write at least a heading (# Title), and below it a fence (```bash)",
     ),
     "open": ("# Made\n\n1. Step\n\n   ```bash\n   touch canary\n", 5, "this fence is not closed"),
     "shell": ("# Made\n\n1. Step\n\n   ```bash\n   touch canary\n   echo '\n   ```\n", 7, "bash cannot parse this"),

@@ -332,7 +332,8 @@ def parse(data: bytes, path: str) -> Document:
     builder = _RunbookBuilder(path, sha256, front, fences)
     builder.build(with_parents(_sections(blocks)))
     runbooks = tuple(builder.named())
-    problems += fences.problems
+    runs = any(command.kind != "none" for runbook in runbooks for step in runbook.steps for command in step.commands)
+    problems += fences.problems if runs else (replace(problem, blocks="file") for problem in fences.problems)
     problems += builder.problems
     for runbook in runbooks:
         problems += problems_of_names(runbook)

@@ -384,8 +384,7 @@ _ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&nbsp;": " ", "&amp;": "&
 
 _IMAGE = re.compile(r"!\[([^\]\[]*+)\]\(\s*+([^()\s]*+)[^()]*+\)")
 _LINKED = re.compile(r"\[([^\]\[]*+)\]\(([^()]*+)\)")
-_FILE = re.compile(r"[\w./@%+-]++(?<=\.md)|[\w./@%+-]++(?<=\.markdown)")
-_TABLE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+_TABLE = re.compile(r"[ \t]*+\|?+[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+\|?[ \t]*+$")
 _CELL = re.compile(r"(?<!\\)\|")
 
 
@@ -409,8 +408,17 @@ def _named_image(found: re.Match[str]) -> str:
 def linked_files(text: str) -> Iterator[tuple[str, str]]:
     """Yield text and path of each link of a paragraph to a Markdown file beside this one."""
     for found in _LINKED.finditer(text):
-        if "://" not in found[2] and (path := _FILE.search(found[2])) is not None:
-            yield plain(found[1]), path[0]
+        if "://" not in found[2] and (path := _file_of(found[2])):
+            yield plain(found[1]), path
+
+
+def _file_of(target: str) -> str:
+    """Return the Markdown file in the target of a link, without its fragment; empty if there is none."""
+    for word in target.replace('"', " ").split():
+        path = word.partition("#")[0].strip("<>{}'")
+        if path.lower().endswith((".md", ".markdown")):
+            return path
+    return ""
 
 
 def plain(text: str) -> str:

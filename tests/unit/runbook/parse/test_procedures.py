@@ -290,10 +290,18 @@ def test_an_error_blocks_its_fence_unless_others_rely_on_it(info: str, blocks: s
 
 
 def test_what_bash_cannot_parse_blocks_all_of_its_fence() -> None:
-    document = _parse("# T\n\n```bash\ncd /srv\nrm )\n```\n")
+    document = _parse("# T\n\n```bash\ncd /srv\nrm )\n```\n\n```bash\nls\n```\n")
 
     assert [each.blocks for each in document.problems] == ["fence"]
-    assert [each.kind for each in document.runbooks[0].steps[0].commands] == ["none", "none"]
+    broken, sound = document.runbooks[0].steps
+    assert [each.kind for each in broken.commands] == ["none", "none"]
+    assert [each.kind for each in sound.commands] == ["read"]
+
+
+def test_errors_of_the_only_fences_block_the_file() -> None:
+    document = _parse("# T\n\n```bash\nrm )\n```\n")
+
+    assert [each.blocks for each in document.problems] == ["file"]
 
 
 @pytest.mark.parametrize(("inside", "blocks"), [("df", "fence"), ('```bash {"rollback-of": "a"}\ndf', "file")])
