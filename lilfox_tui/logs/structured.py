@@ -512,6 +512,8 @@ def _severity(level: object, names: FieldNames, fields: Mapping[str, object]) ->
     if names.level is None and isinstance(inner, Mapping):  # of the Elastic Common Schema, nested
         level = inner.get("level")
         return WORDS.get(level.lower(), Severity.UNKNOWN) if type(level) is str else Severity.UNKNOWN
+    if type(level) is str:  # DEBUG5
+        return WORDS.get(level.lower().rstrip("0123456789"), Severity.UNKNOWN)
     if type(level) is not int:
         return Severity.UNKNOWN
     words = (word.lower() for name in names.levels if type(word := fields[name]) is str)

@@ -51,7 +51,10 @@ _STAMP = re.compile(_STAMP_TEXT + rb"(?: |$)")
 _POD = re.compile(rb"\[pod/([^\]/\s]{1,253})/([^\]\s]{1,253})\](?: |$)")
 _COMPOSE = re.compile(rb"([A-Za-z0-9][\w.-]{0,127}) {0,127}\|(?: |$)")
 _COMPOSE_NAME = re.compile(rb"[\w.-]{0,127}[_-]\d{1,4}")
-_GREP = re.compile(rb"((?:/|\.{1,2}/)[^\s:]{1,255}|[^\s:/]{1,127}\.[^\s:]{1,127}):(?!\d{1,5} )(?:(\d{1,9}):)?")
+_GREP = re.compile(
+    rb"((?:/|\.{1,2}/)[^\s:]{1,255}|[^\s:]{1,127}\.(?:log|out|err|txt|jsonl?)[\w.-]{0,40})"
+    rb":(?! )(?:(\d{1,9}):)?"
+)
 _FILE = re.compile(rb"([^\s:\"{\[]{1,127}\.(?:log|out|err)[\w.-]{0,40}(?:_\d\d:\d\d:\d\d)?) (?=\S)")
 _COLOURS = re.compile(rb"(?:\x1b|#033)\[[0-9;?]{0,40}[A-Za-z]")
 _TAIL = re.compile(rb"==> [^\n]{1,255} <==\r?$")
@@ -65,7 +68,7 @@ def _peel_docker(line: bytes) -> Peeled | None:
     except (ValueError, RecursionError):
         found = structured.object_in(line)
     said = found.get("log") if isinstance(found, dict) else None
-    if not isinstance(said, str) or found is None or "time" not in found:
+    if not isinstance(said, str) or found is None or "time" not in found or "stream" not in found:
         return None
     attrs = found.get("attrs")
     fields: dict[str, object] = dict(attrs) if isinstance(attrs, dict) else {}
@@ -100,6 +103,8 @@ def _peel_compose(line: bytes) -> Peeled | None:
     if match is None:
         return None
     name = match[1].decode("utf-8", "replace")
+    if structured.severity_of(name):  # ``ERROR | it``
+        return None
     return Peeled(line[match.end() :], "", {"container": name}, name)
 
 
@@ -163,12 +168,27 @@ def wrapping(lines: Sequence[bytes], read_as: str, share: float) -> str:
         kinds, share = _kinds_of(inner[-1])
         if found[-1] in _SURE or (found[-1] == "compose" and _is_of_compose(inner[-2])):
             return "+".join([*found, *kinds])
-        before, share_before = _kinds_of(inner[-2])
-        if share > share_before or (kinds != [PLAIN] and share == share_before and before[0] in _TOLERANT):
+        if _is_better(kinds, share, inner):
             return "+".join([*found, *kinds])
         found.pop()
         inner.pop()
     return ""
+
+
+def _is_better(kinds: list[str], share: float, inner: Sequence[Sequence[bytes]]) -> bool:
+    """Whether the lines within the last layer are read better than with it."""
+    before, share_before = _kinds_of(inner[-2])
+    if kinds == before == [PLAIN]:
+        return _timed(inner[-1]) >= _USUAL_SHARE * len(inner[-1])
+    if share != share_before:
+        return share > share_before
+    order = [*by_narrowness(), PLAIN]
+    return before[0] in _TOLERANT or order.index(kinds[0]) < order.index(before[0])
+
+
+def _timed(lines: Sequence[bytes]) -> int:
+    """Return how many lines begin with a time."""
+    return sum(times.leading(line.decode("utf-8", "replace"), UTC)[1] > 0 for line in lines)
 
 
 def _layers_of(lines: Sequence[bytes]) -> tuple[list[str], list[Sequence[bytes]]]:
@@ -240,7 +260,8 @@ def _carried(lines: Sequence[bytes], carrier: str) -> str:
     found, inner = _layers_of(messages)
     found = [name for name in found if name in ("colours", "docker", "cri")]
     kinds, share = _kinds_of(inner[len(found)])
-    if share < 0.5 or kinds == [PLAIN]:
+    within = inner[len(found)]
+    if share < 0.5 or kinds == [PLAIN] or (kinds == ["console"] and _timed(within) < 0.5 * len(within)):
         return f"{carrier}+colours+{PLAIN}" if found == ["colours"] else ""
     return "+".join([carrier, *found, *kinds])
 
@@ -366,6 +387,11 @@ class Wrapped:
             response_time_s=entry.response_time_s,
             fields={**(outer.fields if outer else {}), **head.fields, **entry.fields},
         )
+
+    def inside(self, line: str) -> str:
+        """Return a line without its layers; "" if one of them tells a time."""
+        peeled = self._peel(line.encode("utf-8", "replace"))
+        return "" if peeled.stamp else peeled.line.decode("utf-8", "replace")
 
     def _peel(self, line: bytes) -> Peeled:
         stamp, who, is_part = "", "", False

@@ -182,7 +182,8 @@ _DAY_S = 86400.0
 async def note_years(log: LogFile, sample: bytes) -> None:
     """Determine the years of the file's times if these have none; ``sample`` is its beginning. Raises LilFoxError."""
     lines = sample[:_PROBE_BYTES].decode("utf-8", "replace").split("\n")[:_SAMPLED_LINES]
-    if not any(map(lacks_year, lines)):
+    inside = getattr(log.format, "inside", str)
+    if not any(lacks_year(inside(line)) for line in lines):
         return
     size = await log.file.size()
     local = log.file.NEAR_BYTES > 0

@@ -34,6 +34,8 @@ LINES: list[tuple[list[str], str]] = [
     ([json.dumps({"ts": 1790000000.5 + each, "msg": "x", "level": "info"}) for each in range(6)], ""),
     ([json.dumps({"msg": f"item {each}", "level": "info"}) for each in range(6)], "no times"),
     ([f"ts=2026-12-01T10:00:0{each}Z level=info msg=started" for each in range(6)], ""),
+    ([f"2026-12-01T10:00:00.123Z stdout F {line}" for line in objects(UTC, **REQUEST)], "no request id"),
+    ([f"web-1  | {line}" for line in objects(NAIVE)], "times without an offset"),
     (
         [f"2026-12-01 10:00:0{each},123 - shop - INFO - item {each}" for each in range(6)],
         "no JSON, times without an offset",

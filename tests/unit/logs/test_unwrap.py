@@ -195,6 +195,11 @@ def test_names_of_files_that_tail_writes_are_records_of_their_own() -> None:
         ([JSON], "json_lines"),
         (['{"log":"x","level":"info"}'], "json_lines"),
         (["Jan  1 12:00:00 web1 app[7]: it runs"], "syslog"),
+        (["Jan  1 12:00:00 web1 app[7]: ERROR: it failed"], "syslog"),
+        (["org.acme.Main: ERROR: it failed"], "plain"),
+        (["/usr/sbin/cron: ERROR: it failed"], "plain"),
+        ([f"ERROR | {AT} INFO it"], "plain"),
+        ([f'{{"log":"x\\n","time":"{AT}Z","level":"info"}}'], "json_lines"),
     ],
 )
 def test_what_is_not_wrapped_is_read_as_before(lines: list[str], kind: str) -> None:

@@ -129,7 +129,8 @@ def judge(facts: Facts) -> Iterator[AuditFinding]:
 def _lacks(lines: Sequence[str]) -> list[Message]:
     block = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
     kind = recognise(block)
-    if kind not in (*_STRUCTURED, *_READABLE):
+    inside = {*kind.split("+")}  # also of what a container's runtime has wrapped
+    if inside.isdisjoint((*_STRUCTURED, *_READABLE)):
         return []
     form = load_format(kind)
     raws = [raw for _place, raw in split_records(block, form)]
@@ -138,7 +139,7 @@ def _lacks(lines: Sequence[str]) -> list[Message]:
     if len(known) < LINES_AT_LEAST or len(known) * 5 < len(raws) * 4:
         return []
     found = []
-    if kind in _READABLE:
+    if inside.isdisjoint(_STRUCTURED):
         found.append(tr("no JSON"))
     timed = [(one.time_us, other.time_us) for one, other in known]
     if all(one is None for one, _other in timed):

@@ -132,3 +132,20 @@ async def test_since_reads_files_whose_time_is_older_than_their_records(tmp_path
     records = await read_all(source, AtEnd() if older else AtBeginning(), since, older=older)
     await source.close()
     assert len(records) == 4 + 24 + 24
+
+
+async def test_wrapped_lines_before_new_year_are_of_the_year_before(tmp_path: Path) -> None:
+    times = list(days(datetime(2023, 12, 20, tzinfo=UTC), 30, timedelta(days=1)))
+    path = written(tmp_path / "found", times)
+    lines = "".join(f"/var/log/syslog:{line}\n" for line in path.read_text().splitlines())
+    path.write_text(lines)
+    os.utime(path, (times[-1].timestamp(), times[-1].timestamp()))
+    assert await times_of(path) == times
+
+
+async def test_months_and_days_before_new_year_are_of_the_year_before(tmp_path: Path) -> None:
+    times = list(days(datetime(2023, 12, 20, tzinfo=UTC), 30, timedelta(days=1)))
+    path = tmp_path / "device.log"
+    path.write_text("".join(f"{at:%m-%d %H:%M:%S}.000  1702  2395 D Tag: it\n" for at in times))
+    os.utime(path, (times[-1].timestamp(), times[-1].timestamp()))
+    assert await times_of(path) == times
