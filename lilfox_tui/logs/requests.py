@@ -72,7 +72,7 @@ def request_entry(
         **(more or {}),
     }  # fmt: skip
     return LogEntry(
-        message=f"{request} {status}",
+        message=request if code is None else f"{request} {status}",
         time_us=time_us,
         severity=severity_of_status(code or 0),
         module=route_of(path),

@@ -25,7 +25,6 @@ _HEAD = re.compile(
     r"msg=audit\((?P<time>\d{1,12}(?:\.\d{1,9})?):(?P<event>\d{1,20})\): ?"
 )
 _PAIR = re.compile(r"""(?:(?<=[\s'])|\A)([\w-]{1,64})=("[^"\n]*+"|(?!')[^\s']*+)""")
-_WHO = ("acct", "comm", "exe", "unit")
 _MOST_FIELDS = 256
 
 
@@ -44,12 +43,11 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
             break
         fields.setdefault(pair[1], pair[2].strip('"'))
     failed = head["type"].startswith("ANOM_") or any(word in text for word in _FAILED)
-    who = next((str(fields[name]) for name in _WHO if name in fields), "")
     return LogEntry(
-        message=f"{head['type']} {message}" if message else head["type"],
+        message=message or head["type"],
         time_us=times.from_text(head["time"], zone),
         severity=Severity.WARNING if failed else Severity.INFO,
-        logger=who,
+        logger=head["type"],
         module=head["type"],
         fields=fields,
     )

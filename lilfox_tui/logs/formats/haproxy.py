@@ -90,7 +90,7 @@ def _connection(match: re.Match[str], zone: tzinfo) -> LogEntry:
         **_fields(match),
     }
     return LogEntry(
-        message=f"{match['frontend']} {match['backend']}/{match['server']} {match['termination']}",
+        message=match.string[match.start("frontend") : match.end("termination")],
         time_us=times.from_text(match["time"], zone),
         module=match["backend"],
         response_time_s=seconds,

@@ -136,9 +136,10 @@ def _entry(text: str, named: dict[str, str], zone: tzinfo, day: str) -> LogEntry
         fields["path"] = path
     if seconds is not None:
         fields["request_time"] = seconds
-    said = [str(fields[name]) for name in ("method", "path", "status") if fields.get(name) not in (None, "")]
+    request = f"{fields.get('method', '')} {path}".strip()
+    said = request if status is None else f"{request} {status}"
     return LogEntry(
-        message=" ".join(said) if "status" in fields or "method" in fields else text,
+        message=said if request and request in text else text,
         time_us=times.from_iso(f"{date} {clock}", zone if local else UTC) if date and clock else None,
         severity=severity_of_status(status) if isinstance(status, int) else Severity.UNKNOWN,
         module=route_of(path),

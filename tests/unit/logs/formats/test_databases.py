@@ -108,7 +108,7 @@ def test_audit_records_of_one_event_are_found_by_it() -> None:
     syscall, path, login, denied, _end = entries("auditd")
     assert syscall.fields["event"] == path.fields["event"] == 24287
     assert syscall.time_us == 1_364_481_363_243_000
-    assert (syscall.logger, syscall.fields["exe"], syscall.fields["key"]) == ("cat", "/bin/cat", "sshd_config")
+    assert (syscall.logger, syscall.fields["exe"], syscall.fields["key"]) == ("SYSCALL", "/bin/cat", "sshd_config")
     assert (login.fields["node"], login.fields["acct"], login.fields["res"]) == ("web-1", "tech", "failed")
     assert denied.fields["comm"] == "nginx"
 
