@@ -16,8 +16,9 @@ from lilfox_tui.alerts.notification_plan import receiver
 from lilfox_tui.alerts.routing import AlertGrouping, AlertRoute, RouteTree
 from lilfox_tui.alerts.silences import matches_all, parse_matchers
 from lilfox_tui.alerts.suppression import InhibitionRule, SuppressionRules, suppression_rules
+from lilfox_tui.config.convert import is_null
 from lilfox_tui.config.model import Config
-from lilfox_tui.config.yaml_nodes import Findings, KeyPath, ListNode, Node, parse, quoted, rather
+from lilfox_tui.config.yaml_nodes import Findings, KeyPath, ListNode, Node, ScalarNode, parse, quoted, rather
 from lilfox_tui.core.errors import ConfigError, LilFoxError
 from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.core.time_intervals import TimePeriod, time_period
@@ -182,6 +183,9 @@ class _FileReader(Struct):
     def matchers(self, fields: Fields, keys: tuple[str, str, str], at: KeyPath) -> tuple[SilenceMatcher, ...]:
         """Return the matchers of three keys: equal values, patterns, and matchers as text."""
         equal, pattern, written = keys
+        for key, value in self.nodes.entries(fields.get(pattern), (*at, pattern)):
+            if isinstance(value, ScalarNode) and is_null(value):
+                self.wrong(key, (*at, pattern), _("expected a regular expression here"))
         texts, patterns = (self.nodes.texts(fields.get(key), (*at, key))[0] for key in (equal, pattern))
         found = [SilenceMatcher(name, value) for name, value in texts.items()]
         found += [SilenceMatcher(name, value, is_regex=True) for name, value in patterns.items()]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -208,6 +209,14 @@ def _difference(missing: Iterable[object], extra: Iterable[object], got: Sequenc
 # query may look at more than 10,000 samples.
 
 
+class UnitTestCase(Struct, frozen=True):
+    """The result of one test, and how long it took."""
+
+    name: str
+    problems: tuple[str, ...]
+    took_s: float
+
+
 class UnitTestVerdict(Struct, frozen=True):
     """The verdict on one file: ``problems`` make it fail, ``warnings`` do not. ``checks`` is the number of checks."""
 
@@ -215,10 +224,14 @@ class UnitTestVerdict(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     tests: int = 0
     checks: int = 0
+    cases: tuple[UnitTestCase, ...] = ()
 
 
-def run_unit_tests(path: Path, *, prometheus2: bool = False) -> UnitTestVerdict:
-    """Runs all tests of a file; problems are texts of one or more lines that begin with ``file:line:``."""
+def run_unit_tests(
+    path: Path, *, prometheus2: bool = False, wanted: Callable[[str], bool] = lambda _name: True
+) -> UnitTestVerdict:
+    """Runs the tests of a file whose name is ``wanted``; problems are texts of one or more lines that begin with
+    ``file:line:``."""
     semantics = PROMETHEUS_2 if prometheus2 else PROMETHEUS_3
     try:
         file = read_unit_tests(path, prometheus2=prometheus2)
@@ -234,9 +247,15 @@ def run_unit_tests(path: Path, *, prometheus2: bool = False) -> UnitTestVerdict:
     ]
     paths = dict.fromkeys(one for pattern in file.rule_files for one in found[pattern])
     rules = _Rules(tuple(paths), semantics)
-    problems = [problem for test in file.tests for problem in _Run(file, test, rules, semantics).problems()]
-    checks = sum(len(test.alerts) + len(test.expressions) for test in file.tests)
-    return UnitTestVerdict(tuple(problems), tuple(warnings), len(file.tests), checks)
+    tests = [test for test in file.tests if wanted(test.name)]
+    cases = []
+    for number, test in enumerate(tests):
+        began = time.monotonic()
+        found_problems = tuple(_Run(file, test, rules, semantics).problems())
+        cases.append(UnitTestCase(test.name or f"unnamed#{number}", found_problems, time.monotonic() - began))
+    problems = tuple(problem for case in cases for problem in case.problems)
+    checks = sum(len(test.alerts) + len(test.expressions) for test in tests)
+    return UnitTestVerdict(problems, tuple(warnings), len(tests), checks, tuple(cases))
 
 
 class _Rules:

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 
 from lilfox_tui.alerts.lint import KnownSeries, lint
 from lilfox_tui.alerts.rules import read_rules, stamp_of
-from lilfox_tui.alerts.unit_test_runner import run_unit_tests
+from lilfox_tui.alerts.unit_test_runner import UnitTestCase, UnitTestVerdict, run_unit_tests
 from lilfox_tui.cli.alert_routes import run_routes
 from lilfox_tui.cli.output import print_json, print_line, print_text, warn
 from lilfox_tui.cli.parser import load_settings
@@ -24,17 +25,17 @@ from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.config.model import ApiConfig, Config
 from lilfox_tui.core.errors import ConfigError, LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, _, ngettext, tr
+from lilfox_tui.core.text import clean
 from lilfox_tui.monitor.scrape_once import scrape_once
 from lilfox_tui.monitor.watchers.alert import with_rules_of_prometheus
 from lilfox_tui.promql.value import PROMETHEUS_3
 from lilfox_tui.scrape.exposition import BadPage, Exposition
-from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, Matcher
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, Matcher, label_condition
 from lilfox_tui.scrape.store import SelectedSeries, SeriesStore
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.lint import RuleWarning
     from lilfox_tui.alerts.rules import RuleFile
-    from lilfox_tui.alerts.unit_test_runner import UnitTestVerdict
     from lilfox_tui.config.loader import LoadedConfig
 
 
@@ -160,15 +161,48 @@ def _lint_document(
 def run_test(args: argparse.Namespace) -> int:
     """Prints the failed expectations; returns 0 if there are none, else 1."""
     good = True
+    wanted = _wanted(args.run)
+    verdicts: dict[Path, UnitTestVerdict] = {}
     for path in args.test_files:
-        verdict = run_unit_tests(path, prometheus2=args.prometheus2)
+        verdict = verdicts[path] = run_unit_tests(path, prometheus2=args.prometheus2, wanted=wanted)
         for warning in verdict.warnings:
             warn(tr("warning: {what}", what=warning))
         print_line(f"{path}: {_verdict_text(verdict)}")
         for problem in verdict.problems:
             print_text("\n".join(f"  {line}" for line in problem.split("\n")))
         good = good and not verdict.problems
+    if good and args.run and not any(verdict.tests for verdict in verdicts.values()):
+        raise UsageError(tr("no test has a name that --run matches"), tr("the name of a test is its key name:"))
+    if args.junit is not None:
+        _write_junit(args.junit, verdicts)
     return 0 if good else 1
+
+
+def _wanted(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Whether one of the patterns (RE2) matches a part of a name; every name where there are none."""
+    conditions = [label_condition("=~", f"(?s:.*)(?:{pattern})(?s:.*)") for pattern in patterns]
+    return lambda name: not conditions or any(condition(name) for condition in conditions)
+
+
+def _write_junit(path: Path, verdicts: Mapping[Path, UnitTestVerdict]) -> None:
+    """Write the results: a suite for each file, a case for each test. Raises LilFoxError."""
+    root = Element("testsuites")
+    for file, verdict in verdicts.items():
+        cases = verdict.cases or ((UnitTestCase(file.name, verdict.problems, 0.0),) if verdict.problems else ())
+        failed = sum(bool(case.problems) for case in cases)
+        took = f"{sum(case.took_s for case in cases):.3f}"
+        suite = SubElement(
+            root, "testsuite", name=clean(str(file)), tests=str(len(cases)), failures=str(failed), time=took
+        )
+        for case in cases:
+            about = SubElement(suite, "testcase", name=clean(case.name), time=f"{case.took_s:.3f}")
+            for problem in case.problems:
+                lines = [clean(line) for line in problem.split("\n")]
+                SubElement(about, "failure", message=lines[0]).text = "\n".join(lines)
+    try:
+        path.write_bytes(tostring(root, encoding="utf-8", xml_declaration=True))
+    except OSError as error:
+        raise LilFoxError(tr("{path}: cannot be written: {reason}", path=path, reason=error.strerror or "")) from None
 
 
 def _verdict_text(verdict: UnitTestVerdict) -> str:

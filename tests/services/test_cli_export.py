@@ -195,6 +195,40 @@ def test_amtool_takes_the_alertmanager_yml(config: Path) -> None:
     assert set(routed.strip().split(",")) == {"plain", "chat", "hook"}
 
 
+def test_amtool_takes_the_chats_and_pagers_that_alertmanager_knows_too(tmp_path: Path) -> None:
+    config = tmp_path / "lilfox.yaml"
+    config.write_text("""
+alerts:
+  inhibit: [{source: ['severity="page"'], target: ['severity=~"warning|info"'], equal: [host]}]
+  time_intervals: [{name: night, time_intervals: [{weekdays: [sunday]}]}]
+  mute: [{intervals: [night]}]
+notifiers:
+  hook: {kind: slack, url: "env:HOOK", resolved: false}
+  bot: {kind: slack, token: "env:TOKEN", channel: "#ops"}
+  teams: {kind: teams, url: "env:HOOK"}
+  duty: {kind: pagerduty, routing_key: "env:KEY"}
+  telegram: {kind: telegram, token: "env:TOKEN", chat: "-100", thread: 7, silent: true}
+  channel: {kind: telegram, token: "env:TOKEN", chat: "@ops"}
+  ntfy: {kind: ntfy, topic: x}
+""")
+    text = exported(config, "alertmanager")
+    made = tmp_path / "alertmanager.yml"
+    made.write_text(text)
+    judged_text = judged("amtool", "check-config", made)
+    assert "6 receivers" in judged_text
+    assert "1 inhibit rules" in judged_text
+    receivers = {each["name"]: each for each in yaml.safe_load(text)["receivers"]}
+    secrets = "/etc/alertmanager/secrets"
+    assert receivers["hook"]["slack_configs"] == [{"send_resolved": False, "api_url_file": f"{secrets}/hook-url"}]
+    assert receivers["bot"]["slack_configs"][0]["api_url"] == "https://slack.com/api/chat.postMessage"
+    assert receivers["teams"]["msteamsv2_configs"][0]["webhook_url_file"] == f"{secrets}/teams-url"
+    assert receivers["duty"]["pagerduty_configs"][0]["routing_key_file"] == f"{secrets}/duty-key"
+    assert receivers["telegram"]["telegram_configs"][0]["chat_id"] == -100
+    assert "# channel: Alertmanager takes only the number of a Telegram chat" in text
+    assert "# ntfy: Alertmanager does not support ntfy" in text
+    assert "# alerts.mute is not included" in text
+
+
 def test_data_sources_hold_references_and_nothing_secret(config: Path) -> None:
     document = yaml.safe_load(exported(config, "grafana-datasource"))
     prometheus, alertmanager = document["datasources"]

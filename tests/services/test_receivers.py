@@ -13,6 +13,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -193,6 +194,17 @@ async def test_an_incident_of_pagerduty_is_one_from_its_first_alert_to_its_last(
     assert first["severity"] == "warning"
 
 
+@pytest.mark.parametrize("vendor", [one for one in VENDORS if one.kind == "telegram"])
+@pytest.mark.parametrize(("chat", "sent"), [("-1001", -1001), ("@ops_team", "@ops_team")])
+async def test_a_chat_of_telegram_is_a_number_or_a_name(
+    vendor: Vendor, server: StandIn, chat: str, sent: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = Vendor(vendor.kind, vendor.options | {"chat": chat}, *msgspec.structs.astuple(vendor)[2:])
+    await tell(opened(wanted, server.url, monkeypatch), notice())
+    found = server.requests[0].json()
+    assert (found["chat_id"], found["message_thread_id"], found["disable_notification"]) == (sent, 7, True)
+
+
 @pytest.mark.parametrize("vendor", [one for one in VENDORS if one.kind == "slack"])
 async def test_a_long_text_is_cut_at_the_end_of_a_line_and_split_for_slack(
     vendor: Vendor, server: StandIn, monkeypatch: pytest.MonkeyPatch
@@ -222,6 +234,7 @@ def test_a_text_is_cut_at_the_end_of_a_line(text: str, limit: int, kept: str) ->
         ("{kind: dingtalk, url: 'https://oapi.dingtalk.com/robot/send?access_token=1'}", "url: "),
         ("{kind: feishu, url: 'env:U', secret: SEC1}", "secret: "),
         ("{kind: telegram, token: 'env:T'}", "chat: this key is missing"),
+        ("{kind: telegram, token: 'env:T', chat: ops}", "chat: “ops” is no chat"),
         ("{kind: pagerduty}", "routing_key: this key is missing"),
         ("{kind: ntfy}", "topic: this key is missing"),
         ("{kind: gotify, token: 'env:T'}", "url: this key is missing"),

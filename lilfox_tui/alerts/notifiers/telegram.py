@@ -6,6 +6,8 @@ https://core.telegram.org/bots/api#responseparameters"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from lilfox_tui.alerts.notifier import (
@@ -21,8 +23,11 @@ from lilfox_tui.alerts.notifier import (
 )
 from lilfox_tui.config.secrets import revealed_text
 from lilfox_tui.config.values import SecretRef, TextOrSecret
+from lilfox_tui.config.yaml_nodes import quoted
+from lilfox_tui.core.i18n import _
 
 _TEXT_UNITS = 4096
+_CHAT = re.compile(r"-?[0-9]{1,19}|@[A-Za-z][A-Za-z0-9_]{1,31}")
 
 
 class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,11 +38,19 @@ class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
     url: TextOrSecret = "https://api.telegram.org"
     token: SecretRef
     """The bot's, as BotFather gives it."""
-    chat: int | str
+    chat: str
     thread: int | None = None
     """The topic of a forum."""
     silent: bool = False
     """Without a sound."""
+
+    def problems(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """See :meth:`NotifierConfig.problems`."""
+        if not _CHAT.fullmatch(self.chat):
+            yield (
+                ("chat",),
+                _('{value} is no chat; write its number ("-1001234567890") or @NAME', value=quoted(self.chat)),
+            )
 
 
 class Telegram:
@@ -61,7 +74,7 @@ class Telegram:
     def _message(self, notice: Notification) -> dict[str, Any]:
         options = self._options
         message: dict[str, Any] = {
-            "chat_id": options.chat,
+            "chat_id": options.chat if options.chat.startswith("@") else int(options.chat),
             "text": fitted(f"{subject(notice)}\n\n{body(notice)}", _TEXT_UNITS, _utf16_units),
             "link_preview_options": {"is_disabled": True},
         }

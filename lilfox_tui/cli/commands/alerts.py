@@ -35,6 +35,7 @@ from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, Eva
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, warn
 from lilfox_tui.cli.parser import duration, load_settings
+from lilfox_tui.cli.rule_arguments import add_json, add_lint_arguments, add_routes_arguments, add_test_arguments
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import Message, _, listed, ngettext, tr
@@ -117,16 +118,9 @@ def labels_text(alert: Alert) -> str:
 _LEVELS = {"FIRING": Level.FAILING, "PENDING": Level.DEGRADED, "RESOLVED": Level.GOOD}
 
 
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help=str(tr("print the result as one JSON document")))
-    parser.add_argument(
-        "--json-schema", action="store_true", help=str(tr("print the JSON schema of that document and exit"))
-    )
-
-
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``alerts list``."""
-    _add_json(parser)
+    add_json(parser)
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -308,7 +302,7 @@ def _silenced(made: Silence) -> Message:
 def add_silences_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``alerts silences``."""
     parser.add_argument("--all", action="store_true", help=str(tr("include ended silences")))
-    _add_json(parser)
+    add_json(parser)
 
 
 def run_silences(args: argparse.Namespace) -> int:
@@ -386,7 +380,7 @@ def add_history_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=int, default=100, metavar="COUNT", help=str(tr("maximum number of entries; default: 100"))
     )
-    _add_json(parser)
+    add_json(parser)
 
 
 def run_history(args: argparse.Namespace) -> int:
@@ -515,48 +509,6 @@ def _test_notice(config: Config, receiver: str) -> Notification:
 
 
 # ``lilfox alerts lint | test``: what they need (PromQL, numpy, YAML) is imported when they run.
-
-
-def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of ``alerts lint``."""
-    parser.add_argument(
-        "rule_files",
-        nargs="*",
-        type=Path,
-        metavar="FILE",
-        help=str(tr("Prometheus rule files; default: the rule files in the configuration")),
-    )
-    parser.add_argument(
-        "--metrics",
-        action="append",
-        type=Path,
-        default=[],
-        metavar="PAGE",
-        help=str(tr("look up the rules' series in this saved scrape instead of querying the targets")),
-    )
-    _add_json(parser)
-
-
-def add_test_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of ``alerts test``."""
-    parser.add_argument(
-        "test_files",
-        nargs="+",
-        type=Path,
-        metavar="FILE",
-        help=str(tr("test files, in the format of promtool test rules")),
-    )
-    parser.add_argument(
-        "--prometheus2",
-        action="store_true",
-        help=str(tr("behave like promtool 2.x (file format and query results)")),
-    )
-
-
-def add_routes_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of ``alerts routes``."""
-    label_help = str(tr("print the receivers of an alert with these labels, as amtool config routes test does"))
-    parser.add_argument("labels", nargs="*", metavar="NAME=VALUE", help=label_help)
 
 
 def run_on_rules(args: argparse.Namespace) -> int:

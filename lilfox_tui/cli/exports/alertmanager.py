@@ -5,11 +5,15 @@ https://prometheus.io/docs/alerting/latest/configuration/"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from lilfox_tui.alerts.notifiers.pagerduty import Options as PagerDuty
+from lilfox_tui.alerts.notifiers.slack import Options as Slack
 from lilfox_tui.alerts.notifiers.smtp import Options as Mail
+from lilfox_tui.alerts.notifiers.teams import Options as Teams
+from lilfox_tui.alerts.notifiers.telegram import Options as Telegram
 from lilfox_tui.alerts.notifiers.webhook import Options as Webhook
 from lilfox_tui.alerts.silences import format_matchers, parse_matchers
 from lilfox_tui.cli.exports.formatting import comment, secret_file, yaml_block, yaml_item
@@ -51,7 +55,14 @@ def alertmanager_yml(config: Config) -> str:
         del route["group_by"]
     if routes:
         route["routes"] = routes
-    return f"{text}{yaml_block({'route': route})}\nreceivers:\n{receivers}"
+    rules = [
+        {"source_matchers": _parts(one.source), "target_matchers": _parts(one.target), "equal": list(one.equal)}
+        for one in alerts.inhibit
+    ]
+    inhibit = f"\n{yaml_block({'inhibit_rules': rules})}" if rules else ""
+    if alerts.mute:
+        text += comment(_("alerts.mute is not included: add mute_time_intervals to the routes below."))
+    return f"{text}{yaml_block({'route': route})}{inhibit}\nreceivers:\n{receivers}"
 
 
 def _nobody(config: Config) -> str:
@@ -62,8 +73,12 @@ def _nobody(config: Config) -> str:
 
 
 def _matchers(options: NotifierConfig) -> dict[str, list[str]]:
-    found = [format_matchers([matcher]) for text in options.only for matcher in parse_matchers(text)]
+    found = _parts(options.only)
     return {"matchers": found} if found else {}
+
+
+def _parts(texts: Iterable[str]) -> list[str]:
+    return [format_matchers([matcher]) for text in texts for matcher in parse_matchers(text)]
 
 
 def _receiver(name: str, options: NotifierConfig, notes: list[str]) -> dict[str, Any] | None:
@@ -71,6 +86,8 @@ def _receiver(name: str, options: NotifierConfig, notes: list[str]) -> dict[str,
         return {"email_configs": list(_mails(name, options, notes))}
     if isinstance(options, Webhook):
         return {"webhook_configs": [_webhook(name, options, notes)]}
+    if isinstance(options, Slack | Teams | Telegram | PagerDuty):
+        return _chat(name, options, notes)
     if options.kind == "alertmanager":
         notes.append(_("{name}: this notifier is itself an Alertmanager; see lilfox export prometheus", name=name))
     else:
@@ -82,6 +99,37 @@ def _receiver(name: str, options: NotifierConfig, notes: list[str]) -> dict[str,
             )
         )
     return None
+
+
+def _chat(name: str, options: Slack | Teams | Telegram | PagerDuty, notes: list[str]) -> dict[str, Any] | None:
+    """The receiver for a service that Alertmanager knows too; None, with a note, if it cannot do what the options
+    say."""
+    made: dict[str, Any] = {"send_resolved": options.resolved}
+    if isinstance(options, Slack):
+        if options.token is None:
+            made["api_url_file"] = _file(SecretRef(options.url), f"{name}-url", notes)
+        else:
+            login = {"credentials_file": _file(options.token, f"{name}-token", notes)}
+            made |= {"api_url": f"{options.url.rstrip('/')}/chat.postMessage", "channel": options.channel}
+            made["http_config"] = {"authorization": login}
+        return {"slack_configs": [made]}
+    if isinstance(options, Teams):
+        return {"msteamsv2_configs": [made | {"webhook_url_file": _file(options.url, f"{name}-url", notes)}]}
+    if isinstance(options, PagerDuty):
+        made["routing_key_file"] = _file(options.routing_key, f"{name}-key", notes)
+        if not isinstance(options.url, SecretRef):
+            made["url"] = f"{options.url.rstrip('/')}/v2/enqueue"
+        return {"pagerduty_configs": [made]}
+    if options.chat.startswith("@"):
+        notes.append(_("{name}: Alertmanager takes only the number of a Telegram chat", name=name))
+        return None
+    made |= {"bot_token_file": _file(options.token, f"{name}-token", notes), "chat_id": int(options.chat)}
+    made["parse_mode"] = ""
+    if options.thread is not None:
+        made["message_thread_id"] = options.thread
+    if options.silent:
+        made["disable_notifications"] = True
+    return {"telegram_configs": [made]}
 
 
 def _mails(name: str, options: Mail, notes: list[str]) -> Iterator[dict[str, Any]]:

@@ -109,6 +109,7 @@ def test_amtool_routes_every_alert_in_the_same_way(tmp_path: Path) -> None:
         ("[early]\n      routes", "[late]\n      routes", "no time interval named “late”; one of: early"),
         ("[1:5, -1]", "[5:1]", "days_of_month: '5:1' is not valid"),
         ("page|critical", "'page|('", "missing )"),
+        ("page|critical", "", "expected a regular expression here"),
         ("severity!=\"info\"", "severity!!info", "cannot parse severity!!info"),
         ("group_interval: 1m", "group_interval: 0s", "group_interval: must be longer than 0s"),
         ("group_wait: 10s", "group_wait: soon", "“soon” is not a duration"),
