@@ -291,7 +291,7 @@ def event_of(line: bytes) -> EngineEvent | None:
 
 
 _TEMPLATE = (
-    '{"Id":{{json .Id}},"Created":{{json .Created}},"Name":{{json .Name}},"Image":{{json .Image}},'
+    '{"Id":{{json .ID}},"Created":{{json .Created}},"Name":{{json .Name}},"Image":{{json .Image}},'
     '"State":{{json .State}},"RestartCount":{{json .RestartCount}},"HostConfig":{{json .HostConfig}},'
     '"NetworkSettings":{{json .NetworkSettings}},"Config":{"Image":{{json .Config.Image}},'
     '"Labels":{{json .Config.Labels}}}}'

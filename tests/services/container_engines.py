@@ -53,13 +53,19 @@ class _SocketConnection(http.client.HTTPConnection):
 
 
 class ContainerEngine:
-    """One engine, ``docker`` or ``podman``, with the image :data:`IMAGE`. Use as a context manager."""
+    """One engine, ``docker`` or ``podman``, with the image :data:`IMAGE`. Use as a context manager. ``user`` is the id
+    of a user without rights who runs it; ``folder`` is then also the user's runtime folder."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, *, user: int | None = None) -> None:
+        self.kind, self._user = kind, user
         self.folder = Path(tempfile.mkdtemp(prefix=f"lilfox-{kind}-"))
         self.folder.chmod(0o755)
-        self.socket = str(self.folder / "engine.sock")
+        place = self.folder / "podman"
+        place.mkdir()
+        self.socket = str(place / "podman.sock")
+        if user is not None:
+            os.chown(self.folder, user, user)
+            os.chown(place, user, user)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> ContainerEngine:
@@ -80,16 +86,32 @@ class ContainerEngine:
     def podman(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Runs podman on the engine's folders."""
         argv = (*self.podman_words, *words)
-        env = {**os.environ, "STORAGE_DRIVER": "vfs", "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
-        return subprocess.run(argv, input=stdin, env=env, capture_output=True, timeout=60, check=True)
+        return subprocess.run(argv, input=stdin, env=self.env, capture_output=True, timeout=60, check=True)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of podman."""
+        folder = str(self.folder)
+        own = (
+            {}
+            if self._user is None
+            else dict.fromkeys(
+                ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "TMPDIR"), folder
+            )
+        )
+        return {**os.environ, "STORAGE_DRIVER": "vfs", "PODMAN_IGNORE_CGROUPSV1_WARNING": "1", **own}
 
     @property
     def podman_words(self) -> tuple[str, ...]:
         """The program with the options that lead it to the engine's folders."""
-        folder = self.folder
+        folder, user = self.folder, str(self._user)
+        by = () if self._user is None else ("setpriv", "--reuid", user, "--regid", user, "--clear-groups")
+        own = () if self._user is None else ("--storage-opt", "vfs.ignore_chown_errors=true")
         return (
+            *by,
             *("podman", "--root", f"{folder}/s", "--runroot", f"{folder}/r", "--tmpdir", f"{folder}/t"),
             *("--runtime", "runc", "--cgroup-manager", "cgroupfs"),
+            *own,
         )
 
     def start(self) -> None:
@@ -104,10 +126,9 @@ class ContainerEngine:
                 *("-H", f"unix://{self.socket}"),
                 by="TERM",
             )
-        env = {**os.environ, "STORAGE_DRIVER": "vfs", "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, start_new_session=True
             )
         wait_for(self._answers, what=f"{self.kind} answers")
 
@@ -132,6 +153,9 @@ class ContainerEngine:
 
     def end(self) -> None:
         """Removes all containers, ends the engine and removes its folder."""
+        if self.kind == "podman":  # all at once, which takes its API a second each
+            with contextlib.suppress(subprocess.SubprocessError):
+                self.podman("rm", "--all", "--force", "--time", "0")
         with contextlib.suppress(OSError, http.client.HTTPException, AssertionError):
             for each in self.ask("GET", "/containers/json?all=1"):
                 self.ask("DELETE", f"/containers/{each['Id']}?force=1&v=1")

@@ -284,7 +284,7 @@ class HostContainers:
     async def _read_twice(self, host: Host) -> None:
         for turn in range(2):
             await asyncio.sleep(_APART_S * turn)
-            done = await host.run_script(_ONCE + collector.script(collector.Options()))
+            done = await host.run_script(collector.script(collector.Options()))
             text = done.stdout.decode("utf-8", "replace")
             samples = collector.parse({"script": text}, collector.Options())
             self.take((each.series, each.value) for each in samples)
@@ -303,9 +303,6 @@ class HostContainers:
         """Return a row for each engine. A program that no containers were ever seen of, and that fails, is none."""
         views = (engine.view(now) for engine in self._engines)
         return tuple(each for each in views if each.containers or each.error is None or "/" in each.place)
-
-
-_ONCE = 'lilfox_limit() { shift; "$@"; }\n'
 
 
 class WatchedContainers:

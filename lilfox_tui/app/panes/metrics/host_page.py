@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.metrics.container_section import container_sections
 from lilfox_tui.app.panes.metrics.findings import finding_sections
 from lilfox_tui.app.panes.metrics.problems import change_runs, reason_rows
 from lilfox_tui.app.panes.metrics.sections import (
@@ -22,6 +21,7 @@ from lilfox_tui.app.panes.metrics.sections import (
     SectionStyle,
     beside_each_other,
     chart_bands,
+    container_sections,
     draw_sections,
     drawn_section,
     fill_page,
@@ -50,7 +50,6 @@ from lilfox_tui.app.rows.hosts import (
 from lilfox_tui.app.rows.processes import PROCESS_SORTS, others_rows, process_heading, process_row, sorted_by
 from lilfox_tui.app.rows.reasons import never_reached
 from lilfox_tui.config.model import Threshold, Thresholds
-from lilfox_tui.containers.model import EngineView
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_age, human_bytes, human_count, human_duration
@@ -63,6 +62,9 @@ from lilfox_tui.metrics.model import (
     Series,
 )
 from lilfox_tui.monitor.model import FindingView, HostView, StatusChange
+
+if TYPE_CHECKING:
+    from lilfox_tui.containers.model import EngineView
 
 _NAME, _SHORT_NAME, _TEXT_BESIDE = 15, 11, 76
 """Cells of a name, also on a narrow screen, and those from which a section stands beside another one."""
@@ -90,10 +92,8 @@ class HostPage(Struct, frozen=True):
     charts_only: bool = False
     chart_height: int = 5
     below_charts: Callable[[], Sequence[Row]] = tuple
-    """What is to be said of the charts, once they are drawn."""
     slow_link: bool = False
     height: int = 0
-    """Rows of the screen; 0 if it does not matter."""
     cursor: datetime | None = None
     rewound: bool = False
     process_totals: ProcessTotals | None = None

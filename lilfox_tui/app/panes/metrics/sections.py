@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,6 +23,9 @@ from lilfox_tui.core.text import cell_width, clean, fit, human_duration
 from lilfox_tui.core.units import value_text
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import HostView
+
+if TYPE_CHECKING:
+    from lilfox_tui.containers.model import EngineView
 
 _NAME_MOST, _SPARK_MOST, _SPARK_LEAST = 16, 40, 4
 """Cells of a chart that is one line."""
@@ -71,6 +76,15 @@ Past = Callable[[Series, int], Values]
 """``past(series, columns)``: that many values over the page's window, oldest first."""
 Band = Sequence[Section]
 """Sections that stand side by side."""
+
+
+def container_sections(engines: Sequence[EngineView], now: datetime, glyphs: Glyphs) -> Sequence[Section]:
+    """The sections of a host's container engines. What draws them is imported where there are any: the first frame has
+    none."""
+    if not engines:
+        return ()
+    module = importlib.import_module("lilfox_tui.app.panes.metrics.container_section")
+    return list(module.container_sections(engines, now, glyphs))
 
 
 def text_section(title: str, rows: Sequence[Row], *, note: Row = (), share: int = 1) -> Section:
