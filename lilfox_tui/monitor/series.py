@@ -20,6 +20,7 @@ from lilfox_tui.monitor.export_sections import (
     audit_families,
     certificate_families,
     deadline_families,
+    lines_families,
     probe_families,
     recovery_families,
 )
@@ -158,7 +159,7 @@ class MonitorSeries:
         if ms_of(now) >= self._next_probes_ms:
             self._next_probes_ms = ms_of(now) + PROBES_EVERY_MS
             views = tuple(services)
-            self._probes.take((*probe_families(views), *deadline_families(views)), now)
+            self._probes.take((*probe_families(views), *deadline_families(views), *lines_families(views)), now)
 
     def families(self) -> dict[str, exposition.Family]:
         """Return type and help of the metrics that were written, by name."""
