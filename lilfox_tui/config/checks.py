@@ -105,6 +105,9 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
         _check_host(host, ("hosts", name), findings)
     for name, service in config.services.items():
         _check_service(service, ("services", name), host_names, findings)
+        if service.lines is not None and service.lines.log not in config.logs:
+            what = _("no log named {value}", value=quoted(service.lines.log))
+            findings.add_at(("services", name, "lines", "log"), f"{what}; {rather(service.lines.log, config.logs)}")
         others = {*config.services, *config.backends, *host_names} - {name}
         findings.add_unknown(service.depends_on, ("services", name, "depends_on"), others)
     for name, scrape in config.scrape.items():
@@ -167,9 +170,11 @@ def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection
         _check_threshold(service.server_errors_percent, (*path, "server_errors_percent"), findings)
 
 
-def services_with_addresses(services: Mapping[str, ServiceConfig]) -> dict[str, ServiceConfig]:
+def services_with_addresses(
+    services: Mapping[str, ServiceConfig], logs: Mapping[str, LogConfig]
+) -> dict[str, ServiceConfig]:
     """The services, each with the ``url`` by which it is shown, also without HTTP."""
-    return normalised(services)
+    return normalised(services, logs)
 
 
 def _check_recovery(

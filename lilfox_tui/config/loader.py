@@ -133,7 +133,7 @@ def from_text(text: str, name: str) -> Config:
         notifiers=notifiers,
         backends=backends,
         backup=backup,
-        services=checks.services_with_addresses(config.services),
+        services=checks.services_with_addresses(config.services, logs),
     )
 
 

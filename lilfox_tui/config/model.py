@@ -16,6 +16,7 @@ from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.config.certificate import CertificateConfig
 from lilfox_tui.config.deadline import DeadlineConfig
 from lilfox_tui.config.log_formats import LogFormatConfig
+from lilfox_tui.config.log_lines import LogLinesConfig
 from lilfox_tui.config.suppression import InhibitConfig, MuteConfig, TimeIntervalConfig
 from lilfox_tui.config.values import LanguageName, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret, Wait
 from lilfox_tui.core.errors import NotAllowed
@@ -122,7 +123,7 @@ def _levels(warn: float | None, fail: float | None) -> Threshold:
 class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One HTTP service, with a health check and, if it has one, a metrics endpoint. With ``tcp`` or ``icmp`` it is a
     port or a host instead, which only has to answer; with ``deadline`` a job that has to report, with
-    ``certificate`` a certificate."""
+    ``certificate`` a certificate, with ``lines`` lines of a log."""
 
     url: str = ""
     tcp: str | None = None
@@ -133,6 +134,8 @@ class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_onl
     """A job that must report in time."""
     certificate: CertificateConfig | None = None
     """A certificate in a file, or of a port that does not speak HTTP."""
+    lines: LogLinesConfig | None = None
+    """Lines of a log of which there must not be many."""
     health: str = "/health"
     timeout: Seconds = Seconds(5)
     slow: Seconds | None = Seconds(1)

@@ -353,6 +353,8 @@ class ServiceState(Struct, frozen=True):
     """Of the certificate that it showed last; None without TLS, and before the first handshake."""
     deadline: DeadlineState | None = None
     """Of a job that must report; None of anything else."""
+    lines: int | None = None
+    """Lines of a log that were counted; None of anything else."""
 
 
 # How long a host may take: a question a period, each of which it is to answer.

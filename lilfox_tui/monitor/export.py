@@ -40,6 +40,7 @@ from lilfox_tui.monitor.export_sections import (
     deadline_families,
     interrupted_document,
     iso,
+    lines_families,
     probe_families,
     targets_document,
     traffic_document,
@@ -359,6 +360,7 @@ def _own_families(overview: Overview) -> Iterator[Family]:
     yield from certificate_families(named)
     yield from probe_families(named)
     yield from deadline_families(named)
+    yield from lines_families(named)
     yield from traffic_families(named)
     yield from backend_families(overview.backends.values())
     yield from alerts_families(overview.alerts)

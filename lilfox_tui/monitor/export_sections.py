@@ -278,6 +278,22 @@ def probe_families(services: Iterable[ServiceView]) -> Iterator[Family]:
     yield "probe_duration_seconds", "gauge", "How long the answer took.", times
 
 
+def lines_families(services: Sequence[ServiceView]) -> Iterator[Family]:
+    """Yield how many lines of a log match the filter of each service within its window, and how many are too many."""
+    found: list[Line] = [
+        ((("service", view.name), ("log", view.config.lines.log)), float(view.state.lines))
+        for view in services
+        if view.config.lines is not None and view.state is not None and view.state.lines is not None
+    ]
+    yield "lilfox_log_lines", "gauge", "Lines of the log that match within the window.", found
+    limits: list[Line] = [
+        ((("service", view.name), ("log", view.config.lines.log)), float(view.config.lines.count))
+        for view in services
+        if view.config.lines is not None
+    ]
+    yield "lilfox_log_lines_limit", "gauge", "So many of these lines are too many.", limits
+
+
 def deadline_families(services: Iterable[ServiceView]) -> Iterator[Family]:
     """Yield whether each job with a deadline is in time and did not fail, and what it reported."""
     states = [(view.name, view.state) for view in services if view.state is not None and view.config.deadline]

@@ -170,6 +170,8 @@ class Monitor:
         services = watched_services(self.config).items()
         limits = self.config.thresholds
         self._services |= {name: ServiceWatch(name, each, limits, found=found) for name, each in services}
+        for service in self._services.values():
+            service.whole = self.config
         for name, watch in self._hosts.items():
             if watch.config.local or name in self._given:
                 self._open(watch)

@@ -229,7 +229,7 @@ def _address_pattern(view: ServiceView) -> str:
     """A pattern of the words that mean a service, in small letters: its name, and its host with its port as programs
     write them."""
     url = urlsplit(view.config.url)
-    if url.scheme in ("icmp", "deadline", "certificate"):
+    if url.scheme in ("icmp", "deadline", "certificate", "lines"):
         return rf"(?<![\w.-]){re.escape(view.name.lower())}(?![\w-])"
     hosts = _LOOPBACK if url.hostname in _LOOPBACK else (url.hostname or view.name,)
     port = url.port or (443 if url.scheme == "https" else 80)

@@ -22,6 +22,7 @@ from lilfox_tui.monitor.export_sections import (
     audit_families,
     certificate_families,
     deadline_families,
+    lines_families,
     probe_families,
     recovery_families,
 )
@@ -161,7 +162,7 @@ class MonitorSeries:
         if ms_of(now) >= self._next_probes_ms:
             self._next_probes_ms = ms_of(now) + PROBES_EVERY_MS
             views = tuple(services)
-            self._probes.take((*probe_families(views), *deadline_families(views)), now)
+            self._probes.take((*probe_families(views), *deadline_families(views), *lines_families(views)), now)
 
     def take_containers(self, engines: Mapping[str, tuple[EngineView, ...]], now: datetime) -> None:
         """Take in the containers of all hosts."""

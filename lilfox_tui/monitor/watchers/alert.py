@@ -348,12 +348,13 @@ def with_rules_of_prometheus(config: Config) -> Config:
 
 _CERTIFICATE_RULES = Path(__file__).parent.with_name("rules.yml")
 PROBE_RULES = Path(__file__).parent.with_name("probe_rules.yml")
+LOG_LINE_RULES = Path(__file__).parent.with_name("log_line_rules.yml")
 DEADLINE_RULES = Path(__file__).parent.with_name("deadline_rules.yml")
 
 
 def _with_own_rules(config: Config) -> Config:
     """Add the rules for recovered units, unless rules are evaluated elsewhere: those use the gauge on our own
-    /metrics. Where there are rules then, add those for the certificates of services, for ports, hosts and jobs."""
+    /metrics. Where there are rules then, add those for certificates, ports, hosts, jobs and log lines."""
     elsewhere = not config.rules and (config.prometheus is not None or config.alertmanager is not None)
     rules = (*config.rules, str(RULES)) if config.recovery and not elsewhere else config.rules
     schemes = {each.url.partition(":")[0] for each in config.services.values()}
@@ -365,4 +366,6 @@ def _with_own_rules(config: Config) -> Config:
         rules = (*rules, str(DEADLINE_RULES))
     if config.rules and any(each.containers != () for each in config.hosts.values()):
         rules = (*rules, str(CONTAINER_RULES))
+    if rules and "lines" in schemes:
+        rules = (*rules, str(LOG_LINE_RULES))
     return replace(config, rules=rules)

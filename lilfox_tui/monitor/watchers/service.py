@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import ServiceConfig, Thresholds
+from lilfox_tui.config.model import Config, ServiceConfig, Thresholds
 from lilfox_tui.core.aio import Feed, Ready, Unavailable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host
@@ -26,6 +26,7 @@ HTTP_PROBE = ("lilfox_tui.metrics.health", "HealthProbe")
 PROBES = {
     "tcp": ("lilfox_tui.metrics.socket_probes", "TcpProbe"),
     "certificate": ("lilfox_tui.metrics.certificate_probe", "CertificateProbe"),
+    "lines": ("lilfox_tui.monitor.log_lines", "LogLinesProbe"),
     "deadline": ("lilfox_tui.monitor.deadlines", "DeadlineProbe"),
     "icmp": ("lilfox_tui.metrics.socket_probes", "IcmpProbe"),
 }
@@ -48,6 +49,8 @@ class ServiceWatch:
         self.name = name
         self.config = config
         self.found = found
+        self.whole: Config | None = None
+        """The configuration with its log, where lines of one are counted."""
         self.hold = thresholds.hold
         self.configured = config.server_errors_percent or thresholds.server_errors_percent
         self.limits = ServiceLimits(self.configured)
@@ -82,8 +85,9 @@ class ServiceWatch:
         """Return its probe, from ``host`` or from this machine; ``once``: one failure is enough."""
         config = replace(self.config, down_after=1) if once else self.config
         module, kind = PROBES.get(urlsplit(config.url).scheme, HTTP_PROBE)
+        more = {} if config.lines is None else {"whole": self.whole}
         made = getattr(importlib.import_module(module), kind)(
-            self.name, config, host, period_s=self.period_s(refresh_s)
+            self.name, config, host, period_s=self.period_s(refresh_s), **more
         )
         return cast("ServiceProbe", made)
 

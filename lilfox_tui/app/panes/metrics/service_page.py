@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.evidence import error_row
 from lilfox_tui.app.panes.metrics.findings import finding_sections
+from lilfox_tui.app.panes.metrics.probe_facts import answer_facts, expected_facts
 from lilfox_tui.app.panes.metrics.problems import reason_rows
 from lilfox_tui.app.panes.metrics.sections import (
     CHART_BESIDE,
@@ -69,7 +70,7 @@ from lilfox_tui.app.rows.hosts import (
 )
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.core.aio import Ready, Unavailable
-from lilfox_tui.core.i18n import _, listed, ngettext
+from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import clean, fit, human_age, human_count, human_duration, short_age
 from lilfox_tui.metrics.model import CertificateTimes, Health, Level, Series, ServiceState
 from lilfox_tui.metrics.traffic import (
@@ -125,8 +126,8 @@ def _code(value: _ServiceCells) -> Row:
 def _health(value: _ServiceCells) -> Row:
     state = value.view.state
     seconds = None if state is None else state.last.response_time_s
-    if seconds is None:
-        return _code(value)
+    if state is None or seconds is None or state.last.status_code is None:
+        return _code(value)  # a word, beside which there is no room
     return (*_code(value), Piece(" " + fit(short_time_text(seconds), 6, right=True)))
 
 
@@ -366,7 +367,8 @@ def _drawn(page: ServicePage, shown: Sequence[PageChart], quiet: Sequence[Sectio
         [Section(_("Older data"), lambda width: padded(page.below_charts(), width))],
         *beside_each_other(texts, page.width, _TEXT_BESIDE),
     ]
-    head = [*_head(page), *traffic_head(traffic), *([failing_route(traffic)] if is_ill else [])]
+    about = traffic_head(traffic) if page.view.config.health else []  # without HTTP there are no requests
+    head = [*_head(page), *about, *([failing_route(traffic)] if is_ill else [])]
     return [*wrapped([row for row in head if row], page.width), *draw_sections(bands, style)]
 
 
@@ -574,7 +576,7 @@ def _facts(page: ServicePage, width: int) -> list[Row]:
         last = state.last
         name = _("last check") if last.health is Health.ERROR else _("last response")  # nothing came
         facts.append((name, last.at.strftime("%H:%M:%S") + " " + health_word(last.health)))
-        facts.append((_("status code"), str(last.status_code) if last.status_code is not None else _("none")))
+        facts += answer_facts(config, state, page.now)
         if last.error is not None:
             said = str(last.error)
             facts.append((_("error"), _("as above") if said in _told_above(page.view) else said))
@@ -585,7 +587,7 @@ def _facts(page: ServicePage, width: int) -> list[Row]:
         if state.certificate is not None:
             facts.append((_("certificate"), certificate_text(state.certificate, page.now)))
     facts += page.units
-    facts.append((_("expected"), listed(str(code) for code in config.expect)))
+    facts += expected_facts(config)
     facts.append((_("probed from"), config.from_ or _("this machine")))
     facts.append((_("timeout"), human_duration(config.timeout)))
     rows: list[Row] = []
