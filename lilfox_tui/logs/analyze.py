@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, M
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, suppress
 from datetime import UTC
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -36,7 +35,7 @@ from lilfox_tui.logs.count_process import (
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.files.log_file import HasLocalFiles, LogFile
 from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, http_status, of_source, span
-from lilfox_tui.logs.record import LogRecord, format_names, load_format
+from lilfox_tui.logs.record import LogRecord, format_names, formats_without_module, load_format
 from lilfox_tui.logs.source import (
     AtBeginning,
     AtEnd,
@@ -304,7 +303,7 @@ async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *
             path=f"/dev/fd/{descriptor}",
             source=source,
             format=log.format_name,
-            own=None if isinstance(log.format, ModuleType) else log.format,
+            own=formats_without_module(log.format_name, log.format),
             zone=log.zone,
             where=where,
             start=start,

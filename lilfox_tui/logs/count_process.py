@@ -25,7 +25,16 @@ from lilfox_tui.logs import structured
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.filter.needles import Needles, needles
 from lilfox_tui.logs.formats.json_lines import parse
-from lilfox_tui.logs.record import RAW_LIMIT, Format, LogEntry, LogRecord, Severity, load_format, split_records
+from lilfox_tui.logs.record import (
+    RAW_LIMIT,
+    Format,
+    LogEntry,
+    LogRecord,
+    Severity,
+    define_formats,
+    load_format,
+    split_records,
+)
 from lilfox_tui.logs.statistics import MINUTE_US, Statistics, Tally, TallyCell, cell_of, route_of, statistics_of
 from lilfox_tui.logs.structured import names_of
 
@@ -463,7 +472,8 @@ class CountRange(Struct, frozen=True):
     slice_us: int = MINUTE_US
     latest: datetime | None = None
     """Times without a year are not later; None: than now."""
-    own: Format | None = None  # the format itself where it is no module
+    own: Mapping[str, Format] = {}
+    """The formats of this name that the process cannot load by it."""
 
 
 class SortCounts(Struct, frozen=True):
@@ -544,7 +554,8 @@ def _send(answers: BinaryIO, answer: CountAnswer) -> None:
 def _count(asked: CountRange, tally: Tally, json_counts: dict[tuple[str, tzinfo], JsonCount]) -> Iterator[CountAnswer]:
     is_fast = asked.format == _JSON and asked.where == EVERYTHING and asked.slice_us % MINUTE_US == 0
     key = asked.source, asked.zone
-    format_ = asked.own or load_format(asked.format)
+    define_formats(asked.own)
+    format_ = load_format(asked.format)
     fast = json_counts.setdefault(key, JsonCount(tally, *key, timed=asked.slices)) if is_fast else None
     tally.begin(asked.slice_us)
     untold = 0

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import IntEnum
 from functools import lru_cache
+from types import ModuleType
 from typing import Protocol, cast
 
 from msgspec import Struct
@@ -295,6 +296,13 @@ def define_formats(formats: Mapping[str, Format]) -> None:
     _own.clear()
     _own.update(formats)
     recognise.cache_clear()
+
+
+def formats_without_module(name: str, format: Format) -> Mapping[str, Format]:  # noqa: A002
+    """Return the formats in ``name``, that of ``format``, which another process cannot load by their names."""
+    if "+" not in name and not isinstance(format, ModuleType):
+        return {name: format}
+    return {part: _own[part] for part in name.split("+") if part in _own}
 
 
 def format_names() -> tuple[str, ...]:

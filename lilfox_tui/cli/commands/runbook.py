@@ -239,7 +239,8 @@ def _print_runbook(runbook: Runbook) -> None:
         print_line()
         print_line(_("see also:"))
     for link in runbook.links:
-        print_line(f"   {redact(link.text)}  {link.path if Path(link.path).is_file() else _('(no local copy)')}")
+        place = link.path if Path(link.path).is_file() else _("(no local copy)")
+        print_line(f"   {redact(link.text)}  {place}")
 
 
 def _command_rows(command: Command) -> Iterator[tuple[Cell, ...]]:
