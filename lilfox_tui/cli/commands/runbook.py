@@ -92,7 +92,7 @@ def _local_copy(url: str, config: RunbooksConfig) -> Document:
             tr("{url}: several files could be this page: {paths}", url=url, paths=listed(paths))
             if paths
             else tr("{url}: no local copy of this page", url=url),
-            tr("add its folder to runbooks: {{folders: […]}}, or specify a file"),
+            tr("add its folder under runbooks: folders: in the configuration, or specify a file"),
         )
     document = next(each for each in documents if each.path == paths[0])
     return replace(document, runbooks=tuple(found))
