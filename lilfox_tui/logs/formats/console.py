@@ -135,7 +135,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
 
 
 def _severity(level: str) -> Severity:
-    return _LETTERS.get(level) or severity_of(level)
+    return severity_of(level) or _LETTERS.get(level, Severity.UNKNOWN)
 
 
 def _head(text: str, zone: tzinfo, latest: datetime | None) -> tuple[int | None, int, str]:
