@@ -351,11 +351,12 @@ _CERTIFICATE_RULES = Path(__file__).parent.with_name("rules.yml")
 
 def _with_own_rules(config: Config) -> Config:
     """Add the rules for recovered units, unless rules are evaluated elsewhere: those use the gauge on our own
-    /metrics. Where there are rules then, add that for the certificates of services."""
+    /metrics. Where there are rules then, add that for the certificates of services, and those for containers of hosts
+    that name their engine: elsewhere they would be rules without data."""
     elsewhere = not config.rules and (config.prometheus is not None or config.alertmanager is not None)
     rules = (*config.rules, str(RULES)) if config.recovery and not elsewhere else config.rules
     if rules and any(each.url.startswith("https:") for each in config.services.values()):
         rules = (*rules, str(_CERTIFICATE_RULES))
-    if config.rules and any(each.containers != () for each in config.hosts.values()):
+    if config.rules and any(each.containers for each in config.hosts.values()):
         rules = (*rules, str(CONTAINER_RULES))
     return replace(config, rules=rules)
