@@ -93,7 +93,7 @@ async def test_a_program_says_the_same_as_a_socket(
             assert event is not None
             assert event.id == made
     finally:
-        engine.ask("DELETE", f"/containers/{made}?force=1")
+        engine.remove(made)
 
 
 async def test_a_program_that_was_never_used_is_not_run(

@@ -64,7 +64,7 @@ async def test_no_line_is_lost_or_doubled_over_restarts(engine: ContainerEngine)
                 if len(found) >= 60:
                     break
     finally:
-        engine.ask("DELETE", f"/containers/{made}?force=1")
+        engine.remove(made)
     assert found == list(range(len(found)))
 
 
@@ -81,8 +81,8 @@ async def test_a_project_is_one_list_and_new_ones_join_it(engine: ContainerEngin
             assert "other" not in {each.log for each in page.records}
             times = [each.at for each in page.records]
             assert times == sorted(at for at in times if at is not None)
-            seen = [each.entry.message for each in page.records]
-            async with aclosing(source.follow(AtEnd(), EVERYTHING)) as batches, asyncio.timeout(60):
+            seen: list[str] = []
+            async with aclosing(source.follow(AtBeginning(), EVERYTHING)) as batches, asyncio.timeout(60):
                 made.append(await asyncio.to_thread(engine.script, "late", "echo late 1; sleep 60", Labels=labels))
                 async for batch in batches:
                     seen += [each.entry.message for each in batch if isinstance(each, LogRecord)]
@@ -95,7 +95,7 @@ async def test_a_project_is_one_list_and_new_ones_join_it(engine: ContainerEngin
             assert dict(error.entry.fields) == {"container": "web", "stream": "stderr", "project": "shop"}
     finally:
         for each in made:
-            engine.ask("DELETE", f"/containers/{each}?force=1")
+            engine.remove(each)
 
 
 def frame(stream: int, data: bytes) -> bytes:

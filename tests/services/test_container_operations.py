@@ -47,7 +47,7 @@ async def test_each_is_made_and_proved(engine: ContainerEngine) -> None:
             assert done.ok, done.stderr
             assert await prove_container(host, operation, SETTLES_S) == f"container app is {told[verb]}"
     finally:
-        engine.ask("DELETE", f"/containers/{made}?force=1")
+        engine.remove(made)
         await host.close()
 
 
@@ -59,7 +59,7 @@ async def test_one_that_ends_again_is_no_success(engine: ContainerEngine) -> Non
         assert (await host.run(operation.argv)).ok
         with pytest.raises(CommandFailed, match=r"container brief is exited \(7\)"):
             await prove_container(host, operation, 5.0)
-        engine.ask("DELETE", f"/containers/{made}?force=1")
+        engine.remove(made)
         with pytest.raises(CommandFailed, match="the container is gone"):
             await prove_container(host, operation, SETTLES_S)
     finally:

@@ -23,8 +23,8 @@ def test_our_own_runner_passes_them() -> None:
 
 
 def test_they_are_evaluated_with_the_rules_of_the_configuration() -> None:
-    hosts = {"web": HostConfig(local=True)}
+    hosts = {"web": HostConfig(local=True, containers=("/run/docker.sock",))}
     assert str(RULES) in _with_own_rules(Config(hosts=hosts, rules=("mine.yml",))).rules
     assert _with_own_rules(Config(hosts=hosts)).rules == ()
-    none = {"web": HostConfig(local=True, containers=())}
+    none = {"web": HostConfig(local=True)}
     assert str(RULES) not in _with_own_rules(Config(hosts=none, rules=("mine.yml",))).rules

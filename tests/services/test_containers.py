@@ -107,10 +107,10 @@ async def test_troubles_are_seen_as_they_happen(lab: SshdLab, server: Sshd, engi
         await asyncio.to_thread(engine.script, "loop", "usleep 200000; exit 3", host=again)
         view = await seen(monitor, "loop", Level.FAILING, "crash loop")
         assert view.recent_restarts >= 3
-        await asyncio.to_thread(engine.ask, "DELETE", "/containers/loop?force=1")
+        await asyncio.to_thread(engine.remove, "loop")
         await until(lambda: view_of(monitor, "loop") is None, what="it is gone")
         for name in ("oom", "sick"):
-            await asyncio.to_thread(engine.ask, "DELETE", f"/containers/{name}?force=1")
+            await asyncio.to_thread(engine.remove, name)
         await asyncio.to_thread(engine.stop)
         began = clock()
         await until(lambda: level_of_engine(monitor) is Level.FAILING, what="the engine is down")
@@ -134,7 +134,7 @@ async def test_use_is_measured_against_the_limits(
             )
             view = view_of(monitor, "busy")
     finally:
-        engine.ask("DELETE", f"/containers/{made}?force=1")
+        engine.remove(made)
     assert view is not None
     assert view.cpu_percent is not None
     assert 10 < view.cpu_percent < 130, "of half a core, what a busy machine leaves of it"
@@ -159,7 +159,7 @@ def test_the_command_lists_them(
     try:
         code = containers.run(parse(["--config", str(config), "containers", "--json", "--label", "tier=web"]))
     finally:
-        engine.ask("DELETE", f"/containers/{made}?force=1")
+        engine.remove(made)
     document = json.loads(capsys.readouterr().out)
     jsonschema.validate(document, schema("containers"))
     assert code == 0

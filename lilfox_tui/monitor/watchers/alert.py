@@ -354,7 +354,8 @@ DEADLINE_RULES = Path(__file__).parent.with_name("deadline_rules.yml")
 
 def _with_own_rules(config: Config) -> Config:
     """Add the rules for recovered units, unless rules are evaluated elsewhere: those use the gauge on our own
-    /metrics. Where there are rules then, add those for certificates, ports, hosts, jobs and log lines."""
+    /metrics. Where there are rules then, add those for certificates, ports, hosts, jobs and log lines, and those for
+    containers of hosts that name their engine: elsewhere they would be rules without data."""
     elsewhere = not config.rules and (config.prometheus is not None or config.alertmanager is not None)
     rules = (*config.rules, str(RULES)) if config.recovery and not elsewhere else config.rules
     schemes = {each.url.partition(":")[0] for each in config.services.values()}
@@ -364,7 +365,7 @@ def _with_own_rules(config: Config) -> Config:
         rules = (*rules, str(PROBE_RULES))
     if rules and "deadline" in schemes:
         rules = (*rules, str(DEADLINE_RULES))
-    if config.rules and any(each.containers != () for each in config.hosts.values()):
+    if config.rules and any(each.containers for each in config.hosts.values()):
         rules = (*rules, str(CONTAINER_RULES))
     if rules and "lines" in schemes:
         rules = (*rules, str(LOG_LINE_RULES))

@@ -14,8 +14,8 @@ NOW = datetime.now(UTC)
 
 
 def container(**changes: Any) -> Container:
-    made = {"id": "ab" * 32, "name": "api", "image": "b", "state": "running", "created": NOW - timedelta(days=3),
-            "started": NOW - timedelta(days=2)}  # fmt: skip
+    made: dict[str, Any] = {"id": "ab" * 32, "name": "api", "image": "b", "state": "running"}
+    made |= {"created": NOW - timedelta(days=3), "started": NOW - timedelta(days=2)}
     return Container(**(made | changes))
 
 
