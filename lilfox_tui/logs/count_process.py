@@ -25,16 +25,7 @@ from lilfox_tui.logs import structured
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.filter.needles import Needles, needles
 from lilfox_tui.logs.formats.json_lines import parse
-from lilfox_tui.logs.record import (
-    RAW_LIMIT,
-    Format,
-    LogEntry,
-    LogRecord,
-    Severity,
-    define_formats,
-    load_format,
-    split_records,
-)
+from lilfox_tui.logs.record import RAW_LIMIT, Format, LogEntry, LogRecord, Severity, load_sent_format, split_records
 from lilfox_tui.logs.statistics import MINUTE_US, Statistics, Tally, TallyCell, cell_of, route_of, statistics_of
 from lilfox_tui.logs.structured import names_of
 
@@ -472,8 +463,7 @@ class CountRange(Struct, frozen=True):
     slice_us: int = MINUTE_US
     latest: datetime | None = None
     """Times without a year are not later; None: than now."""
-    own: Mapping[str, Format] = {}
-    """The formats of this name that the process cannot load by it."""
+    own: Mapping[str, Format] = {}  # those of this name that the process cannot load by it
 
 
 class SortCounts(Struct, frozen=True):
@@ -554,8 +544,7 @@ def _send(answers: BinaryIO, answer: CountAnswer) -> None:
 def _count(asked: CountRange, tally: Tally, json_counts: dict[tuple[str, tzinfo], JsonCount]) -> Iterator[CountAnswer]:
     is_fast = asked.format == _JSON and asked.where == EVERYTHING and asked.slice_us % MINUTE_US == 0
     key = asked.source, asked.zone
-    define_formats(asked.own)
-    format_ = load_format(asked.format)
+    format_ = load_sent_format(asked.format, asked.own)
     fast = json_counts.setdefault(key, JsonCount(tally, *key, timed=asked.slices)) if is_fast else None
     tally.begin(asked.slice_us)
     untold = 0
@@ -586,7 +575,7 @@ def _count_records(block: bytes, asked: CountRange, format_: Format, tally: Tall
     wanted = None if everything else needles(where, format_.LEVEL_WORDS)
     if wanted is not None and not _holds(block, wanted):
         return
-    plain = load_format("plain")
+    plain = load_sent_format("plain", {})
     for _, whole in split_records(block, format_):
         raw = whole[:RAW_LIMIT]
         if wanted is not None and not _holds(raw, wanted):

@@ -305,6 +305,12 @@ def formats_without_module(name: str, format: Format) -> Mapping[str, Format]:  
     return {part: _own[part] for part in name.split("+") if part in _own}
 
 
+def load_sent_format(name: str, formats: Mapping[str, Format]) -> Format:
+    """As ``load_format`` in the process that was sent ``formats`` beside the name."""
+    _own.update(formats)
+    return load_format(name)
+
+
 def format_names() -> tuple[str, ...]:
     """The names of the defined formats, and the kinds."""
     return (*_own, *plugins.kinds(FORMATS))

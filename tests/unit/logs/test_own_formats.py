@@ -105,10 +105,11 @@ def test_the_processes_that_count_know_it(tmp_path: Path) -> None:
     log.write_bytes((LINE + b"\n") * 100)
     asked = CountRange(
         path=str(log), source="shop", format="shop", zone=UTC, where=EVERYTHING, start=0, end=log.stat().st_size,
-        own=format_of("shop", SHOP),
+        own={"shop": format_of("shop", SHOP)},
     )  # fmt: skip
     tally = Tally()
     list(_count(pickle.loads(pickle.dumps(asked)), tally, {}))
+    define_formats({})
     counted = statistics_of(tally)
     assert (counted.records, counted.unread) == (100, 0)
 

@@ -8,7 +8,7 @@ from typing import Any
 from lilfox_tui.containers.model import Container, ContainerView, EngineView
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.container_export import container_families
-from lilfox_tui.monitor.watchers.container import _Seen
+from lilfox_tui.monitor.watchers.container import _EngineSeen
 
 NOW = datetime.now(UTC)
 
@@ -24,17 +24,17 @@ def ended(**changes: Any) -> Container:
 
 
 def test_restarts_are_those_since_it_is_watched_and_what_the_first_look_tells() -> None:
-    assert _Seen(container(restarts=9), NOW).recent_restarts(NOW) == 0, "the last one was days ago"
-    assert _Seen(container(restarts=9, started=NOW), NOW).recent_restarts(NOW) == 1
-    assert _Seen(container(restarts=9, started=NOW, created=NOW), NOW).recent_restarts(NOW) == 9
-    seen = _Seen(container(), NOW)
+    assert _EngineSeen(container(restarts=9), NOW).recent_restarts(NOW) == 0, "the last one was days ago"
+    assert _EngineSeen(container(restarts=9, started=NOW), NOW).recent_restarts(NOW) == 1
+    assert _EngineSeen(container(restarts=9, started=NOW, created=NOW), NOW).recent_restarts(NOW) == 9
+    seen = _EngineSeen(container(), NOW)
     seen.take(container(restarts=2, started=NOW))
     assert seen.recent_restarts(NOW) == 2
     assert seen.recent_restarts(NOW + timedelta(minutes=11)) == 0
 
 
 def test_each_kill_for_want_of_memory_counts_once() -> None:
-    seen = _Seen(container(), NOW)
+    seen = _EngineSeen(container(), NOW)
     seen.take_kills(0.0)
     seen.take_kills(1.0)
     seen.take(ended())
@@ -48,7 +48,7 @@ def test_each_kill_for_want_of_memory_counts_once() -> None:
 
 
 def test_one_that_was_killed_before_it_was_watched_is_no_event() -> None:
-    seen = _Seen(ended(finished=NOW - timedelta(hours=5)), NOW)
+    seen = _EngineSeen(ended(finished=NOW - timedelta(hours=5)), NOW)
     assert seen.oom_events == 0
     assert seen.oomed_at == NOW - timedelta(hours=5)
 
