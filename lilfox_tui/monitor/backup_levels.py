@@ -54,11 +54,7 @@ def plan_view(
     if config is not None and sets is not None:
         if not copy and not own and is_late is None and outage is None:
             found.append(_none_yet(config, behind))
-        if copy:
-            found += _of_copy(own, made, last, behind)
-        else:
-            foreign = isinstance(config, ForeignPlanConfig)
-            found += _of_plan(own, is_late, last, now, behind, foreign=foreign)
+        found += _of_copy(own, made, last, behind) if copy else _of_plan(config, own, is_late, last, now, behind)
     schedule = None if config is None or copy else config.schedule
     return PlanView(
         name=name,
@@ -123,20 +119,19 @@ def _none_yet(config: PlanConfig | ForeignPlanConfig, behind: bool) -> tuple[Lev
 
 
 def _of_plan(
+    config: PlanConfig | ForeignPlanConfig,
     own: Sequence[BackupSet],
     is_late: LatePlan | None,
     last: Job | None,
     now: datetime,
     behind: bool,
-    *,
-    foreign: bool,
 ) -> Iterator[tuple[Level, Message]]:
     if is_late is not None and behind:
         # The level stays until it is known what the run has left; but that there is nothing is not said.
         yield Level.FAILING, tr("it was late; the sets are being read again")
     elif is_late is not None:
         age = human_duration((now - is_late.due).total_seconds())
-        if foreign:
+        if isinstance(config, ForeignPlanConfig):
             newest = tr("there is no backup")
             if is_late.newest is not None:
                 old = human_duration((now - is_late.newest).total_seconds())
