@@ -182,7 +182,7 @@ def _is_better(kinds: list[str], share: float, inner: Sequence[Sequence[bytes]])
         return _timed(inner[-1]) >= _USUAL_SHARE * len(inner[-1])
     if share != share_before:
         return share > share_before
-    order = [*by_narrowness(), PLAIN]
+    order = [*by_narrowness(b"\n".join((*inner[-2], *inner[-1]))), PLAIN]
     return before[0] in _TOLERANT or order.index(kinds[0]) < order.index(before[0])
 
 
