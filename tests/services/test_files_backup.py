@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -334,10 +335,8 @@ async def test_a_host_with_busybox_alone_is_told(lab: SshdLab, app: Path) -> Non
     host = open_host("b", lab.host(lab.sshd(busybox_only(lab))), lab.ssh())
     source = files.open_source("uploads", options(app), host)
     found = [str(check.found) for check in await source.checks() if check.state == "bad"]
-    assert found == [
-        "tar is missing or reports no version; GNU tar is required",
-        "find is missing or reports no version; GNU find is required",
-    ]
+    for text, tool in zip(found, ("tar", "find"), strict=True):  # some builds of busybox tell a version
+        assert re.fullmatch(rf"{tool} (\(busybox\) \S+|is missing or reports no version); GNU {tool} is required", text)
     await host.close()
 
 
