@@ -12,6 +12,7 @@ from msgspec import Struct
 from lilfox_tui.alerts.model import INHIBITED, MUTED, Alert, AlertState, SilenceMatcher
 from lilfox_tui.alerts.routing import RouteTree
 from lilfox_tui.alerts.silences import matches_all, parse_matchers
+from lilfox_tui.config.checks import period_of
 from lilfox_tui.config.model import AlertsConfig
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import tr
@@ -118,7 +119,7 @@ def source_text(labels: Labels) -> str:
 
 def suppression_rules(config: AlertsConfig) -> SuppressionRules:
     """Return what the configuration says. Raises UsageError if matchers are invalid."""
-    intervals = {each.name: tuple(one.period() for one in each.time_intervals) for each in config.time_intervals}
+    intervals = {each.name: tuple(map(period_of, each.time_intervals)) for each in config.time_intervals}
     return SuppressionRules(
         tuple(
             MuteWindow(

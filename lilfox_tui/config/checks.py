@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import date
 from ipaddress import ip_network
@@ -12,7 +12,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from lilfox_tui.config import suppression
 from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.config.convert import to_struct, to_whole_struct
 from lilfox_tui.config.cron import read_cron
@@ -34,6 +33,7 @@ from lilfox_tui.config.model import (
     Threshold,
 )
 from lilfox_tui.config.probes import normalised, probe_problems, speaks_http
+from lilfox_tui.config.suppression import MuteConfig, TimeIntervalConfig, TimePeriodConfig
 from lilfox_tui.config.themes import theme_names
 from lilfox_tui.config.values import SecretRef
 from lilfox_tui.config.yaml_nodes import Findings, KeyPath, MapNode, Node, ScalarNode, quoted, rather
@@ -41,6 +41,7 @@ from lilfox_tui.core import plugins
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import _
 from lilfox_tui.core.plugins import BACKENDS, COLLECTORS, LOG_FORMATS, LOG_SOURCES, NOTIFIERS
+from lilfox_tui.core.time_intervals import TimePeriod, time_period
 
 _SSH_KEYS = ("address", "user", "port", "identity", "password", "passphrase")
 _SHORTEST_REFRESH_S = 0.1
@@ -96,7 +97,7 @@ def _check_alerts(alerts: AlertsConfig, findings: Findings) -> None:
             key = "external_labels" if label in alerts.external_labels else "group_by"
             what = _("{name} is not a valid label name; use letters, digits and _", name=quoted(label))
             findings.add_at(("alerts", key), what)
-    for path, what in suppression.problems(alerts.time_intervals, alerts.mute):
+    for path, what in _suppression_problems(alerts.time_intervals, alerts.mute):
         findings.add_at(("alerts", *path), what)
 
 
@@ -559,3 +560,36 @@ def _check_encrypt(plan: PlanConfig, encrypt: EncryptConfig, path: KeyPath, find
     if plan.drill and encrypt.identity is None:
         what = _("a drill needs the private key: add identity: file:PATH, or remove drill")
         findings.add_at((*path, "encrypt", "identity"), what)
+
+
+def period_of(config: TimePeriodConfig) -> TimePeriod:
+    """Return a recurring period. Raises ValueError with a sentence for people."""
+    return time_period(
+        times=[(each.start_time, each.end_time) for each in config.times],
+        weekdays=config.weekdays,
+        days_of_month=config.days_of_month,
+        months=config.months,
+        years=config.years,
+        location=config.location,
+    )
+
+
+def _suppression_problems(
+    intervals: tuple[TimeIntervalConfig, ...], mutes: tuple[MuteConfig, ...]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what is wrong: the path of the key below ``alerts``, and a sentence."""
+    names = [each.name for each in intervals]
+    for number, interval in enumerate(intervals, 1):
+        at = ("time_intervals", str(number))
+        if interval.name in names[: number - 1]:
+            yield (*at, "name"), _("there is another one of this name; rename one of them")
+        for place, period in enumerate(interval.time_intervals, 1):
+            try:
+                period_of(period)
+            except ValueError as error:
+                yield (*at, "time_intervals", str(place)), str(error)
+    for number, mute in enumerate(mutes, 1):
+        for name in mute.intervals:
+            if name not in names:
+                what = _("no time interval named {value}", value=quoted(name))
+                yield ("mute", str(number), "intervals"), f"{what}; {rather(name, names)}"

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-
-from lilfox_tui.config.yaml_nodes import quoted, rather
-from lilfox_tui.core.i18n import _
-from lilfox_tui.core.time_intervals import TimePeriod, time_period
 
 
 class TimeRangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -30,17 +25,6 @@ class TimePeriodConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     years: tuple[str, ...] = ()
     location: str = ""
     """A time zone (``Europe/Berlin``); UTC when not given."""
-
-    def period(self) -> TimePeriod:
-        """Return the period. Raises ValueError with a sentence for people."""
-        return time_period(
-            times=[(each.start_time, each.end_time) for each in self.times],
-            weekdays=self.weekdays,
-            days_of_month=self.days_of_month,
-            months=self.months,
-            years=self.years,
-            location=self.location,
-        )
 
 
 class TimeIntervalConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,24 +50,3 @@ class InhibitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     source: Annotated[tuple[str, ...], Meta(min_length=1)]
     target: Annotated[tuple[str, ...], Meta(min_length=1)]
     equal: tuple[str, ...] = ()
-
-
-def problems(
-    intervals: tuple[TimeIntervalConfig, ...], mutes: tuple[MuteConfig, ...]
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield what is wrong: the path of the key below ``alerts``, and a sentence."""
-    names = [each.name for each in intervals]
-    for number, interval in enumerate(intervals, 1):
-        at = ("time_intervals", str(number))
-        if interval.name in names[: number - 1]:
-            yield (*at, "name"), _("there is another one of this name; rename one of them")
-        for place, period in enumerate(interval.time_intervals, 1):
-            try:
-                period.period()
-            except ValueError as error:
-                yield (*at, "time_intervals", str(place)), str(error)
-    for number, mute in enumerate(mutes, 1):
-        for name in mute.intervals:
-            if name not in names:
-                what = _("no time interval named {value}", value=quoted(name))
-                yield ("mute", str(number), "intervals"), f"{what}; {rather(name, names)}"
