@@ -181,7 +181,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH
 if timeout 3 true 2>/dev/null; then lilfox_limit() {{ timeout {time} "$@"; }}
 else lilfox_limit() {{ "$@"; }}
 fi
-renice -n 19 -p $$ >/dev/null 2>&1
+renice -n 10 -p $$ >/dev/null 2>&1  # at 19, a busy host gives a fact no time within its limit
 exec 4>&1
 lilfox_fact() {{  # a name and a script
     printf '\n%s %s\n' '{mark}' "$1"
