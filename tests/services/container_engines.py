@@ -86,7 +86,9 @@ class ContainerEngine:
     def podman(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Runs podman on the engine's folders."""
         argv = (*self.podman_words, *words)
-        return subprocess.run(argv, input=stdin, env=self.env, capture_output=True, timeout=60, check=True)
+        return subprocess.run(
+            argv, input=stdin, env=self.env, cwd=self.folder, capture_output=True, timeout=60, check=True
+        )
 
     @property
     def env(self) -> dict[str, str]:
@@ -128,7 +130,13 @@ class ContainerEngine:
             )
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, start_new_session=True
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.env,
+                cwd=self.folder,
+                start_new_session=True,
             )
         wait_for(self._answers, what=f"{self.kind} answers")
 
