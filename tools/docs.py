@@ -191,10 +191,13 @@ def checks() -> str:
 
 
 def _provoked(text: str) -> set[str]:
-    """The checks that the tests in ``text`` name in their mark ``provokes``, by themselves or as ``*NAMES``."""
+    """The checks that the tests in ``text`` name in their mark ``provokes``, by themselves, as ``NAME`` or as
+    ``*NAMES``."""
     marked = " ".join(re.findall(r"mark\.provokes\(([^)]*)\)", text))
     for name in re.findall(r"\*(\w+)", marked):
         marked += " ".join(re.findall(rf"(?m)^{name} = \(([^)]*)\)", text))
+    for name in re.findall(r"\b[A-Z]+\b", marked):
+        marked += " ".join(re.findall(rf'(?m)^{name} = ("[^"]*")', text))
     return set(re.findall(r'"([^"]+)"', marked))
 
 
