@@ -10,7 +10,7 @@ from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.model import AuditFinding, Fix, Report
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.config.audit import AuditConfig
-from lilfox_tui.config.model import Config, LogConfig
+from lilfox_tui.config.model import BackendConfig, Config, LogConfig
 from tests.lab.machines import Machine, MachineLab
 
 WEAK_PACKAGE = """
@@ -43,10 +43,13 @@ async def audited(
     *checks: str,
     logs: Mapping[str, LogConfig] | None = None,
     audit: AuditConfig | None = None,
+    backends: Mapping[str, BackendConfig] | None = None,
 ) -> Report:
-    """The report of ``checks`` on one host, of which the configuration has these ``logs``."""
-    audit = audit or AuditConfig()
-    config = Config(hosts={machine.name: machine.config()}, ssh=lab.ssh(), logs=dict(logs or {}), audit=audit)
+    """The report of ``checks`` on one host, of which the configuration has these ``logs`` and ``backends``."""
+    config = Config(
+        hosts={machine.name: machine.config()}, ssh=lab.ssh(), logs=dict(logs or {}), audit=audit or AuditConfig(),
+        backends=dict(backends or {}),
+    )  # fmt: skip
     return await Audit(config, timeout_s=120).run(chosen(checks), targets_of(config))
 
 

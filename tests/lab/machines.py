@@ -212,8 +212,12 @@ class MachineLab:
 
     def machine(self, name: str) -> Machine:
         """A new host, not booted."""
+        return Machine(self, self.next_number(), name)
+
+    def next_number(self) -> int:
+        """The number of the next host."""
         self._count += 1
-        return Machine(self, self._count - 1, name)
+        return self._count - 1
 
     def ssh(self) -> SshConfig:
         """The client's side: only this lab's files, short times."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lilfox_tui.audit.model import AuditSeverity
+from lilfox_tui.backends.kinds import redis
 from tests.lab.auditing import audited, found_by, mend, run, write
 from tests.lab.machines import Machine, MachineLab
 
@@ -88,6 +89,32 @@ async def test_what_redis_needs_of_the_kernel(lab: MachineLab, machine: Machine)
     careful = await audited(lab, machine, "redis-kernel-settings")
     assert (careful.found, careful.not_checked) == ((), ())  # since 6.2 it turns them off for itself
     await run(machine, f"systemctl stop redis-server; umount {overcommit} {huge}")
+
+
+@pytest.mark.provokes("redis-huge-pages")
+async def test_huge_pages_that_redis_takes(lab: MachineLab, machine: Machine) -> None:
+    """A file of the host's own covers the kernel's, which is that of this machine."""
+    huge, config = "/sys/kernel/mm/transparent_hugepage/enabled", "/etc/redis/redis.conf"
+    backends = {"cache": redis.Options(host=machine.name)}
+    await write(machine, "/srv/huge", "[always] madvise never")
+    await write(machine, "/etc/systemd/system/redis-server.service", REDIS)
+    await write(machine, config, "disable-thp no")
+    await run(machine, f"mount --bind /srv/huge {huge}; systemctl daemon-reload; systemctl restart redis-server")
+    found = found_by(await audited(lab, machine, "redis-huge-pages", backends=backends), "redis-huge-pages")
+    assert {subject: str(each.evidence) for subject, each in found.items()} == {
+        "huge pages": f"{huge}: [always], disable-thp no"
+    }
+    fix = found["huge pages"].fix
+    assert (fix.file, fix.lines) == (config, ("disable-thp yes",))
+    await mend(machine, fix)
+    after = await audited(lab, machine, "redis-huge-pages", backends=backends)
+    assert (after.found, after.not_checked) == ((), ())
+    await write(machine, config, "disable-thp no")
+    await write(machine, "/srv/huge", "always [madvise] never")
+    await run(machine, "systemctl restart redis-server")
+    asked = await audited(lab, machine, "redis-huge-pages", backends=backends)
+    assert (asked.found, asked.not_checked) == ((), ())  # Redis does not ask for them
+    await run(machine, f"systemctl stop redis-server; umount {huge}; rm {config}")
 
 
 async def test_nothing_is_found_on_a_host_as_it_is_installed(lab: MachineLab, machine: Machine) -> None:

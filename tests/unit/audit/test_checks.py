@@ -154,6 +154,7 @@ UNITS = (
 KILLS = {
     "host 4\n" + UNITS: ["shop.service", "ide.service"],
     "host 2\n./system.slice/nginx.service/memory.events:oom_kill 0\n": ["host"],
+    "host 5\n./system.slice/shop.service/memory.events:oom_kill 3\n": ["shop.service", "host"],
     "./system.slice/nginx.service/memory.events:oom_kill 0\n": ["good"],
     "host 0\n": ["good"],
     "": ["? the kernel does not count memory by unit (no memory.events in /sys/fs/cgroup)"],

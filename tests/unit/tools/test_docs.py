@@ -43,3 +43,10 @@ def test_prose_that_is_wide_is_named_by_its_line(text: str, number: int) -> None
 def test_every_page_is_checked() -> None:
     names = {path.relative_to(docs.ROOT).as_posix() for path in docs.written_pages()}
     assert {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/backup.md", "docs/adr/0001-asyncssh.md"} <= names
+
+
+def test_a_check_that_no_test_provokes_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    provoked = docs._provoked
+    monkeypatch.setattr(docs, "_provoked", lambda text: provoked(text) - {"swapping"})
+    with pytest.raises(SystemExit, match="none provokes the check swapping"):
+        docs.checks()

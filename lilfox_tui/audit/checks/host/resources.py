@@ -97,7 +97,7 @@ def judge_clock(facts: Facts) -> Iterator[AuditFinding]:
 
 
 def judge_kills(facts: Facts) -> Iterator[AuditFinding]:
-    """Units, or else the host, that lost processes since the boot."""
+    """Units that lost processes since the boot, and the host where that was in no unit that still runs."""
     kills = facts[KILLS]
     for unit, count in kills.items():
         if unit:
@@ -106,9 +106,16 @@ def judge_kills(facts: Facts) -> Iterator[AuditFinding]:
             yield AuditFinding(
                 unit, tr("{unit}: oom_kill {count}", unit=unit, count=count), Fix(text, commands=commands)
             )
-    if "" in kills and len(kills) == 1:
+    total, told = kills.get("", 0), sum(count for unit, count in kills.items() if unit)
+    if total > told:
         text = tr("Find out which process needs so much memory.")
-        evidence = tr("/proc/vmstat: oom_kill {count} since the boot", count=kills[""])
+        evidence = tr("/proc/vmstat: oom_kill {count} since the boot", count=total)
+        if told:
+            evidence = tr(
+                "/proc/vmstat: oom_kill {count} since the boot, {rest} of them in no service that still runs",
+                count=total,
+                rest=total - told,
+            )
         yield AuditFinding("host", evidence, Fix(text, commands=("journalctl -k -b --grep 'Out of memory'",)))
 
 
