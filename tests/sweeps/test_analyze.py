@@ -18,9 +18,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.logs.analyze import report_progress
-from lilfox_tui.logs.count_process import JsonCount, whole_records
+from lilfox_tui.logs.count_process import whole_records
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter, Within
 from lilfox_tui.logs.formats import json_lines
+from lilfox_tui.logs.json_count import JsonCount
 from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, Severity, load_format, split_records
 from lilfox_tui.logs.source import AtBeginning, LogSource, Start
 from lilfox_tui.logs.statistics import MINUTE_US, Tally, statistics_of
@@ -138,7 +139,7 @@ def test_most_lines_of_an_ordinary_log_are_not_read_by_the_format(monkeypatch: p
         asked.append(raw)
         return json_lines.parse(raw, zone)
 
-    monkeypatch.setattr("lilfox_tui.logs.count_process.parse", parse)
+    monkeypatch.setattr("lilfox_tui.logs.json_count.parse", parse)
     assert fast(log).route("s", "m").records == 2000
     assert len(asked) <= 61  # each minute once
 

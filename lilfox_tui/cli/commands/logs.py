@@ -6,13 +6,16 @@ import argparse
 import asyncio
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec.structs import replace
 
 from lilfox_tui.cli.output import Cell, flush, print_error, print_json, print_line, print_table, show_passing, warn
-from lilfox_tui.cli.parser import load_settings
+from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import LilFoxError, UsageError
@@ -35,8 +38,10 @@ from lilfox_tui.metrics.model import Level
 
 if TYPE_CHECKING:
     from lilfox_tui.logs.analyze import Analysis, Responses, SourceResponses
+    from lilfox_tui.logs.field_statistics import FieldGroup, FieldQuestion, FieldTally
 
 
+T = TypeVar("T")
 _LEVELS = {Severity.WARNING: Level.DEGRADED, Severity.ERROR: Level.FAILING, Severity.CRITICAL: Level.FAILING}
 _DEEPEST = 50
 
@@ -217,6 +222,98 @@ def _of_slice(row: Slice, zone: tzinfo) -> StatisticsGroup:
     return StatisticsGroup(began.strftime(f"%Y-%m-%d {precise}"), row.records, row.errors, row.response_times)
 
 
+GROUPS_SHOWN = 200
+RESPONSE_TIME = "response_time"
+_BAR_CELLS, _FIELDS_MOST = 20, 4
+
+
+def field_statistics_document(found: FieldTally) -> dict[str, Any]:
+    """The document of ``--json``: see the schema ``logs-stats-by.json``."""
+    question = found.question
+    return {
+        "records": found.records,
+        "by": list(question.by),
+        "of": question.of,
+        "over": question.over_us / 1e6 or None,
+        "groups": [_group_document(group, question) for group in found.groups()],
+    }
+
+
+def _group_document(group: FieldGroup, question: FieldQuestion) -> dict[str, Any]:
+    spread, since_us = group.numbers, group.since_us
+    return {
+        "since": None if since_us is None else (EPOCH + timedelta(microseconds=since_us)).isoformat(),
+        "values": {name: value or None for name, value in zip(question.by, group.values, strict=True)},
+        "records": group.records,
+        "errors": group.errors,
+        "numbers": None
+        if spread is None
+        else {
+            "count": spread.count,
+            "sum": spread.total,
+            "mean": spread.mean,
+            "min": spread.least,
+            "p50": spread.p50,
+            "p95": spread.p95,
+            "p99": spread.p99,
+            "max": spread.greatest,
+        },
+    }
+
+
+def print_field_statistics(found: FieldTally, zone: tzinfo) -> None:
+    """Prints the groups as a table with a bar of their records; times are in ``zone``."""
+    question, groups = found.question, list(found.groups())
+    for at, name in enumerate(question.by):
+        if groups and not any(group.values[at] for group in groups):
+            warn(_("no record has the field {name}", name=name))
+    if question.of != RESPONSE_TIME and not any(group.numbers for group in groups):
+        warn(_("no record has a number in the field {name}", name=question.of))
+    if not question.by:
+        groups = list(_with_gaps(groups, question.over_us))
+    most = max((group.records for group in groups), default=1)
+    named = [_("time")] if question.over_us else []
+    heads = (_("records"), _("errors"), question.of, _("mean"), "P50", "P95", "P99", _("max"))
+    rows = [[*map(Cell, [*named, *question.by]), *(Cell(head, right=True) for head in heads), Cell("")]]
+    for group in groups[:GROUPS_SHOWN]:
+        names = [*([_slice_text(group.since_us, question, zone)] if question.over_us else []), *group.values]
+        numbers = (str(group.records), str(group.errors), *_spread_texts(group, question))
+        bar = "█" * (max(1, round(_BAR_CELLS * group.records / most)) if group.records else 0)
+        rows.append([*(Cell(name or "-") for name in names), *(Cell(each, right=True) for each in numbers), Cell(bar)])
+    print_line(_("records: {count}", count=found.records))
+    print_table(rows)
+    _print_left_out(len(groups) - GROUPS_SHOWN)
+
+
+def _with_gaps(groups: Sequence[FieldGroup], over_us: int) -> Iterator[FieldGroup]:
+    """The slices with those between them that have no record, as a histogram needs them, where there are few."""
+    before_us = None
+    for group in groups:
+        if before_us is not None and group.since_us is not None:
+            empty = range(before_us + over_us, group.since_us, over_us)
+            for since_us in empty if len(empty) < GROUPS_SHOWN else ():
+                yield replace(group, since_us=since_us, records=0, errors=0, numbers=None)
+        before_us = group.since_us
+        yield group
+
+
+def _spread_texts(group: FieldGroup, question: FieldQuestion) -> Iterator[str]:
+    spread = group.numbers
+    if spread is None:
+        yield from ("-",) * 6
+        return
+    yield str(spread.count)
+    for value in (spread.mean, spread.p50, spread.p95, spread.p99, spread.greatest):
+        yield f"{value:.3f} s" if question.of == RESPONSE_TIME else f"{value:.6g}"
+
+
+def _slice_text(since_us: int | None, question: FieldQuestion, zone: tzinfo) -> str:
+    if since_us is None:
+        return "-"
+    began = (EPOCH + timedelta(microseconds=since_us)).astimezone(zone)
+    return began.strftime("%Y-%m-%d %H:%M:%S" if question.over_us % MINUTE_US else "%Y-%m-%d %H:%M")
+
+
 STATS = "stats"
 FOLLOWED_TAIL = 10
 """So many records stand before what is new when ``-f`` is asked for and no number, as tail(1) has it."""
@@ -247,6 +344,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--since", metavar="TIME", help=_("records since this time: 10m, 03:15, 2026-11-25, 2026-11-25T03:15Z")
     )
     parser.add_argument("--until", metavar="TIME", help=_("records up to this time"))
+    parser.add_argument(
+        "--stats-by", type=_fields, metavar="FIELD[,FIELD]",
+        help=_("count records by the values of these fields, such as: status or path,method"),
+    )  # fmt: skip
+    parser.add_argument(
+        "--stats-of", metavar="FIELD", help=_("the number whose mean and quantiles are shown; response_time by default")
+    )
+    parser.add_argument("--over", type=duration, metavar="DURATION", help=_("count in slices of time, such as 5m"))
     parser.add_argument("-f", "--follow", action="store_true", help=_("keep printing new records"))
     parser.add_argument("--tail", type=_count, metavar="N", help=_("only the last N records"))
     parser.add_argument(
@@ -261,15 +366,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints records, or statistics; returns 3 if some of the sources could not be read, 1 if none could."""
     is_stats = args.sources[:1] == [STATS]
+    by_fields = args.stats_by is not None or args.stats_of is not None or args.over is not None
     if args.json_schema:
-        print_schema("logs-stats" if is_stats else "logs")
+        print_schema("logs-stats-by" if by_fields else "logs-stats" if is_stats else "logs")
         return 0
     config = load_settings(args).config
     where = _where(args)
-    if is_stats:
-        if args.follow or args.tail is not None:
-            raise UsageError(tr("stats counts existing records: it takes neither -f nor --tail"))
-        return asyncio.run(_statistics(config, args, where))
+    if (is_stats or by_fields) and (args.follow or args.tail is not None):
+        raise UsageError(tr("stats counts existing records: it takes neither -f nor --tail"))
+    if is_stats or by_fields:
+        return asyncio.run(_statistics(config, args, where, by_fields=by_fields))
     return asyncio.run(_records(config, args, where))
 
 
@@ -277,6 +383,13 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 0 < int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError(_("{given} is not a number from 1 to 1000000", given=text))
     return int(text)
+
+
+def _fields(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if not all(names) or len(names) > _FIELDS_MOST:
+        raise argparse.ArgumentTypeError(_("{given} does not name 1 to {most} fields", given=text, most=_FIELDS_MOST))
+    return names
 
 
 def _where(args: argparse.Namespace) -> Filter:
@@ -357,45 +470,78 @@ async def _print_stream(in_time: MergedStream, printed: RecordPrinter, tail: int
         printed.record(record)
 
 
-async def _statistics(config: Config, args: argparse.Namespace, where: Filter) -> int:
+async def _statistics(config: Config, args: argparse.Namespace, where: Filter, *, by_fields: bool) -> int:
+    """Prints the statistics, or counts by the fields that are asked for."""
     from lilfox_tui.cli.log_sources import STDIN, open_sources
+
+    words = args.sources[1:] if args.sources[:1] == [STATS] else args.sources
+    async with open_sources(config, words, host=args.host, zone=args.zone) as sources:
+        count = _print_field_statistics if by_fields else _print_statistics
+        return _report_failures(await count(sources, args, where, is_stream=words == [STDIN]), sources)
+
+
+async def _print_statistics(
+    sources: Sequence[LogSource], args: argparse.Namespace, where: Filter, *, is_stream: bool
+) -> Mapping[str, LilFoxError]:
     from lilfox_tui.logs.analyze import analyze_stream, count_responses, counted_ones, newest_records
 
-    words = args.sources[1:]
-    async with open_sources(config, words, host=args.host, zone=args.zone) as sources:
-        if words == [STDIN]:
-            found, responses = await analyze_stream(sources[0], where)
+    if is_stream:
+        found, responses = await analyze_stream(sources[0], where)
+    else:
+        counting = _counted(sources, where, slices=not args.json)
+        found, (newest, are_all) = await asyncio.gather(counting, newest_records(sources, where))
+        newest = counted_ones(newest, found.statistics) if are_all else newest
+        responses = count_responses(newest, are_all=are_all)
+    if len(found.failed) < len(sources):
+        if args.json:
+            print_json(statistics_document(found.statistics, responses))
         else:
-            counting = _counted(sources, where, slices=not args.json)
-            found, (newest, are_all) = await asyncio.gather(counting, newest_records(sources, where))
-            newest = counted_ones(newest, found.statistics) if are_all else newest
-            responses = count_responses(newest, are_all=are_all)
-        if len(found.failed) < len(sources):
-            if args.json:
-                print_json(statistics_document(found.statistics, responses))
-            else:
-                print_statistics(found.statistics, responses, zone_of(""))
-        return _report_failures(found.failed, sources)
+            print_statistics(found.statistics, responses, zone_of(""))
+    return found.failed
 
 
-async def _counted(sources: Sequence[LogSource], where: Filter, *, slices: bool) -> Analysis:
-    """Counts the records of all sources; shows the progress at a terminal."""
-    from lilfox_tui.logs.analyze import analyze, report_progress
+async def _print_field_statistics(
+    sources: Sequence[LogSource], args: argparse.Namespace, where: Filter, *, is_stream: bool
+) -> Mapping[str, LilFoxError]:
+    from lilfox_tui.logs.analyze import analyze_fields
 
+    count = partial(
+        analyze_fields, sources, where, by=args.stats_by or (), of=args.stats_of or RESPONSE_TIME,
+        over_us=round((args.over or 0) * 1e6), is_stream=is_stream,
+    )  # fmt: skip
+    found = await _with_progress(count)
+    if len(found.failed) < len(sources):
+        if args.json:
+            print_json(field_statistics_document(found.tally))
+        else:
+            print_field_statistics(found.tally, zone_of(""))
+    return found.failed
+
+
+async def _with_progress(count: Callable[..., Awaitable[T]]) -> T:
+    """Counts; shows the progress at a terminal."""
     if not sys.stderr.isatty():
-        return await analyze(sources, where, slices=slices)
-
-    def tell(source: str, share: int) -> None:
-        show_passing(_("counting {source}: {share}%", source=source, share=share))
+        return await count()
 
     def progress(done: int, total: int) -> None:
         show_passing(_("counting {share}%", share=100 * done // total if total else 0))
 
     show_passing(_("counting"))
     try:
-        return await analyze(await report_progress(sources, tell), where, progress=progress, slices=slices)
+        return await count(progress=progress)
     finally:
         show_passing("")
+
+
+async def _counted(sources: Sequence[LogSource], where: Filter, *, slices: bool) -> Analysis:
+    """Counts the records of all sources; shows the progress at a terminal."""
+    from lilfox_tui.logs.analyze import analyze, report_progress
+
+    def tell(source: str, share: int) -> None:
+        show_passing(_("counting {source}: {share}%", source=source, share=share))
+
+    told = await report_progress(sources, tell) if sys.stderr.isatty() else sources
+    return await _with_progress(partial(analyze, told, where, slices=slices))
 
 
 def _report_failures(failed: Mapping[str, LilFoxError], sources: Sequence[LogSource]) -> int:
