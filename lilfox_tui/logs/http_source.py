@@ -305,26 +305,35 @@ class LogServer:
         """The server's scheme and address, for errors and the status; without path and secrets."""
         return f"{self._scheme}://{self._transport.netloc}"
 
-    async def ask(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: object = None) -> Any:
-        """Return the JSON response to ``path`` under the configured address. Raises LilFoxError."""
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: object = None,
+        lines: bool = False,
+    ) -> Any:
+        """Return the JSON response to ``path`` under the configured address; with ``lines``, the list of those on each
+        line. Raises LilFoxError."""
         for pause_s in RETRY_S:
             try:
-                return await self._answered(method, path, params or {}, body)
+                return await self._answered(method, path, params or {}, body, lines=lines)
             except ServerError as error:
                 if not error.passing:
                     raise
                 await asyncio.sleep(max(pause_s, error.wait_s))
-        return await self._answered(method, path, params or {}, body)
+        return await self._answered(method, path, params or {}, body, lines=lines)
 
     async def close(self) -> None:
         """Close the connections and the forwarded port."""
         await self._transport.close()
 
-    async def _answered(self, method: str, path: str, params: Mapping[str, str], body: object) -> Any:
+    async def _answered(self, method: str, path: str, params: Mapping[str, str], body: object, *, lines: bool) -> Any:
         answer = await self._once(method, path, params, body)
         if answer.status >= 300:
             raise self._refused(answer)
-        return await asyncio.to_thread(self._decoded, answer)
+        return await asyncio.to_thread(self._decoded, answer, lines)
 
     async def _once(self, method: str, path: str, params: Mapping[str, str], body: object) -> _HttpResponse:
         headers = await self._headers()
@@ -367,8 +376,10 @@ class LogServer:
         headers |= await authorization(options.user, options.password or "")
         return headers | await revealed(options.headers)
 
-    def _decoded(self, answer: _HttpResponse) -> Any:
+    def _decoded(self, answer: _HttpResponse, lines: bool) -> Any:
         try:
+            if lines:
+                return [decoded_json(line) for line in answer.body.splitlines() if line]
             return decoded_json(answer.body) if answer.body else None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise ServerError(
