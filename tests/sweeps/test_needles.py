@@ -241,7 +241,7 @@ WORD = re.compile(rb"[A-Za-z]{4,}|\\d{2,}")
 EDGE = re.compile(r"\W+")
 """Between words: what a format puts together, it puts together there."""
 ENDS = st.sampled_from(["", "", "[0-9a-zA-Z ]", ".", "(a|.)", "x?", "x*", "\\S", "$"])
-JSON_KINDS = ("json_lines", "json_pretty", "journald", "postgresql_json", "mongodb")
+JSON_KINDS = ("json_lines", "json_pretty", "journald", "postgresql_json", "mongodb", "otlp")
 
 
 @st.composite

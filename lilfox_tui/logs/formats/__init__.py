@@ -21,6 +21,7 @@ SIGNS: Mapping[str, tuple[bytes, ...]] = {
     "mongodb": (b'"$date"',),
     "mysql": (b"[Note]", b"[Warning]", b"[ERROR]", b"[Error]", b"[System]", b" Query", b" Quit", b" Connect"),
     "mysql_slow": (b"# User@Host: ",),
+    "otlp": (b'"resourceLogs"',),
     "php": tuple(f"-{month}-".encode() for month in _MONTHS),
     "rails": (b"Started ", b"Completed ", b" path="),
     "redis": (b":M ", b":S ", b":C ", b":X ", b" * ", b" # "),
