@@ -16,7 +16,7 @@ from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.config.convert import to_struct, to_whole_struct
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.config.foreign import ForeignPlanConfig
-from lilfox_tui.config.log_formats import LogFormatConfig
+from lilfox_tui.config.log_formats import LAYERS, LogFormatConfig
 from lilfox_tui.config.model import (
     AlertsConfig,
     ApiConfig,
@@ -381,9 +381,10 @@ def _check_log(
 ) -> None:
     check_host_name(log.host, (*path, "host"), host_names, findings)
     formats = (*defined, *plugins.kinds(LOG_FORMATS))
-    if log.format and log.format not in formats:
-        what = _("no such format")
-        findings.add_at((*path, "format"), f"{what}; {rather(log.format, formats)}")
+    *around, inner = log.format.split("+")
+    for name in [*(name for name in around if name not in (*formats, *LAYERS)), *([] if inner in formats else [inner])]:
+        if log.format:
+            findings.add_at((*path, "format"), f"{_('no such format')}; {rather(name, formats)}")
     _check_zone(log.zone, (*path, "zone"), findings)
     _check_charset(getattr(log, "charset", ""), (*path, "charset"), findings)
 

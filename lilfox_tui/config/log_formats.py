@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+LAYERS = ("colours", "tail", "docker", "cri", "kubectl", "compose", "stamp", "file", "grep")
+"""What may stand around a format in its name, as in ``cri+json_lines``: the layers of ``logs/unwrap.py``."""
 LevelName = Literal["trace", "debug", "info", "notice", "warning", "error", "critical"]
 
 

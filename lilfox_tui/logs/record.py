@@ -380,8 +380,8 @@ _CERTAIN_SHARE = 0.95
 _NARROW_FIRST = (
     "journald", "postgresql_json", "mongodb", "otlp", "json_lines", "json_pretty", "postgresql_csv", "access",
     "nginx_error", "apache_error", "postgresql", "klog", "logcat", "clusters", "java_logging", "elb", "haproxy",
-    "squid", "envoy", "uwsgi", "auditd", "redis", "mysql", "mysql_slow", "w3c", "unbound", "clickhouse", "cassandra", "kafka", "php",
-    "rails", "syslog", "logfmt", "console",
+    "squid", "envoy", "uwsgi", "auditd", "redis", "mysql", "mysql_slow", "w3c", "unbound", "clickhouse", "cassandra",
+    "kafka", "php", "rails", "syslog", "logfmt", "console",
 )  # fmt: skip
 """What reads less than another comes before it; kinds that are not named here come last."""
 

@@ -53,6 +53,10 @@ def test_each_source_is_the_options_of_its_kind() -> None:
         ("{kind: journald, zone: Europe/Berlim}", "logs.a.zone: no time zone named “Europe/Berlim”; did you mean"),
         ("{kind: journald, zone: ../../etc/passwd}", "logs.a.zone: no time zone named"),
         ("{kind: journald, format: jsonlines}", "logs.a.format: no such format; did you mean json_lines?"),
+        ("{kind: journald, format: cri+jsonlines}", "logs.a.format: no such format; did you mean json_lines?"),
+        ("{kind: journald, format: crio+json_lines}", "logs.a.format: no such format; "),
+        ("{kind: journald, format: cri}", "logs.a.format: no such format; "),
+        ("{kind: journald, format: cri+}", "logs.a.format: no such format; "),
         ("{path: /x, charset: gb18031}", "logs.a.charset: no such character set"),
         ("{path: /x, charset: hex}", "logs.a.charset: no such character set"),
         (

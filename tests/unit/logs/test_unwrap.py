@@ -8,6 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from lilfox_tui.config import log_formats
+from lilfox_tui.config.loader import from_text
+from lilfox_tui.logs import unwrap
 from lilfox_tui.logs.filter.model import AtLeast, TextMatch
 from lilfox_tui.logs.filter.needles import needles
 from lilfox_tui.logs.record import LogEntry, Severity, load_format, microseconds, recognise, split_records
@@ -214,3 +217,11 @@ def test_a_native_search_finds_what_is_inside() -> None:
         assert found is not None
         assert any(one in block for one in found.any_of)
     assert needles(TextMatch("it failed"), load_format("colours+console").LEVEL_WORDS) is None
+
+
+def test_a_configuration_may_name_every_layer() -> None:
+    assert set(log_formats.LAYERS) == set(unwrap.LAYERS)
+    for layer in log_formats.LAYERS:
+        text = f"logs: {{a: {{path: /x, format: {layer}+json_lines}}, b: {{path: /x, format: syslog+json_lines}}}}"
+        assert from_text(text, "config.yaml").logs["a"].format == f"{layer}+json_lines"
+        assert load_format(f"{layer}+json_lines").parse(b'{"message": "x"}', UTC) is not None
