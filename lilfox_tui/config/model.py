@@ -13,10 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.config.audit import AuditConfig
-from lilfox_tui.config.certificate import CertificateConfig
-from lilfox_tui.config.deadline import DeadlineConfig
 from lilfox_tui.config.log_formats import LogFormatConfig
-from lilfox_tui.config.log_lines import LogLinesConfig
+from lilfox_tui.config.service_probes import CertificateConfig, DeadlineConfig, LogLinesConfig
 from lilfox_tui.config.suppression import InhibitConfig, MuteConfig, TimeIntervalConfig
 from lilfox_tui.config.values import LanguageName, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret, Wait
 from lilfox_tui.core.errors import NotAllowed

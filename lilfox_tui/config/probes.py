@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 
 from msgspec import structs
 
-from lilfox_tui.config.certificate import CertificateConfig
 from lilfox_tui.config.cron import read_cron
-from lilfox_tui.config.deadline import DeadlineConfig
 from lilfox_tui.config.model import LogConfig, ServiceConfig
+from lilfox_tui.config.service_probes import CertificateConfig, DeadlineConfig
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import _

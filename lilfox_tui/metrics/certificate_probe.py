@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from msgspec.structs import replace
 
-from lilfox_tui.config.certificate import CertificateConfig
 from lilfox_tui.config.model import HostConfig, ServiceConfig
+from lilfox_tui.config.service_probes import CertificateConfig
 from lilfox_tui.core.errors import HostError
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.core.text import clean, human_age

@@ -20,9 +20,9 @@ from msgspec.structs import replace
 
 from lilfox_tui.backup.plan import next_due
 from lilfox_tui.backup.sets.names import local_zone
-from lilfox_tui.config.deadline import DeadlineConfig
 from lilfox_tui.config.model import HostConfig, ServiceConfig
 from lilfox_tui.config.secrets import resolve
+from lilfox_tui.config.service_probes import DeadlineConfig
 from lilfox_tui.core.errors import HostError, LilFoxError
 from lilfox_tui.core.files import replace_file
 from lilfox_tui.core.i18n import Message, tr

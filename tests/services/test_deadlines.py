@@ -16,9 +16,9 @@ import pytest
 from lilfox_tui.alerts.rule_group import EvaluationContext, GroupEvaluator
 from lilfox_tui.alerts.rules import from_text as rules_of
 from lilfox_tui.alerts.unit_test_runner import UnitTestSeries
-from lilfox_tui.config.deadline import DeadlineConfig
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.schema import show
+from lilfox_tui.config.service_probes import DeadlineConfig
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.metrics.model import Health, HealthCheck
