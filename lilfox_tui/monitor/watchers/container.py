@@ -51,6 +51,8 @@ _GATHER_EACH_S = 0.02
 AGAIN_S = (0.5, 1.0, 2.0, 5.0, 15.0)
 _APART_S = 1.0
 """Between the two readings of a single look."""
+_LEAST_APART_S, _BOOT_S = 0.5, 60.0
+"""Readings that are closer are one; an uptime that is so much shorter is that of another boot."""
 
 
 class _EngineSeen:
@@ -204,8 +206,10 @@ class EngineWatch:
 
     def take_usages(self, read_at: float | None, usages: Mapping[str, ContainerUsage]) -> None:
         """Take in what the host's control groups say, read at that uptime."""
-        if read_at is None or read_at == self._read_at:
+        if read_at is None:
             return
+        if self._read_at is not None and -_BOOT_S < read_at - self._read_at < _LEAST_APART_S:
+            return  # of two who read at the same time: no rate can be told between them
         seconds = 0.0 if self._read_at is None else read_at - self._read_at
         known = self._usages
         self._rates = {name: rates_of(known[name], usage, seconds) for name, usage in usages.items() if name in known}

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lilfox_tui.containers.model import Container, ContainerView, EngineView
+from lilfox_tui.config.model import HostConfig
+from lilfox_tui.containers.engine import EnginePlace
+from lilfox_tui.containers.model import Container, ContainerUsage, ContainerView, EngineView
+from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.container_export import container_families
-from lilfox_tui.monitor.watchers.container import _EngineSeen
+from lilfox_tui.monitor.watchers.container import EngineWatch, _EngineSeen
 
 NOW = datetime.now(UTC)
 
@@ -45,6 +48,18 @@ def test_each_kill_for_want_of_memory_counts_once() -> None:
     assert seen.oom_events == 2, "between two readings of the control group"
     seen.take(ended(finished=NOW + timedelta(seconds=2), started=NOW + timedelta(seconds=1)))
     assert seen.oom_events == 2
+
+
+def test_of_readings_at_the_same_time_one_counts() -> None:
+    """The sampler and a single look may read together, and answer in any order."""
+    place = EnginePlace(socket="/s")
+    watch = EngineWatch(LocalHost("web", HostConfig(local=True)), place, lambda: None)
+    for read_at, cpu_s in ((100.0, 1.0), (100.02, 1.02), (101.0, 1.5), (100.9, 1.45)):
+        watch.take_usages(read_at, {"ab" * 6: ContainerUsage(cpu_s=cpu_s)})
+    assert watch._rates["ab" * 6].cpu == 0.5
+    watch.take_usages(5.0, {"ab" * 6: ContainerUsage(cpu_s=0.1)})  # the host has booted
+    watch.take_usages(10.0, {"ab" * 6: ContainerUsage(cpu_s=1.1)})
+    assert watch._rates["ab" * 6].cpu == 0.2
 
 
 def test_one_that_was_killed_before_it_was_watched_is_no_event() -> None:
