@@ -7,7 +7,13 @@ somebody changes the current context of the kubeconfig.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import base64
+import binascii
+import re
+import shlex
+import zlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import msgspec
@@ -17,7 +23,7 @@ from lilfox_tui.clusters.objects import part, parts, text_of
 from lilfox_tui.config.clusters import ClusterConfig
 from lilfox_tui.core.errors import HostError, LilFoxError, NotAllowed
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.hosts.base import Completed, Host
+from lilfox_tui.hosts.base import Completed, Host, Loop
 from lilfox_tui.hosts.process import last_words
 
 REQUEST_S = 15
@@ -79,7 +85,7 @@ class Kubectl:
     async def contexts(self) -> list[KubeContext]:
         """Return the contexts of the kubeconfig, which kubectl prints without its secrets."""
         done = await self._completed((*self._program(), "config", "view", "--output=json"))
-        found = self._decoded(done.stdout)
+        found = self.decoded(done.stdout)
         servers = {text_of(each, "name"): text_of(each, "cluster", "server") for each in parts(found, "clusters")}
         current = text_of(found, "current-context")
         return [
@@ -175,18 +181,27 @@ class Kubectl:
         missing = forbidden_kinds(done.stderr)
         if not done.ok and not (partly and missing and done.stdout.strip()):
             raise self.complaint(done)
-        return Listed(list_items(self._decoded(done.stdout)), missing)
+        return Listed(list_items(self.decoded(done.stdout)), missing)
+
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[ClusterLook]:
+        """Yield what looks at the cluster again and again, over one shell on the host."""
+        await self.resolve()
+        program = shlex.join(self.argv(f"--request-timeout={REQUEST_S}s"))
+        places = [f"--namespace={each}" for each in self.config.namespaces] or ["--all-namespaces"]
+        async with self.host.loop(look_script(program, places, self.config.namespaces)) as loop:
+            yield ClusterLook(self, loop)
 
     async def version(self) -> str:
         """Return the version of the API server, ``v1.32.3``."""
         done = await self.run("version", "--output=json")
-        return text_of(self._decoded(done.stdout), "serverVersion", "gitVersion")
+        return text_of(self.decoded(done.stdout), "serverVersion", "gitVersion")
 
     async def top(self, what: Literal["pods", "nodes"], namespace: str | None = None) -> list[dict[str, Any]]:
         """Return what pods or nodes use now, as the API ``metrics.k8s.io`` tells."""
         place = "" if namespace is None or what == "nodes" else f"namespaces/{namespace}/"
         done = await self.run("get", "--raw", f"/apis/metrics.k8s.io/v1beta1/{place}{what}")
-        return list_items(self._decoded(done.stdout))
+        return list_items(self.decoded(done.stdout))
 
     async def _completed(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout_s: float = ANSWER_S) -> Completed:
         done = await self.host.run(argv, stdin=stdin, timeout_s=timeout_s, limit_bytes=LIMIT_BYTES)
@@ -196,7 +211,8 @@ class Kubectl:
             raise self.complaint(done)
         return done
 
-    def _decoded(self, stdout: bytes) -> dict[str, Any]:
+    def decoded(self, stdout: bytes) -> dict[str, Any]:
+        """Return the JSON that kubectl printed."""
         try:
             return msgspec.json.decode(stdout, type=dict[str, Any])
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -260,8 +276,11 @@ _FORBIDDEN = b"Error from server (Forbidden): "
 
 
 def forbidden_kinds(stderr: bytes) -> tuple[str, ...]:
-    """Return the kinds that the account may not list, as kubectl complains of them."""
-    lines = (line for line in stderr.splitlines() if line.startswith(_FORBIDDEN))
+    """Return the kinds that the account may not list, as kubectl complains of them; none if it has another complaint
+    too."""
+    lines = [line for line in stderr.splitlines() if line.startswith((b"Error", b"error"))]
+    if not all(line.startswith(_FORBIDDEN) for line in lines):
+        return ()
     names = (line.removeprefix(_FORBIDDEN).partition(b" ")[0].decode("ascii", "replace")[:99] for line in lines)
     return tuple(dict.fromkeys(names))
 
@@ -271,6 +290,123 @@ def list_items(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     if isinstance(found.get("items"), list) and text_of(found, "kind").endswith("List"):
         return [dict(each) for each in parts(found, "items")]
     return [dict(found)] if part(found, "metadata") else []
+
+
+# Looking again and again: one shell on the host, one line there and one answer back for each look.
+
+
+LookPart = Literal["objects", "events", "usage"]
+OBJECT_KINDS = "deployments.apps,statefulsets.apps,daemonsets.apps,replicasets.apps,pods,nodes"
+_STATUS = re.compile(rb"\n@@LILFOX-STATUS (\d{1,3})\n((?: [^\n]*\n)*)")
+_LOOK = r"""
+lilfox_ask() {
+    { said=$(kubectl_here "$@" 2>&1 >&3 3>&- </dev/null); status=$?; } 3>&1
+    printf '\n@@LILFOX-STATUS %s\n' "$status"
+    [ -z "$said" ] || printf '%s\n' "$said" | tail -n 20 | sed 's/^/ /'
+}
+lilfox_pack() { head -c LIMIT | gzip -nc1 | base64; }
+was_objects= was_events= was_usage=
+while read -r tick words; do
+    for part in $words; do
+        case $part in
+        objects|events|usage) got=$(lilfox_$part | lilfox_pack) ;;
+        *) continue ;;
+        esac
+        eval "was=\$was_$part"
+        if [ "$got" = "$was" ]; then printf '%s same\n' "$part"
+        else printf '%s new\n%s\n' "$part" "$got"; eval "was_$part=\$got"
+        fi
+    done
+    printf '@@LILFOX-END@@ %s\n' "$tick"
+done
+"""
+
+
+def look_script(program: str, places: Sequence[str], namespaces: Sequence[str]) -> str:
+    """Return the script for ``Host.loop``. What kubectl prints is compressed on the host, and sent only if it is not
+    what it was at the last look. ``program`` is kubectl as a shell reads it, ``places`` its options for namespaces."""
+    metrics = "/apis/metrics.k8s.io/v1beta1/"
+    pods = [f"{metrics}namespaces/{each}/pods" for each in namespaces] or [f"{metrics}pods"]
+    asked = {
+        "objects": [f"get {OBJECT_KINDS} {place} -o json" for place in places],
+        "events": [f"get events {place} -o json" for place in places],
+        "usage": [f"get --raw {path}" for path in (*pods, f"{metrics}nodes")],
+    }
+    lines = [f'kubectl_here() {{ {program} "$@"; }}']
+    for name, questions in asked.items():
+        lines += [f"lilfox_{name}() {{", *(f"lilfox_ask {words}" for words in questions), "}"]
+    return "\n".join(lines) + _LOOK.replace("LIMIT", str(LIMIT_BYTES))
+
+
+class LookedPart(Struct, frozen=True):
+    """What a part of a look has found: ``documents`` as kubectl printed them, the kinds that the account may not list,
+    and the first error. ``changed`` is false if it is what it was at the last look: then all else is empty."""
+
+    documents: tuple[bytes, ...] = ()
+    missing: tuple[str, ...] = ()
+    error: ClusterError | None = None
+    changed: bool = True
+
+
+class ClusterLook:
+    """Looks at a cluster. Each call raises ClusterError, HostError."""
+
+    def __init__(self, kubectl: Kubectl, loop: Loop) -> None:
+        self._kubectl, self._loop = kubectl, loop
+        self._had: set[str] = set()
+
+    async def take(self, *wanted: LookPart) -> dict[LookPart, LookedPart]:
+        """Return these parts, in one round trip."""
+        timeout_s = ANSWER_S * len(wanted) * max(1, len(self._kubectl.config.namespaces))
+        answer = await self._loop.ask(" ".join(wanted), timeout_s=timeout_s)
+        return await asyncio.to_thread(self._read, answer, wanted)
+
+    def _read(self, answer: bytes, wanted: Sequence[LookPart]) -> dict[LookPart, LookedPart]:
+        found: dict[LookPart, LookedPart] = {}
+        for name in wanted:
+            head, _mark, rest = answer.partition(f"{name} ".encode())
+            word, _newline, rest = rest.partition(b"\n")
+            if head or word not in (b"same", b"new") or (word == b"same" and name not in self._had):
+                raise self._unread()
+            self._had.add(name)
+            if word == b"same":
+                found[name], answer = LookedPart(changed=False), rest
+                continue
+            ends = min((at for each in wanted if (at := rest.find(f"\n{each} ".encode())) >= 0), default=len(rest))
+            found[name], answer = self._unpacked(rest[:ends]), rest[ends + 1 :]
+        return found
+
+    def _unpacked(self, packed: bytes) -> LookedPart:
+        try:
+            unpacking = zlib.decompressobj(wbits=31)
+            text = unpacking.decompress(base64.b64decode(packed), LIMIT_BYTES + 1)
+        except (binascii.Error, zlib.error, ValueError):
+            raise self._unread() from None
+        if len(text) >= LIMIT_BYTES:
+            raise self._kubectl.too_large()
+        documents: list[bytes] = []
+        missing: list[str] = []
+        error: ClusterError | None = None
+        at = 0
+        for match in _STATUS.finditer(text):
+            stderr, status = match[2].replace(b"\n ", b"\n")[1:], int(match[1])
+            refused = forbidden_kinds(stderr)
+            if status and not refused:
+                error = error or self._kubectl.fault_of(status, stderr)
+            missing += refused
+            documents.append(text[at : match.start()])
+            at = match.end()
+        if not documents:
+            raise self._unread()
+        return LookedPart(tuple(documents), tuple(dict.fromkeys(missing)), error)
+
+    def _unread(self) -> ClusterError:
+        host = self._kubectl.host.name
+        return ClusterError(
+            tr("the output of kubectl on {host} cannot be read", host=host),
+            tr("LilFox needs sh, gzip and base64 there."),
+            fault="answer",
+        )
 
 
 CLUSTER_ERRORS = (ClusterError, HostError)

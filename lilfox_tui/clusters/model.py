@@ -9,7 +9,8 @@ from typing import Literal
 from msgspec import Struct
 
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import Message
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.text import clean, human_bytes, human_duration
 from lilfox_tui.metrics.model import Labels, Level
 
 IMAGE_REASONS = frozenset({
@@ -162,6 +163,9 @@ class Pod(Struct, frozen=True, kw_only=True):
     owner_kind: str = ""
     owner: str = ""
     """What made it: the Deployment rather than its ReplicaSet. Empty for a pod of its own."""
+    controller_kind: str = ""
+    controller: str = ""
+    """What controls it directly: the ReplicaSet."""
     message: str = ""
 
     @property
@@ -283,6 +287,8 @@ class ClusterView(Struct, frozen=True, kw_only=True):
     production: bool = False
     version: str = ""
     level: Level = Level.UNKNOWN
+    since: datetime | None = None
+    """Since when it has this level, as far as LilFox has seen it."""
     reasons: tuple[Message, ...] = ()
     workloads: tuple[WorkloadView, ...] = ()
     pods: tuple[PodView, ...] = ()
@@ -320,3 +326,172 @@ def _total(found: Iterable[ComputeAmounts], *, all_of: bool = False) -> ComputeA
         return None if not known or (all_of and len(known) < len(values)) else sum(known)
 
     return ComputeAmounts(total([each.cpu for each in listed]), total([each.memory for each in listed]))
+
+
+# How well they are. A time of None is one that is not known.
+
+
+RECENT_S = 600.0
+"""A restart or a kill for want of memory counts as a problem for so long."""
+SETTLES_S = 60.0
+"""What is begun may take so long: a pod that is not ready yet, fewer pods than wanted."""
+LONG_S = 900.0
+"""A pod that is not ready for so long fails."""
+OLD_S = 86_400.0
+"""A pod that ended so long ago is no problem of today."""
+LOOPS_AFTER = 3
+"""So many restarts within ``RECENT_S`` are a crash loop."""
+_Found = list[tuple[Level, Message]]
+
+
+def judge_pod(pod: Pod, now: datetime, recent_restarts: int = 0) -> tuple[Level, tuple[Message, ...]]:
+    """Return the level of a pod and the reasons, worst first. ``recent_restarts`` were seen in the last ten minutes."""
+    if pod.phase == "Succeeded":
+        return Level.GOOD, ()
+    if pod.phase == "Failed":
+        return _failed(pod, now)
+    found: _Found = []
+    for each in pod.containers:
+        found += _container_problems(each, now, recent_restarts)
+    if pod.deleted is not None:
+        late = _seconds(pod.deleted, now)
+        stuck = late is not None and late > SETTLES_S
+        return _worst([(Level.DEGRADED, tr("should have ended {age} ago", age=_age(late)))] if stuck else [])
+    found += _pod_problems(pod, now, told=bool(found))
+    return _worst(found)
+
+
+def _failed(pod: Pod, now: datetime) -> tuple[Level, tuple[Message, ...]]:
+    """A pod that ended for good: whoever made it makes another."""
+    ends = [each.end for each in pod.containers if each.end is not None]
+    times = [end.finished for end in ends if end.finished is not None]
+    ended_s = _seconds(max(times, default=pod.created), now)
+    if ended_s is not None and ended_s > OLD_S:
+        return Level.GOOD, ()
+    why = tr("failed: {reason}", reason=clean(pod.message or pod.status))
+    return Level.DEGRADED, (why,)
+
+
+def _container_problems(each: PodContainer, now: datetime, recent_restarts: int) -> _Found:
+    found: _Found = []
+    last = each.latest_end
+    ended_s = None if last is None else _seconds(last.finished, now)
+    recent = ended_s is not None and ended_s < RECENT_S
+    name, why = clean(each.name), each.reason or ("" if each.end is None else each.end.reason)
+    if last is not None and last.reason == "OOMKilled" and (recent or each.state != "running"):
+        found.append((Level.FAILING, tr("{container}: killed, out of memory{limit}", container=name,
+                                        limit=_limit_words(each))))  # fmt: skip
+    if why == "CrashLoopBackOff":
+        found.append((Level.FAILING, tr("{container}: crash loop, {count} restarts{end}", container=name,
+                                        count=each.restarts, end=_end_words(last))))  # fmt: skip
+    elif why in IMAGE_REASONS:
+        found.append((Level.FAILING, tr("{container}: image {image} cannot be pulled ({reason}){message}",
+                                        container=name, image=clean(each.image), reason=clean(why),
+                                        message=_words(each.message))))  # fmt: skip
+    elif why in START_REASONS:
+        said = each.message or ("" if each.end is None else each.end.message)
+        found.append((Level.FAILING, tr("{container}: cannot be started ({reason}){message}", container=name,
+                                        reason=clean(why), message=_words(said))))  # fmt: skip
+    elif recent_restarts >= LOOPS_AFTER and recent and each.restarts >= LOOPS_AFTER:
+        found.append((Level.FAILING, tr("{container}: crash loop, {count} restarts{end}", container=name,
+                                        count=each.restarts, end=_end_words(last))))  # fmt: skip
+    elif recent and last is not None and last.exit_code and not found:
+        found.append((Level.DEGRADED, tr("{container}: restarted {age} ago{end}", container=name,
+                                         age=_age(ended_s), end=_end_words(last))))  # fmt: skip
+    return found
+
+
+def _pod_problems(pod: Pod, now: datetime, *, told: bool) -> _Found:
+    """What is wrong with a pod as a whole; ``told``: its containers already say why it is not ready."""
+    scheduled = pod.condition("PodScheduled")
+    if pod.phase == "Unknown" or pod.status in ("Unknown", "NodeLost"):
+        return [(Level.FAILING, tr("unknown: its node {node} does not answer", node=clean(pod.node)))]
+    if scheduled is not None and scheduled.status == "False" and scheduled.reason != "SchedulingGated":
+        waits_s = _seconds(scheduled.since or pod.created, now)
+        level = Level.FAILING if waits_s is None or waits_s > SETTLES_S else Level.DEGRADED
+        return [(level, tr("pending for {age}: {message}", age=_age(waits_s),
+                           message=clean(scheduled.message or scheduled.reason)))]  # fmt: skip
+    if pod.ready or told:
+        return []
+    waits_s = _seconds(pod.ready_since or pod.created, now)
+    if waits_s is None or waits_s <= SETTLES_S:
+        return []
+    level = Level.FAILING if waits_s > LONG_S else Level.DEGRADED
+    unready = [clean(each.name) for each in pod.containers if not each.init and not each.ready]
+    if pod.phase == "Running" and unready:
+        return [(level, tr("not ready for {age}: {containers}", age=_age(waits_s), containers=", ".join(unready)))]
+    return [(level, tr("not ready for {age} ({status})", age=_age(waits_s), status=clean(pod.status)))]
+
+
+def judge_workload(
+    workload: Workload, pods: Sequence[PodView], short_s: float | None = None
+) -> tuple[Level, tuple[Message, ...]]:
+    """Return the level of a workload and the reasons, worst first. For ``short_s`` it has fewer available pods than
+    wanted; its worst pod counts as its own problem."""
+    found: _Found = []
+    progress, failure = workload.condition("Progressing"), workload.condition("ReplicaFailure")
+    if progress is not None and progress.status == "False":
+        found.append((Level.FAILING, tr("rollout failed: {message}",
+                                        message=clean(progress.message or progress.reason))))  # fmt: skip
+    if failure is not None and failure.status == "True":
+        found.append((Level.FAILING, tr("pods cannot be created: {message}",
+                                        message=clean(failure.message or failure.reason))))  # fmt: skip
+    if workload.available < workload.wanted and (short_s is None or short_s > SETTLES_S):
+        level = Level.DEGRADED if workload.available else Level.FAILING
+        found.append((level, tr("{available} of {wanted} pods available for {age}", available=workload.available,
+                                wanted=workload.wanted, age=_age(short_s))))  # fmt: skip
+    ill = [each for each in pods if each.level > Level.UNKNOWN and each.reasons]
+    if ill:
+        worst = max(ill, key=lambda each: each.level)
+        found.append((worst.level, tr("{pod}: {why}", pod=clean(worst.pod.name), why=worst.reasons[0])))
+    return _worst(found)
+
+
+_PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
+
+
+def judge_node(node: ClusterNode) -> tuple[Level, tuple[Message, ...]]:
+    """Return the level of a node and the reasons, worst first."""
+    found: _Found = []
+    ready = node.condition("Ready")
+    if not node.ready:
+        why = "" if ready is None else ready.message or ready.reason
+        found.append((Level.FAILING, tr("not ready{message}", message=_words(why))))
+    for name in _PRESSURES:
+        each = node.condition(name)
+        if each is not None and each.status == "True":
+            found.append((Level.DEGRADED, tr("{condition}{message}", condition=name, message=_words(each.message))))
+    network = node.condition("NetworkUnavailable")
+    if network is not None and network.status == "True":
+        found.append((Level.FAILING, tr("network unavailable{message}", message=_words(network.message))))
+    return _worst(found)
+
+
+def _worst(found: _Found) -> tuple[Level, tuple[Message, ...]]:
+    found.sort(key=lambda each: -each[0])
+    return (found[0][0] if found else Level.GOOD), tuple(reason for _level, reason in found)
+
+
+def _seconds(since: datetime | None, now: datetime) -> float | None:
+    return None if since is None else max(0.0, (now - since).total_seconds())
+
+
+def _age(seconds: float | None) -> str:
+    return "?" if seconds is None else human_duration(round(seconds))
+
+
+def _words(message: str) -> str:
+    return f": {clean(message)}" if message else ""
+
+
+def _limit_words(container: PodContainer) -> Message | str:
+    limit = container.limits.memory
+    return "" if limit is None else tr(" (limit {limit})", limit=human_bytes(limit))
+
+
+def _end_words(end: ContainerEnd | None) -> Message | str:
+    if end is None or end.exit_code is None:
+        return ""
+    if end.reason == "OOMKilled":
+        return tr(", the last for want of memory")
+    return tr(", last exit code {code}", code=end.exit_code)

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from lilfox_tui.clusters.model import (
     WORKLOAD_KINDS,
     ClusterEvent,
@@ -195,7 +197,7 @@ def selector_text(selector: Mapping[str, Any]) -> str:
 def pod_of(document: Mapping[str, Any], owners: Mapping[str, tuple[str, str, str]]) -> Pod:
     """Return the pod that a document is. ``owners`` are those of ReplicaSets, by their uid."""
     metadata, spec, status = part(document, "metadata"), part(document, "spec"), part(document, "status")
-    kind, owner, uid = _owner(document)
+    controller = kind, owner, uid = _owner(document)
     if kind == "ReplicaSet" and owners.get(uid, ("",))[0]:
         kind, owner, uid = owners[uid]
     containers = (*_containers(document, init=True), *_containers(document, init=False))
@@ -219,6 +221,8 @@ def pod_of(document: Mapping[str, Any], owners: Mapping[str, tuple[str, str, str
         labels=tuple(sorted(labels.items())[:_LABELS_AT_MOST]),
         owner_kind=kind,
         owner=owner,
+        controller_kind=controller[0],
+        controller=controller[1],
         message=text_of(status, "message")[:_MESSAGE_CHARS],
     )
 
@@ -330,6 +334,38 @@ def node_of(document: Mapping[str, Any]) -> ClusterNode:
         address=addresses.get("InternalIP", ""),
         created=moment_of(document, "metadata", "creationTimestamp"),
     )
+
+
+Usages = Mapping[tuple[str, str, str], ComputeAmounts]
+"""What a container uses, by the namespace and name of its pod and its own name; what a node does, by its name alone."""
+
+
+def usages_of(documents: Iterable[Mapping[str, Any]]) -> Usages:
+    """Return what is used, of the objects of ``metrics.k8s.io``."""
+    found: dict[tuple[str, str, str], ComputeAmounts] = {}
+    for each in documents:
+        namespace, name = text_of(each, "metadata", "namespace"), text_of(each, "metadata", "name")
+        for container in parts(each, "containers"):
+            found[namespace, name, text_of(container, "name")] = amounts(container, "usage")
+        if not namespace:
+            found["", name, ""] = amounts(each, "usage")
+    return found
+
+
+def with_usages(objects: ClusterObjects, usages: Usages) -> ClusterObjects:
+    """Return the objects with what they use."""
+
+    def used(pod: Pod) -> Pod:
+        known = [usages.get((pod.namespace, pod.name, each.name)) for each in pod.containers]
+        if not any(known):
+            return pod
+        return replace(pod, containers=tuple(
+            each if usage is None else replace(each, usage=usage)
+            for each, usage in zip(pod.containers, known, strict=True)
+        ))  # fmt: skip
+
+    nodes = (replace(each, usage=usages.get(("", each.name, ""), ComputeAmounts())) for each in objects.nodes)
+    return replace(objects, pods=tuple(map(used, objects.pods)), nodes=tuple(nodes))
 
 
 def event_of(document: Mapping[str, Any]) -> ClusterEvent:

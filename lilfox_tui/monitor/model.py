@@ -426,9 +426,9 @@ class Overview(Struct, frozen=True):
         return (*self.hosts.values(), *self.services.values(), *self.backends.values())
 
     def count(self, level: Level) -> int:
-        """Return how many hosts, services, backends and backup plans are at that level."""
+        """Return how many hosts, services, backends, clusters and backup plans are at that level."""
         plans = 0 if self.backups is None else self.backups.count(level)
-        return plans + sum(view.level is level for view in self.views)
+        return plans + sum(view.level is level for view in (*self.views, *self.clusters.values()))
 
 
 # What is watched: what the config names; with nothing in it, this machine and the services that are found here.

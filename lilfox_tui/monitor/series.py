@@ -12,9 +12,11 @@ from datetime import datetime
 import numpy as np
 from msgspec import structs
 
+from lilfox_tui.clusters.model import ClusterView
 from lilfox_tui.config.model import RecoveryConfig
 from lilfox_tui.containers.model import EngineView
 from lilfox_tui.metrics.model import HostSnapshot, Labels
+from lilfox_tui.monitor.cluster_export import cluster_families
 from lilfox_tui.monitor.container_export import container_families
 from lilfox_tui.monitor.export import host_families, read_families, usage_families
 from lilfox_tui.monitor.export_sections import (
@@ -137,7 +139,9 @@ class MonitorSeries:
         self._certificates = FamilySeries(store, "certificates")
         self._probes = FamilySeries(store, "probes")
         self._containers = FamilySeries(store, "containers")
+        self._clusters = FamilySeries(store, "clusters")
         self._next_audit_ms = self._next_certificates_ms = self._next_probes_ms = self._next_containers_ms = 0
+        self._next_clusters_ms = 0
 
     def of_host(self, name: str) -> HostSeries:
         """Return the series of a host."""
@@ -170,10 +174,16 @@ class MonitorSeries:
             self._next_containers_ms = ms_of(now) + OTHERS_EVERY_MS
             self._containers.take(container_families(engines, now), now)
 
+    def take_clusters(self, clusters: Mapping[str, ClusterView], now: datetime) -> None:
+        """Take in the Kubernetes clusters."""
+        if ms_of(now) >= self._next_clusters_ms:
+            self._next_clusters_ms = ms_of(now) + OTHERS_EVERY_MS
+            self._clusters.take(cluster_families(clusters), now)
+
     def families(self) -> dict[str, exposition.Family]:
         """Return type and help of the metrics that were written, by name."""
         found: dict[str, exposition.Family] = {}
-        for group in (self._audit, self._certificates, self._probes, self._containers):
+        for group in (self._audit, self._certificates, self._probes, self._containers, self._clusters):
             found |= group.families
         for host in self._hosts.values():
             found |= host.families
