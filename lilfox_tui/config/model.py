@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.config.certificate import CertificateConfig
+from lilfox_tui.config.clusters import ClusterConfig
 from lilfox_tui.config.deadline import DeadlineConfig
 from lilfox_tui.config.log_formats import LogFormatConfig
 from lilfox_tui.config.log_lines import LogLinesConfig
@@ -456,6 +457,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     backends: dict[Name, Any] = {}
     """Name → database, cache, queue or breakers. After loading, values are the Options of the kinds, each a
     :class:`BackendConfig`."""
+    clusters: dict[Name, ClusterConfig] = {}
+    """Name → Kubernetes cluster that is watched with kubectl."""
     scrape: dict[Name, ScrapeConfig] = {}
     prometheus_config: str | None = None
     """Path of a prometheus.yml whose targets are scraped and whose rules are evaluated here too; a relative one is

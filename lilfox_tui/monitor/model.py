@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lilfox_tui.backup.plan import LatePlan
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore
     from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.clusters.model import ClusterView
     from lilfox_tui.containers.model import EngineView
     from lilfox_tui.incident.model import Incident, TimelineEntry
     from lilfox_tui.jobs.model import Job
@@ -409,6 +410,8 @@ class Overview(Struct, frozen=True):
     audit: AuditView | None = None
     containers: Mapping[str, tuple[EngineView, ...]] = {}
     """The engines of each host that has any; empty for the past."""
+    clusters: Mapping[str, ClusterView] = {}
+    """Those of the configuration; empty for the past."""
     unraised: Overview | None = None
     """The same without the levels that alerts and clients give; None where they give none."""
 
