@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from lilfox_tui.clusters import kubectl as kubectl_module
 from lilfox_tui.clusters.kubectl import ClusterError, ClusterLook, Kubectl
 from lilfox_tui.config.clusters import ClusterConfig
 from lilfox_tui.config.model import HostConfig
@@ -155,3 +156,25 @@ async def test_an_answer_that_is_what_it_was_is_a_few_bytes(
         assert sizes[1] < 20
         cluster.set_image("web", "shop/web:2.0")
         assert (await look.take("objects"))["objects"].changed
+
+
+async def test_an_api_server_that_takes_requests_and_answers_none_is_away(
+    cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubectl_module, "ANSWER_S", 2.0)
+    async with kubectl_for(config_of(cluster)) as kubectl, kubectl.looking() as look:
+        await look.take("objects")
+        cluster.silence()
+        for asked in (lambda: look.take("objects"), lambda: kubectl.run("get", "pods", timeout_s=1)):
+            with pytest.raises(ClusterError, match=r"context shop-prod, asked from web\): no answer within") as found:
+                await asked()
+            assert found.value.fault == "unreachable"
+
+
+async def test_an_answer_that_is_too_large_is_refused(cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubectl_module, "LIMIT_BYTES", 4000)
+    async with kubectl_for(config_of(cluster)) as kubectl, kubectl.looking() as look:
+        for asked in (lambda: look.take("objects"), lambda: kubectl.get(["nodes"])):
+            with pytest.raises(ClusterError, match="cluster shop has too many objects") as found:
+                await asked()
+            assert "namespaces" in str(found.value.hint)
