@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -178,3 +179,33 @@ async def test_an_answer_that_is_too_large_is_refused(cluster: KubeCluster, monk
             with pytest.raises(ClusterError, match="cluster shop has too many objects") as found:
                 await asked()
             assert "namespaces" in str(found.value.hint)
+
+
+def tools(cluster: KubeCluster, **programs: str) -> str:
+    """A folder with these programs alone, and kubectl."""
+    folder = cluster.folder / "tools"
+    folder.mkdir()
+    for name, program in {"kubectl": "kubectl", **programs}.items():
+        found = shutil.which(program)
+        assert found is not None
+        (folder / name).symlink_to(found)
+    return str(folder)
+
+
+async def test_the_tools_of_busybox_are_enough(cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("sh", "head", "tail", "sed", "gzip", "base64")
+    monkeypatch.setenv("PATH", tools(cluster, **dict.fromkeys(names, "busybox")))
+    async with kubectl_for(config_of(cluster)) as kubectl, kubectl.looking() as look:
+        found = await look.take("objects", "usage")
+        assert [each.error for each in found.values()] == [None, None]
+        assert not (await look.take("objects"))["objects"].changed
+
+
+async def test_a_host_without_a_tool_says_which_are_needed(
+    cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", tools(cluster, sh="dash", head="head", tail="tail", sed="sed", gzip="gzip"))
+    async with kubectl_for(config_of(cluster)) as kubectl, kubectl.looking() as look:
+        with pytest.raises(ClusterError, match="output of kubectl on web cannot be read") as error:
+            await look.take("objects")
+        assert "base64" in str(error.value.hint)
