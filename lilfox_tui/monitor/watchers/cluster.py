@@ -98,6 +98,8 @@ class ClusterWatch:
         self._objects = ClusterObjects()
         self._events: tuple[ClusterEvent, ...] = ()
         self._usages: Usages = {}
+        self._has_usage = True
+        """Whether there is a metrics server, as far as is known."""
         self._missing: dict[LookPart, tuple[str, ...]] = {}
         self._restarts: dict[str, _RestartsSeen] = {}
         self._short_since: dict[_Key, datetime] = {}
@@ -175,8 +177,9 @@ class ClusterWatch:
     async def _look(self, look: ClusterLook, others: Iterable[Any], now_s: float) -> None:
         found = await look.take("objects", *others)
         for name, each in found.items():
-            every_s = NO_USAGE_S if name == "usage" and each.error is not None else OTHERS_EVERY_S
-            self._next_s[name] = now_s + every_s
+            if name == "usage" and each.changed:
+                self._has_usage = each.error is None
+            self._next_s[name] = now_s + (OTHERS_EVERY_S if name != "usage" or self._has_usage else NO_USAGE_S)
         if found["objects"].changed:
             self._next_s["events"] = 0.0  # which may say why
         if not self._version:
@@ -193,6 +196,8 @@ class ClusterWatch:
             if each.changed and each.error is None:
                 self._missing[name] = each.missing
                 changed |= self._take_part(name, await asyncio.to_thread(self._read, name, each))
+            elif name == "usage" and each.error is not None:
+                changed |= self._take_part(name, {})
         self._error, self._seen = None, datetime.now(UTC)
         if changed:
             self._view = None
