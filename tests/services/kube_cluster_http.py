@@ -457,7 +457,7 @@ def _status(refused: Refused) -> Object:
 
 def discovery(path: str, state: ApiState) -> Mapping[str, Any] | None:
     """What the server serves; None for another path."""
-    versions = sorted({each.version for each in KINDS.values() if "/" in each.version} | {"autoscaling/v1"})
+    versions = sorted({each.version for each in KINDS.values() if "/" in each.version})
     versions += [METRICS] if state.has_metrics else []
     if path == "version":
         major, minor = state.release.split(".")
