@@ -1,9 +1,10 @@
 """Kubernetes clusters as metric families, with the names and labels that kube-state-metrics gives them and the label
-``cluster``, for rules, queries and ``/metrics``."""
+``cluster``, for rules, queries and ``/metrics``; and as ``check`` tells of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from lilfox_tui.clusters.model import ClusterView, NodeView, ObjectCondition, Pod, PodContainer, Workload
 from lilfox_tui.metrics.model import Labels
@@ -46,7 +47,13 @@ _WORKLOADS = (
 
 
 def cluster_families(clusters: Mapping[str, ClusterView]) -> Iterator[Family]:
-    """Yield the metrics of all clusters, and whether each answers. Those of a cluster that does not are absent."""
+    """Yield the metrics of all clusters, and whether each answers. Those of a cluster that does not are absent. A
+    series is there once, also where a cluster tells of something twice."""
+    for name, kind, text, lines in _families(clusters):
+        yield name, kind, text, list(dict(lines).items())
+
+
+def _families(clusters: Mapping[str, ClusterView]) -> Iterator[Family]:
     answering = [each for each in clusters.values() if each.error is None and each.seen is not None]
     yield from _workload_families(answering)
     yield from _pod_families([(each.name, view.pod) for each in answering for view in each.pods])
@@ -152,3 +159,19 @@ def _node_families(nodes: list[tuple[str, NodeView]]) -> Iterator[Family]:
     yield "kube_node_spec_unschedulable", "gauge", "Whether a node takes no new pods.", cordoned
     info = [(_labels(cluster, node=view.node.name, kubelet_version=view.node.version), 1.0) for cluster, view in nodes]
     yield "kube_node_info", "gauge", "Version of a node.", info
+
+
+def clusters_document(clusters: Mapping[str, ClusterView]) -> dict[str, Any]:
+    """The clusters for JSON, without what is in them."""
+    return {
+        name: {
+            "level": each.level.name.lower(),
+            "reasons": [str(reason) for reason in each.reasons],
+            "context": each.context or None,
+            "version": each.version or None,
+            "workloads": len(each.workloads),
+            "pods": len(each.pods),
+            "nodes": len(each.nodes),
+        }
+        for name, each in clusters.items()
+    }
