@@ -377,6 +377,9 @@ class Handler(BaseHTTPRequestHandler):
             if not name and len(names) > 1:
                 said = f"a container name must be specified for pod {place.name}, choose one of: [{' '.join(names)}]"
                 raise Refused(400, "BadRequest", said)
+            if state.kubelet.is_down(pod["spec"].get("nodeName", "")):
+                url = f"https://10.0.0.1:10250/containerLogs/{place.namespace}"
+                raise Refused(500, "InternalError", f'Get "{url}": dial tcp 10.0.0.1:10250: i/o timeout')
             previous = self.params.get("previous") == "true"
             run = state.kubelet.run(pod["metadata"]["uid"], name or names[0], previous=previous)
         self._stream("text/plain")

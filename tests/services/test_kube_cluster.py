@@ -58,7 +58,7 @@ def test_a_rollout_is_followed_told_undone_and_begun_anew(cluster: KubeCluster) 
     cluster.kubectl("set", "image", "deployment/web", "web=shop/web:slow")
     cluster.kubectl("annotate", "deployment/web", "kubernetes.io/change-cause=second", "--overwrite")
     told = cluster.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
-    assert "out of 3 new replicas have been updated" in told
+    assert told.startswith('Waiting for deployment "web" rollout to finish: ')
     assert told.endswith('deployment "web" successfully rolled out\n')
     history = cluster.kubectl("rollout", "history", "deployment/web")
     assert [line.split() for line in history.splitlines()[2:4]] == [["1", "first"], ["2", "second"]]
@@ -67,8 +67,11 @@ def test_a_rollout_is_followed_told_undone_and_begun_anew(cluster: KubeCluster) 
     cluster.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
     history = cluster.kubectl("rollout", "history", "deployment/web")
     assert [line.split() for line in history.splitlines()[2:4]] == [["2", "second"], ["3", "first"]]
+    cluster.settle("web")
     assert {each["spec"]["containers"][0]["image"] for each in cluster.pods("web")} == {"shop/web:1.0"}
-    assert "unable to find specified revision 9" in cluster.kubectl("rollout", "undo", "deployment/web", "--to-revision=9", ok=False)
+    assert "unable to find specified revision 9" in cluster.kubectl(
+        "rollout", "undo", "deployment/web", "--to-revision=9", ok=False
+    )
     before = {each["metadata"]["name"] for each in cluster.pods("web")}
     cluster.kubectl("rollout", "restart", "deployment/web")
     cluster.kubectl("rollout", "status", "deployment/web", "--timeout=30s")

@@ -24,11 +24,12 @@ from lilfox_tui.clusters.proxy import ApiRefusal, KubeApi, open_kube_api
 from lilfox_tui.config.model import LogConfig
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.aio import CancelSafeTaskGroup
-from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.errors import NotAllowed, UsageError
 from lilfox_tui.core.i18n import listed as listed_words
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs.source import SourceSettings
 from lilfox_tui.logs.stamped_source import (
+    AGAIN_S,
     FollowedLines,
     StampedLine,
     StampedLines,
@@ -45,6 +46,7 @@ SETTLE_S = 1.0
 """So long after its end a container's new state may take to be told."""
 _AT_ONCE = 8
 _NAMED = 5
+_TOLD_AFTER = 2
 _NO_RIGHT = (401, 403)
 _LINE_LIMIT = 1024 * 1024
 _EVENT_LIMIT = 16 * 1024 * 1024
@@ -116,12 +118,13 @@ class _Progress(FollowedLines):
         super().__init__()
         self.restarts = -1
         self.is_over = False
+        self.failures = 0
 
 
 class KubernetesLogSource(StampedSource):
     """See :class:`LogSource`."""
 
-    errors = CLUSTER_ERRORS
+    errors = (*CLUSTER_ERRORS, NotAllowed)
 
     def __init__(self, name: str, options: Options, setting: SourceSettings) -> None:
         about = options.workload or options.selector
@@ -202,6 +205,8 @@ class KubernetesLogSource(StampedSource):
             each.tell(None)
         if is_first:
             self._note_gone([each.pod for each in gone])
+            for each in gone:
+                self._forget(each.pod)
         return text_of(found, "metadata", "resourceVersion")
 
     def _tell(self, pod: Pod) -> _FollowedPod:
@@ -209,6 +214,10 @@ class KubernetesLogSource(StampedSource):
             self._pods[pod.uid] = _FollowedPod(pod)
         self._pods[pod.uid].tell(pod)
         return self._pods[pod.uid]
+
+    def _forget(self, pod: Pod) -> None:
+        for name in self._names(pod):
+            self._progress.pop((pod.uid, name), None)
 
     def _note_gone(self, pods: Sequence[Pod]) -> None:
         """Say that lines may be missing, of pods that have ended while nothing could be read."""
@@ -272,6 +281,8 @@ class KubernetesLogSource(StampedSource):
             except ApiRefusal as error:  # it has not started yet, or is gone
                 if error.status in _NO_RIGHT:
                     raise
+            except ClusterError:
+                await api.ask("version")  # does it still answer? then one node does not, which is told later
 
     async def _follow_on(self, api: KubeApi, pod: _FollowedPod, name: str) -> None:
         """Follow a container from run to run until its pod is gone."""
@@ -288,20 +299,40 @@ class KubernetesLogSource(StampedSource):
             except ApiRefusal as error:
                 if error.status in _NO_RIGHT:
                     raise
-            except ClusterError:
+            except ClusterError as error:
                 await self._look(api, pod)  # does it still answer? then only this one stream was cut
+                if pod.pod.uid not in self._pods:
+                    self._note_gone([pod.pod])
+                else:
+                    await self._failed(pod, name, error)
+                last = None
+                continue
             container = pod.container(name)
             if container.state == "running" and (container.restarts, "running") == last:
                 await pod.wait(SETTLE_S)  # it has ended, which is told in a moment; else it is followed on
                 last = None if pod.container(name).state == "running" else last
+        self._progress.pop((pod.pod.uid, name), None)
+
+    async def _failed(self, pod: _FollowedPod, name: str, error: ClusterError) -> None:
+        """Wait before the lines of a container are asked for again; tell why where that goes on."""
+        progress = self._progress_of(pod.pod, name)
+        progress.failures += 1
+        if progress.failures == _TOLD_AFTER:
+            self._note(tr("{pod}: {reason}", pod=pod.pod.name, reason=error.message))
+        await pod.wait(AGAIN_S[min(progress.failures, len(AGAIN_S) - 1)])
 
     async def _read_new(self, api: KubeApi, pod: _FollowedPod, name: str, *, follow: bool) -> None:
         """Read what a container has written and was not read: of its run before, then of the present one."""
         container, progress = pod.container(name), self._progress_of(pod.pod, name)
         if container.restarts > max(progress.restarts, 0):
             missed = container.restarts - progress.restarts - 1
-            if not await self._read_run(api, pod, name, {"previous": "true"}):
-                return
+            try:
+                if not await self._read_run(api, pod, name, {"previous": "true"}):
+                    return
+            except ApiRefusal as error:  # its lines are no longer there
+                if error.status in _NO_RIGHT:
+                    raise
+                missed += 1
             if progress.restarts >= 0 and missed:
                 self._note(
                     tr("{pod}/{container} restarted {count} times unread: Kubernetes keeps the last run's lines alone",
@@ -327,6 +358,7 @@ class KubernetesLogSource(StampedSource):
             await self._look(api, pod)
             if pod.gone or pod.container(name).restarts != expected:
                 return False
+            progress.failures = 0
             parts = _StampedBlocks()
             async with aclosing(lines_with_pauses(answer.blocks(), parts.take)) as lines, aclosing(
                 progress.new(parts.with_end(lines))
