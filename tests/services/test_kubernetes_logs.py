@@ -266,7 +266,8 @@ async def test_an_api_that_is_silent_is_asked_anew(cluster: KubeCluster, monkeyp
     ("options", "forbidden", "said"),
     [
         ({"workload": "deployment/nosuch"}, "", 'deployments.apps "nosuch" not found'),
-        ({"workload": "service/web"}, "", "it: service/web has no pods that LilFox knows to find"),
+        ({"workload": "service/web"}, "", "it: service/web is not a workload as KIND/NAME"),
+        ({"workload": "deployment/"}, "", "it: deployment/ is not a workload as KIND/NAME"),
         ({}, "list pods", 'pods is forbidden: User "lilfox" cannot list resource "pods"'),
         ({}, "get pods/log", 'cannot get resource "pods/log"'),
     ],

@@ -58,7 +58,6 @@ _WORKLOADS: Mapping[str, tuple[str, ...]] = {
     "job": ("apis", "batch", "v1", "jobs"),
 }
 _SHORT = {"deploy": "deployment", "sts": "statefulset", "ds": "daemonset", "rs": "replicaset", "po": "pod"}
-_NAME = r"[a-z0-9][a-z0-9.-]{0,252}"
 
 
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -70,7 +69,7 @@ class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A name under ``clusters:``; may be left out where there is one alone."""
     namespace: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,62})?$")] = ""
     """That of the context when not given."""
-    workload: Annotated[str, Meta(pattern=rf"^([A-Za-z]{{2,20}}/{_NAME})?$")] = ""
+    workload: str = ""
     selector: str = ""
     """As in ``kubectl get --selector``: ``app=web,tier!=cache``."""
     container: str = ""
@@ -176,17 +175,16 @@ class KubernetesLogSource(StampedSource):
         kind, _slash, name = self._options.workload.partition("/")
         kind = _SHORT.get(kind.lower(), kind.lower().removesuffix("s"))
         selector = [self._options.selector] if self._options.selector else []
-        if kind == "pod":
+        if kind == "pod" and name:
             self._query = {"fieldSelector": f"metadata.name={name}"}
-        elif kind in _WORKLOADS:
+        elif kind in _WORKLOADS and name:
             *path, kinds = _WORKLOADS[kind]
             found = await api.ask(*path, "namespaces", self._namespace, kinds, name)
             selector.append(selector_text(part(found, "spec", "selector")))
         elif kind:
             raise ClusterError(
-                tr("{name}: {workload} has no pods that LilFox knows to find", name=self.name,
-                   workload=self._options.workload),
-                tr("one of: {kinds}", kinds=", ".join((*_WORKLOADS, "pod"))),
+                tr("{name}: {workload} is not a workload as KIND/NAME", name=self.name, workload=self._options.workload),
+                tr("KIND is one of: {kinds}", kinds=", ".join((*_WORKLOADS, "pod"))),
             )  # fmt: skip
         if selector:
             self._query["labelSelector"] = ",".join(selector)
