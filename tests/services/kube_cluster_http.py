@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from tests.services.kube_cluster_controllers import delete_pod, with_defaults
 from tests.services.kube_cluster_exec import serve_exec
 from tests.services.kube_cluster_kubelet import Kubelet, Run, stamp_text, tag
+from tests.services.kube_cluster_protobuf import PROTOBUF, secret_of
 from tests.services.kube_cluster_store import (
     KINDS,
     Change,
@@ -236,7 +237,8 @@ class Handler(BaseHTTPRequestHandler):
         return {"kind": f"{place.kind.kind}List", "apiVersion": place.kind.version, "metadata": version, "items": found}
 
     def _create(self, place: Place) -> Object:
-        store, made = self.server.state.store, json.loads(self.body)
+        store = self.server.state.store
+        made = secret_of(self.body) if self.body.startswith(PROTOBUF) else json.loads(self.body)
         metadata = {**made["metadata"]} | ({"namespace": place.namespace} if place.kind.namespaced else {})
         key = (place.kind.resource, place.namespace, metadata["name"])
         if key in store.objects:

@@ -210,8 +210,8 @@ async def test_what_ended_meanwhile_is_told(cluster: KubeCluster) -> None:
         await until(lambda: any("restarted" in each for each in followed.notices))
         now = {each["metadata"]["name"] for each in cluster.pods("web")}
         await followed.until_complete(cluster, lambda pod: pod in now)
-    assert f"pods ended while they could not be read, their last lines may be missing: {name}" in followed.notices
-    assert any("times unread: Kubernetes keeps the last run's lines alone" in each for each in followed.notices)
+    assert f"pods ended while they could not be read; their last lines may be missing: {name}" in followed.notices
+    assert any("; lines of earlier runs may be missing" in each for each in followed.notices)
 
 
 async def test_a_node_that_does_not_answer_keeps_nothing_else_back(cluster: KubeCluster) -> None:

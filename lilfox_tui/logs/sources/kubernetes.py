@@ -181,9 +181,10 @@ class KubernetesLogSource(StampedSource):
             *path, kinds = _WORKLOADS[kind]
             found = await api.ask(*path, "namespaces", self._namespace, kinds, name)
             selector.append(selector_text(part(found, "spec", "selector")))
-        elif kind:
+        elif self._options.workload:
             raise ClusterError(
-                tr("{name}: {workload} is not a workload as KIND/NAME", name=self.name, workload=self._options.workload),
+                tr("{name}: {workload} is not a workload as KIND/NAME", name=self.name,
+                   workload=self._options.workload),
                 tr("KIND is one of: {kinds}", kinds=", ".join((*_WORKLOADS, "pod"))),
             )  # fmt: skip
         if selector:
@@ -223,7 +224,7 @@ class KubernetesLogSource(StampedSource):
         if names:
             shown = [*names[:_NAMED], *(["…"] if len(names) > _NAMED else [])]
             self._note(
-                tr("pods ended while they could not be read, their last lines may be missing: {pods}",
+                tr("pods ended while they could not be read; their last lines may be missing: {pods}",
                    pods=listed_words(shown))
             )  # fmt: skip
 
@@ -333,8 +334,8 @@ class KubernetesLogSource(StampedSource):
                 missed += 1
             if progress.restarts >= 0 and missed:
                 self._note(
-                    tr("{pod}/{container} restarted {count} times unread: Kubernetes keeps the last run's lines alone",
-                       pod=pod.pod.name, container=name, count=missed)
+                    tr("{pod}/{container} restarted while it could not be read; lines of earlier runs may be missing",
+                       pod=pod.pod.name, container=name)
                 )  # fmt: skip
         progress.restarts = container.restarts
         if container.state == "running" and follow:
