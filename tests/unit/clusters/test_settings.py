@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.loader import from_text
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import ConfigError
 
 
@@ -14,7 +15,7 @@ def test_all_keys_may_be_left_out() -> None:
     config = from_text("clusters: {shop: {}}", "c")
     shop = config.clusters["shop"]
     assert (shop.from_, shop.kubeconfig, shop.context, shop.namespaces, shop.production) == (None, None, None, (), None)
-    assert shop.every == 5
+    assert shop.every == Seconds(5)
 
 
 @pytest.mark.parametrize(
