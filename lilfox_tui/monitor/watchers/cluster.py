@@ -282,8 +282,7 @@ class ClusterWatch:
             nodes=tuple(nodes),
             events=self._events,
             error=self._error,
-            missing=tuple(tr("the account of kubectl may not list {resource}", resource=each)
-                          for each in dict.fromkeys(name for part in self._missing.values() for name in part)),
+            missing=tuple(map(_not_listed, dict.fromkeys(name for names in self._missing.values() for name in names))),
             seen=self._seen,
         )  # fmt: skip
 
@@ -319,11 +318,17 @@ class ClusterWatch:
                               namespace=clean(each.pod.namespace), why=each.reasons[0]))
               for each in alone if each.reasons),
         ]  # fmt: skip
+        unseen = [name for name in self._missing.get("objects", ()) if name != "nodes"]
+        ill += ((Level.UNKNOWN, _not_listed(name)) for name in unseen)
         ill.sort(key=lambda each: -each[0])
         told = [reason for _level, reason in ill[:TOLD]]
         if len(ill) > TOLD:
             told.append(tr("other problems: {count}", count=len(ill) - TOLD))
         return (ill[0][0] if ill else Level.GOOD), tuple(told)
+
+
+def _not_listed(name: str) -> Message:
+    return tr("the account of kubectl may not list {resource}", resource=clean(name))
 
 
 def _key(workload: Workload) -> _Key:

@@ -158,6 +158,18 @@ async def test_a_cluster_without_a_metrics_server_is_seldom_asked_for_it() -> No
     assert (watch._error, looks.wanted) == (None, [("objects", "events", "usage"), ("objects", "usage")])
 
 
+def test_a_cluster_whose_workloads_may_not_be_listed_is_not_called_good() -> None:
+    watch = watched()
+    watch._missing = {"objects": ("nodes",), "events": ("events",)}
+    assert watch.view(NOW).level is Level.GOOD
+    watch._missing, watch._view = {"objects": ("nodes", "pods")}, None
+    view = watch.view(NOW)
+    assert (view.level, [str(each) for each in view.reasons]) == (
+        Level.UNKNOWN, ["the account of kubectl may not list pods"],
+    )  # fmt: skip
+    assert len(view.missing) == 2
+
+
 def test_of_too_many_events_the_warnings_stay() -> None:
     def event(number: int, kind: str) -> ClusterEvent:
         at = NOW - timedelta(seconds=number)
