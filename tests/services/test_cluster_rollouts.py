@@ -7,6 +7,7 @@ import asyncio
 import shlex
 
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.clusters.objects import REVISION
 from lilfox_tui.core.errors import CommandFailed, NotAllowed, UsageError
@@ -149,3 +150,13 @@ async def test_a_number_that_is_changed_while_it_settles_is_waited_for(desk: Des
     await until(lambda: any("stays so" in each for each in desk.run.told("note")))
     cluster.kubectl("scale", "deployment/more", "--replicas=2", "-n", "shop")
     assert await made == "deployment/more is rolled out: 2 of 2 updated, 2 available"
+
+
+async def test_a_command_that_has_done_nothing_is_no_success(desk: Desk, cluster: KubeCluster) -> None:
+    serving(cluster, "same", replicas=1)
+    change = await rollout_change(await desk.place(), "restart", "deployment", "shop", "same")
+    idle = ("annotate", "deployment/same", "--dry-run=server", "a=b")
+    argv = (*change.operation.argv[: change.operation.argv.index("rollout")], *idle)
+    nothing = replace(change, operation=replace(change.operation, argv=argv))
+    with pytest.raises(CommandFailed, match="the cluster does not have the change"):
+        await desk.make(nothing)
