@@ -114,6 +114,10 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
     for name, scrape in config.scrape.items():
         _check_scrape(scrape, ("scrape", name), host_names, findings)
     _check_audit(config.audit, config.services, host_names, findings)
+    for name, cluster in config.clusters.items():
+        check_host_name(cluster.from_, ("clusters", name, "from"), host_names, findings)
+        if cluster.every < 1:
+            findings.add_at(("clusters", name, "every"), _("shorter than 1s, which only adds load; write 5s or more"))
     for name, unit in config.recovery.items():
         _check_recovery(unit, ("recovery", name), config, host_names, findings)
     for at, place in enumerate(config.runbooks.never_ban, 1):

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.config.audit import AuditConfig
+from lilfox_tui.config.clusters import ClusterConfig
 from lilfox_tui.config.log_formats import LogFormatConfig
 from lilfox_tui.config.service_probes import CertificateConfig, DeadlineConfig, LogLinesConfig
 from lilfox_tui.config.suppression import InhibitConfig, MuteConfig, TimeIntervalConfig
@@ -454,6 +455,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     backends: dict[Name, Any] = {}
     """Name → database, cache, queue or breakers. After loading, values are the Options of the kinds, each a
     :class:`BackendConfig`."""
+    clusters: dict[Name, ClusterConfig] = {}
+    """Name → Kubernetes cluster that is watched with kubectl."""
     scrape: dict[Name, ScrapeConfig] = {}
     prometheus_config: str | None = None
     """Path of a prometheus.yml whose targets are scraped and whose rules are evaluated here too; a relative one is

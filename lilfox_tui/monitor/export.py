@@ -24,6 +24,7 @@ from lilfox_tui.metrics.model import (
     Memory,
     MemoryParts,
 )
+from lilfox_tui.monitor.cluster_export import cluster_families, clusters_document
 from lilfox_tui.monitor.container_export import container_families
 from lilfox_tui.monitor.export_sections import (
     Family,
@@ -56,10 +57,10 @@ def level_name(level: Level) -> str:
 
 
 def worst(overview: Overview) -> Level:
-    """Return the worst level of everything watched, including alerts and backup plans; targets that are down count as
-    degraded. GOOD if nothing is watched."""
+    """Return the worst level of everything watched, including alerts, backup plans and clusters; targets that are down
+    count as degraded. GOOD if nothing is watched."""
     down = Level.DEGRADED if any(target.down for target in overview.targets) else Level.GOOD
-    levels = [view.level for view in overview.views]
+    levels = [view.level for view in (*overview.views, *overview.clusters.values())]
     return max((*levels, alerts_level(overview.alerts), backups_level(overview.backups), down))
 
 
@@ -100,7 +101,8 @@ def utc_time(at: datetime, now: datetime) -> str:
 
 def failures(overview: Overview | None, *, has_plans: bool = False) -> Failures:
     """Return what fails, by the levels that ``check`` tells too: hosts, services, backends, backup plans, interrupted
-    restores, and firing alerts, also the silenced ones. ``has_plans``: the configuration names backup plans."""
+    restores, clusters, and firing alerts, also the silenced ones. ``has_plans``: the configuration names backup
+    plans."""
     if overview is None:
         return Failures(unknown=(_("nothing has been checked yet"),))
     backups = overview.backups
@@ -119,6 +121,14 @@ def failures(overview: Overview | None, *, has_plans: bool = False) -> Failures:
             degraded.append(name)
         elif view.level is Level.UNKNOWN:
             unknown.append(_("{name}: {what}", name=f"{kind} {name}", what=why or _("no answer yet")))
+    for cluster in overview.clusters.values():
+        why = clauses(map(str, cluster.reasons))
+        if cluster.level is Level.FAILING:
+            failing.append(Failure(_("cluster"), cluster.name, why, cluster.since))
+        elif cluster.level is Level.DEGRADED:
+            degraded.append(cluster.name)
+        elif cluster.level is Level.UNKNOWN:
+            unknown.append(_("{name}: {what}", name=f"{_('cluster')} {cluster.name}", what=why))
     halves = () if backups is None else backups.interrupted_restores
     failing += [Failure(_("restore"), each.restored.set, str(each.message)) for each in halves]
     if backups is None and has_plans:
@@ -170,6 +180,7 @@ def report(overview: Overview, local: HostSnapshot | None = None) -> dict[str, A
         "alerts": alerts_document(overview.alerts),
         "targets": targets_document(overview.targets),
         "backups": backups_document(overview.backups),
+        "clusters": clusters_document(overview.clusters),
         "interrupted_restores": interrupted_document(overview.backups),
     }
 
@@ -368,6 +379,8 @@ def _own_families(overview: Overview) -> Iterator[Family]:
     yield from audit_families(overview.audit)
     if overview.containers:
         yield from container_families(overview.containers, overview.at)
+    if overview.clusters:
+        yield from cluster_families(overview.clusters)
 
 
 def host_families(views: Iterable[HostView]) -> Iterator[Family]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lilfox_tui.backup.plan import LatePlan
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore
     from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.clusters.model import ClusterView
     from lilfox_tui.containers.model import EngineView
     from lilfox_tui.incident.model import Incident, TimelineEntry
     from lilfox_tui.jobs.model import Job
@@ -409,6 +410,8 @@ class Overview(Struct, frozen=True):
     audit: AuditView | None = None
     containers: Mapping[str, tuple[EngineView, ...]] = {}
     """The engines of each host that has any; empty for the past."""
+    clusters: Mapping[str, ClusterView] = {}
+    """Those of the configuration; empty for the past."""
     unraised: Overview | None = None
     """The same without the levels that alerts and clients give; None where they give none."""
 
@@ -423,9 +426,9 @@ class Overview(Struct, frozen=True):
         return (*self.hosts.values(), *self.services.values(), *self.backends.values())
 
     def count(self, level: Level) -> int:
-        """Return how many hosts, services, backends and backup plans are at that level."""
+        """Return how many hosts, services, backends, clusters and backup plans are at that level."""
         plans = 0 if self.backups is None else self.backups.count(level)
-        return plans + sum(view.level is level for view in self.views)
+        return plans + sum(view.level is level for view in (*self.views, *self.clusters.values()))
 
 
 # What is watched: what the config names; with nothing in it, this machine and the services that are found here.

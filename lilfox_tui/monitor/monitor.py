@@ -46,6 +46,7 @@ from lilfox_tui.monitor.watchers.service import series_of as series_of_service
 if TYPE_CHECKING:
     from lilfox_tui.metrics.health import ServiceProbe
     from lilfox_tui.monitor.alert_explain import RuleLimits
+    from lilfox_tui.monitor.watchers.cluster import WatchedClusters
     from lilfox_tui.monitor.watchers.container import WatchedContainers
     from lilfox_tui.promql.query import QueryEngine
     from lilfox_tui.promql.remote import RemoteEngine
@@ -155,7 +156,8 @@ class Monitor:
         )  # fmt: skip
         self.runbooks = RunbookWatch(config)
         self.containers: WatchedContainers | None = None
-        """None before :meth:`run` and :meth:`check_once`: it imports what the first frame does not need."""
+        self.clusters: WatchedClusters | None = None
+        """Both are None before :meth:`run` and :meth:`check_once`: they import what the first frame does not need."""
         self.queries = Queries(config, self._asking_host, self.scraping, self.alerting)
         self._looked = False
         if at_once:
@@ -267,6 +269,8 @@ class Monitor:
                 group.create_task(self.runbooks.run())
                 group.create_task(self.audit.run())
                 group.create_task((await self._watched_containers()).run())
+                if self.config.clusters:
+                    group.create_task((await self._watched_clusters()).run())
         finally:
             await self._close()
 
@@ -282,6 +286,8 @@ class Monitor:
             questions += map(asyncio.create_task, (*self.scraping.checks(), *self.backends.checks()))
             questions += map(asyncio.create_task, (self.alerting.look_once(), self.backups.look_once()))
             questions += map(asyncio.create_task, (await self._watched_containers()).checks())
+            if self.config.clusters:
+                questions += map(asyncio.create_task, (await self._watched_clusters()).checks())
             if audit:
                 questions.append(asyncio.create_task(self.audit.look_once(timeout_s)))
             if questions:
@@ -313,6 +319,11 @@ class Monitor:
         configs = {name: watch.config for name, watch in self._hosts.items()}
         self.containers = watched = module.WatchedContainers(configs, self.host, self._at_once.set)
         return cast("WatchedContainers", watched)
+
+    async def _watched_clusters(self) -> WatchedClusters:
+        module = await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.watchers.cluster")
+        self.clusters = watched = module.WatchedClusters(self.config.clusters, self._host_or_here, self._at_once.set)
+        return cast("WatchedClusters", watched)
 
     def _start_hosts(self, group: asyncio.TaskGroup, watches: Iterable[HostWatch]) -> None:
         for watch in watches:
@@ -417,6 +428,7 @@ class Monitor:
         self.scraping.take_audit(overview)
         self.scraping.take_certificates(overview)
         self.scraping.take_containers(overview)
+        self.scraping.take_clusters(overview)
         self.overview.publish(overview, overview.at)
 
     def _observe(self, overview: Overview) -> None:
@@ -433,6 +445,7 @@ class Monitor:
             now, hosts, services, self.backends.views(),
             alerts=self.alerting.state, targets=self.scraping.all_targets(), backups=self.backups.backups,
             audit=self.audit.view, containers=containers,
+            clusters={} if self.clusters is None else self.clusters.views(now),
         )  # fmt: skip
 
     def _asking_host(self, name: str | None) -> Host | None:
@@ -471,11 +484,15 @@ class Monitor:
                 service.take(ServiceState(service.name, service.config.url, Level.FAILING, now, answer, 1))
         self.backends.give_up(timeout_s)
         self.backups.give_up(timeout_s)
+        if self.clusters is not None:
+            self.clusters.give_up(timeout_s)
 
     async def _close(self) -> None:
         await self.queries.close()
         self._observe(raised(self._overview(datetime.now(UTC)), self.client_errors()))
         self.changes.save()
         closing = [asyncio.create_task(watch.host.close()) for watch in self._hosts.values() if watch.host is not None]
+        if self.clusters is not None:
+            closing.append(asyncio.create_task(self.clusters.close()))
         if closing:
             await asyncio.wait(closing, timeout=CLOSE_S)

@@ -1,4 +1,5 @@
-"""``lilfox check``: one check of hosts, services, backends, backup plans and alerts, worst first.
+"""``lilfox check``: one check of hosts, services, backends, clusters, backup plans and alerts, worst
+first.
 
 Anything failing exits 1, an alert that fires and is not silenced among it, a plan that is late, a job of which nobody
 knows how it ended, and with ``--audit`` a severe finding; else checks of the audit that could not be made exit 3. What
@@ -162,6 +163,21 @@ def container_rows(overview: Overview) -> Iterator[Ranked]:
             yield Level.GOOD, [[shape(Level.GOOD), Cell(_("containers")), Cell(engine.host), Cell(text)]]
 
 
+def cluster_rows(overview: Overview) -> Iterator[Ranked]:
+    """A row for each Kubernetes cluster with its worst problems, or how much there is without any."""
+    for view in overview.clusters.values():
+        workloads = ngettext("{count} workload", "{count} workloads", len(view.workloads))
+        pods = ngettext("{count} pod", "{count} pods", len(view.pods))
+        nodes = ngettext("{count} node", "{count} nodes", len(view.nodes))
+        well = _("{workloads}, {pods}, {nodes}, no problems", workloads=workloads, pods=pods, nodes=nodes)
+        first, *more = [str(reason) for reason in view.reasons] or [well]
+        if view.error is not None and str(view.error.hint):
+            more.append(_("hint: {hint}", hint=view.error.hint))
+        rows = [[shape(view.level), Cell(_("cluster")), Cell(view.name), Cell(first)]]
+        rows += [[Cell(""), Cell(""), Cell(""), Cell(line)] for line in more]
+        yield view.level, rows
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``check``."""
     parser.add_argument("--json", action="store_true", help=_("print the result as one JSON document"))
@@ -214,6 +230,7 @@ def _overview_rows(overview: Overview, jobs: Sequence[Job]) -> Iterator[list[Cel
     found += plan_rows(overview)
     found += audit_rows(overview.audit)
     found += container_rows(overview)
+    found += cluster_rows(overview)
     found += [(Level.DEGRADED, [_target(target)]) for target in overview.targets if target.down]
     for _level, rows in sorted(found, key=lambda each: -each[0]):
         yield from rows

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from lilfox_tui.clusters import RULES as CLUSTER_RULES
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.containers import RULES as CONTAINER_RULES
@@ -355,7 +356,7 @@ DEADLINE_RULES = Path(__file__).parent.with_name("deadline_rules.yml")
 def _with_own_rules(config: Config) -> Config:
     """Add the rules for recovered units, unless rules are evaluated elsewhere: those use the gauge on our own
     /metrics. Where there are rules then, add those for certificates, ports, hosts, jobs and log lines, and those for
-    containers of hosts that name their engine: elsewhere they would be rules without data."""
+    clusters and for containers of hosts that name their engine: elsewhere they would be rules without data."""
     elsewhere = not config.rules and (config.prometheus is not None or config.alertmanager is not None)
     rules = (*config.rules, str(RULES)) if config.recovery and not elsewhere else config.rules
     schemes = {each.url.partition(":")[0] for each in config.services.values()}
@@ -367,6 +368,8 @@ def _with_own_rules(config: Config) -> Config:
         rules = (*rules, str(DEADLINE_RULES))
     if config.rules and any(each.containers for each in config.hosts.values()):
         rules = (*rules, str(CONTAINER_RULES))
+    if config.rules and config.clusters:
+        rules = (*rules, str(CLUSTER_RULES))
     if rules and "lines" in schemes:
         rules = (*rules, str(LOG_LINE_RULES))
     return replace(config, rules=rules)

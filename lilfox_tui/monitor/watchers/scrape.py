@@ -90,8 +90,10 @@ class ScrapeWatch:
 
     @property
     def keeps_series(self) -> bool:
-        """Whether there is a store, or will be one: something is to be scraped, or rules select from it."""
-        return bool(self._asked() or self._names_others() or self._config.rules or self._config.recovery)
+        """Whether there is a store, or will be one: something is to be scraped, clusters are watched, or rules select
+        from it."""
+        named = self._config.rules or self._config.recovery or self._config.clusters
+        return bool(self._asked() or self._names_others() or named)
 
     def checks(self) -> list[Coroutine[Any, Any, None]]:
         """Return the checks for :meth:`Monitor.check_once`: two scrapes of each service that has metrics, because rates
@@ -180,6 +182,11 @@ class ScrapeWatch:
         """Add the containers of all hosts to their series."""
         if self.store.value is not None and overview.containers:
             self._written(self.store.value).take_containers(overview.containers, overview.at)
+
+    def take_clusters(self, overview: Overview) -> None:
+        """Add the Kubernetes clusters to their series."""
+        if self.store.value is not None and overview.clusters:
+            self._written(self.store.value).take_clusters(overview.clusters, overview.at)
 
     def _written(self, store: SeriesStore) -> MonitorSeries:
         from lilfox_tui.monitor.series import MonitorSeries
