@@ -127,6 +127,8 @@ class Console(PrivateApp, inherit_bindings=False):
     """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest."""
     go_to_errors: Callable[[], None]
     """Shows the newest errors of all logs."""
+    go_to_cluster: Callable[[str, tuple[str, str] | None], None]
+    """Shows a cluster by its name, and the page of something in it."""
     go_to_runbook: Callable[[Cause], None]
     """Shows the runbooks for an alert."""
     open_runbook: Callable[[Runbook, Cause], None]

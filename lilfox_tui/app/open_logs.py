@@ -3,6 +3,7 @@ machine."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from lilfox_tui.monitor.model import this_machine
 if TYPE_CHECKING:
     from lilfox_tui.app.console import Console
 
+PODS = "kubernetes"
+"""The kind of sources of pods' logs, and what they are asked for by."""
 SERVERS = ("loki", "elasticsearch")
 """Kinds of sources that are asked from here and hold the logs of other hosts."""
 
@@ -90,6 +93,20 @@ class OpenLogs:
         self.sources += self._opened(found)
         self.configs = {**self.configs, **found}
 
+    def open_pods(self, place: str) -> str:
+        """Opens the logs of a workload or a pod (``CLUSTER/NAMESPACE/KIND/NAME``), unless a source that is open has
+        just these; returns the name of the source, which tells the cluster."""
+        cluster, namespace, resource = place.split("/", 2)
+        module = importlib.import_module(f"lilfox_tui.logs.sources.{PODS}")
+        options = module.Options(cluster=cluster, namespace=namespace, workload=resource)
+        name = next((each for each, log in self.configs.items() if log == options), None)
+        if name is None:
+            names = (f"{cluster}/{resource.partition('/')[2]}", f"{cluster}/{resource}", place)
+            name = next(each for each in names if each not in self.configs)
+            self.sources += self._opened({name: options})
+            self.configs = {**self.configs, name: options}
+        return name
+
     def _opened(self, configs: Mapping[str, LogConfig]) -> list[LogSource]:
         return open_logs(self._app.config, configs, self._host, _let_argv_through, poll_s=self._poll_s)
 
@@ -153,8 +170,8 @@ class OpenLogs:
 
 def host_of(log: LogConfig, config: Config) -> str | None:
     """Return the name of the host where a log is read; None if it is read on this machine, and hosts are configured but
-    none is local."""
-    if log.host is not None:
+    none is local, and for pods."""
+    if log.host is not None or log.kind == PODS:
         return log.host
     if config.hosts:
         return next((name for name, host in config.hosts.items() if host.local), None)

@@ -131,6 +131,25 @@ def causes(overview: Overview) -> dict[Subject, Subject]:
     return found
 
 
+Rank = tuple[bool, int, int, bool, datetime]
+"""What problems are sorted by: whether somebody has seen to it, the level, that of its alert (a critical one is worse
+than a threshold), whether it is a backup plan, since when."""
+
+
+def caused_last(first: Mapping[Subject, Rank], because: Mapping[Subject, Subject]) -> dict[Subject, tuple[Rank, int]]:
+    """What groups of rows are sorted by: their first rank, for what makes others fail that of the first of these, and
+    how many causes a group has one behind the other. A cause that somebody has seen to stays where it is."""
+    order = {group: (rank, 0) for group, rank in first.items()}
+    for group in first:
+        chain = [group]
+        while (cause := because.get(chain[-1])) is not None and cause not in chain:
+            chain.append(cause)
+        chain = [each for each in chain if each in order and not first[each][0]]
+        for depth, each in enumerate(reversed(chain)):
+            order[each] = min(order[each][0], order[group][0]), max(order[each][1], depth)
+    return order
+
+
 GROUP = "hosts"
 """The kind of a row of several hosts."""
 _GROUPED_FROM = 4

@@ -59,6 +59,8 @@ class MetricsList(StateList[MetricsState]):
     def open_selected(self) -> None:
         if self._state.selected_plan() is not None:
             self._app.go_to_backups()
+        elif self._state.page is None and (cluster := self._state.selected_cluster()) is not None:
+            self._app.go_to_cluster(cluster.name, None)
         elif self._state.page is None and self._select_first_of_group():
             self._context.repaint_all()
         elif self._state.page is not None or self._state.selected == AUDIT:
@@ -126,7 +128,7 @@ class ViewActions(ActionGroup):
         tr("show the logs of the selected host or service at this time"),
         why_not=lambda self: self._state.nothing_selected(),
         footer=2,
-        fits=lambda self: self._state.selected_plan() is None,
+        fits=lambda self: self._state.selected_plan() is None and self._state.selected_cluster() is None,
     )
     def show_logs(self) -> None:
         view = self._state.place_selected()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -247,6 +248,9 @@ class MetricsPane(Pane):
             return audit_detail(overview.audit, overview.at, self.lilfox.glyphs)
         if isinstance(group := self.state.faults(overview).get(self.state.selected or ("", "")), HostGroup):
             return group_detail(group, overview.at, self.lilfox.glyphs, self.lilfox.room.width)
+        if (cluster := self.state.selected_cluster()) is not None:
+            detail = importlib.import_module("lilfox_tui.app.rows.clusters").cluster_detail
+            return list(detail(cluster, overview.at, self.lilfox.glyphs, self.lilfox.room.width))
         if view is None:
             return self.alerts.detail(overview)
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])

@@ -10,10 +10,22 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from lilfox_tui.app.panes.metrics.finding_state import AUDIT, FINDING, audit_row, finding_of, has_findings
+from lilfox_tui.app.panes.metrics.finding_state import (
+    AUDIT,
+    CLUSTER,
+    FINDING,
+    PLAN,
+    ClusterProblem,
+    audit_row,
+    bad_elsewhere,
+    bad_plans,
+    cluster_holds,
+    finding_of,
+    has_findings,
+)
 from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
 from lilfox_tui.app.rows.processes import PROCESS_SORTS
-from lilfox_tui.app.rows.reasons import GROUP, HostGroup, began_together, causes, grouped, of_kind
+from lilfox_tui.app.rows.reasons import GROUP, HostGroup, Rank, began_together, caused_last, causes, grouped, of_kind
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -32,8 +44,9 @@ from lilfox_tui.monitor.raised_levels import place_of
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
+    from lilfox_tui.clusters.model import ClusterView
 
-    Problem: TypeAlias = AlertItem | View | PlanView | AuditView | HostGroup | "Fault"
+    Problem: TypeAlias = AlertItem | View | PlanView | ClusterProblem | AuditView | HostGroup | "Fault"
 
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 FAR_WINDOW = timedelta(days=7)
@@ -44,13 +57,12 @@ CURSOR_STEPS = 60
 _ROOM_BEFORE = 1.25
 """So many times the age of an alert are shown, so that what was before it is seen."""
 ALERT_KINDS = ("alert", "rule")
-PLAN = "plan"
 PROBLEM_KINDS = (*ALERT_KINDS, PLAN, AUDIT[0], GROUP)
 """What is listed among the problems alone."""
 AnyView = TypeVar("AnyView", HostView, ServiceView, BackendView)
 Subject = tuple[str, str]
-"""``("host", name)``, ``("service", name)``, ``("backend", name)``, ``("finding", key)``, or an alert's or rule's
-(``alert_rows.Item``)."""
+"""``("host", name)``, ``("service", name)``, ``("backend", name)``, ``("cluster", name)``, ``("finding", key)``, or an
+alert's or rule's (``alert_rows.Item``)."""
 
 
 def alerts_of(overview: Overview | None) -> Alerts | None:
@@ -128,6 +140,12 @@ class MetricsState:
         """The rows of the BACKENDS table, in their order."""
         return self._ordered([each for each in overview.backends.values() if self._is_shown(each)])
 
+    def clusters(self, overview: Overview) -> list[ClusterView]:
+        """The rows of the CLUSTERS table, in their order."""
+        words = self.filter if self.only_matching else ""
+        found = [each for each in overview.clusters.values() if cluster_holds(each, words)]
+        return found if self.sort == "configured" else sorted(found, key=lambda view: -int(view.level))
+
     def items(self, overview: Overview | None) -> Mapping[Subject, AlertItem]:
         """The rows of the ALERTS table, in their order; the same object while nothing changes."""
         alerts = alerts_of(overview)
@@ -162,7 +180,8 @@ class MetricsState:
                 for view in of_kind(overview, kind).values()
                 if view.level in (Level.DEGRADED, Level.FAILING) and self._is_shown(view)
             }
-            items, plans, self.causes = self.items(overview), self._bad_plans(overview), causes(overview)
+            items, self.causes = self.items(overview), causes(overview)
+            plans = bad_elsewhere(overview, of[1])
             found = fault_rows(views, plans, items, partial(_place_of, overview), self.causes)
             self._faults = {**grouped(found), **audit_row(overview, of[1])}
             self._faults_of = of
@@ -172,20 +191,13 @@ class MetricsState:
         """The backup plan that is highlighted among the problems."""
         if self.overview is None or self.selected is None or self.selected[0] != PLAN:
             return None
-        return self._bad_plans(self.overview).get(self.selected)
+        return bad_plans(self.overview, "").get(self.selected)
 
-    def _bad_plans(self, overview: Overview) -> dict[Subject, PlanView]:
-        plans = () if overview.backups is None else overview.backups.plans.values()
-        return {
-            (PLAN, f"{plan.name} {plan.store}"): plan
-            for plan in plans
-            if plan.config is not None and plan.level in (Level.DEGRADED, Level.FAILING) and self._holds(plan)
-        }
-
-    def _holds(self, plan: PlanView) -> bool:
-        words = self.filter.lower().split() if self.only_matching else ()
-        text = " ".join((plan.name, plan.store, *map(str, plan.reasons))).lower()
-        return all(word in text for word in words)
+    def selected_cluster(self) -> ClusterView | None:
+        """The cluster that is highlighted."""
+        if self.overview is None or self.selected is None or self.selected[0] != CLUSTER:
+            return None
+        return self.overview.clusters.get(self.selected[1])
 
     def rows(self) -> list[tuple[bool, Subject]]:
         """All rows, from the first of the problems to the last of the last list; the first value tells whether it is
@@ -197,6 +209,7 @@ class MetricsState:
             *(("host", view.name) for view in self.hosts(self.overview)),
             *(("service", view.name) for view in self.services(self.overview)),
             *(("backend", view.name) for view in self.backends(self.overview)),
+            *((CLUSTER, view.name) for view in self.clusters(self.overview)),
         ]
         if self.each_once:
             above = set(problems)
@@ -215,7 +228,9 @@ class MetricsState:
             item = self.items(overview).get(subject)
             return Level.UNKNOWN if item is None else item.level
         if subject[0] == PLAN:
-            return self._bad_plans(overview)[subject].level
+            return bad_plans(overview, "")[subject].level
+        if subject[0] == CLUSTER:
+            return overview.clusters[subject[1]].level
         if subject == AUDIT:
             return Level.DEGRADED
         return of_kind(overview, subject[0])[subject[1]].level
@@ -226,7 +241,9 @@ class MetricsState:
             item = self.items(overview).get(subject)
             return item is not None and _holds_all(item, self.filter)
         if subject[0] == PLAN:
-            return self._holds(self._bad_plans(overview)[subject])
+            return subject in bad_plans(overview, self.filter)
+        if subject[0] == CLUSTER:
+            return cluster_holds(overview.clusters[subject[1]], self.filter)
         if subject == AUDIT:
             return bool(audit_row(overview, self.filter))
         if isinstance(group := self.faults(overview).get(subject), HostGroup):
@@ -276,6 +293,8 @@ class MetricsState:
         """Why an action on the selection is disabled: nothing is selected, or a backup plan, which has none here."""
         if self.page is None and self.selected_plan() is not None:
             return tr("a backup plan is selected; enter shows it in pane 3")
+        if self.page is None and self.selected_cluster() is not None:
+            return tr("a cluster is selected; enter shows it in pane 5")
         if self.page is None and self.selected == AUDIT:
             return tr("the findings of the audit are selected; enter lists them")
         if self.page is None and self.selected is not None and self.selected[0] == GROUP:
@@ -284,7 +303,7 @@ class MetricsState:
         return None if selected else tr("nothing is selected")
 
     def _nothing_to_open(self) -> Message | None:
-        listed = self.selected is not None and self.selected[0] in (PLAN, GROUP, AUDIT[0])
+        listed = self.selected is not None and self.selected[0] in (PLAN, CLUSTER, GROUP, AUDIT[0])
         return None if listed else self.nothing_selected()
 
     def place_of(self, item: AlertItem) -> Subject | None:
@@ -484,9 +503,6 @@ def _holds_all(item: AlertItem, words: str) -> bool:
 
 
 _NO_TIME = datetime.max.replace(tzinfo=UTC)
-_Rank = tuple[bool, int, int, bool, datetime]
-"""What rows are sorted by: whether somebody has seen to it, the level, that of its alert (a critical one is worse than
-a threshold), whether it is a backup plan, since when."""
 
 
 class Fault(Struct, frozen=True):
@@ -509,7 +525,7 @@ class _ProblemRow(Struct, frozen=True):
     subject: Subject
     problem: Problem
     group: Subject
-    rank: _Rank
+    rank: Rank
 
 
 def cause_of(problem: Problem, because: Mapping[Subject, Subject]) -> str:
@@ -521,15 +537,15 @@ def cause_of(problem: Problem, because: Mapping[Subject, Subject]) -> str:
 
 def fault_rows(
     views: Mapping[Subject, View],
-    plans: Mapping[Subject, PlanView],
+    plans: Mapping[Subject, PlanView | ClusterProblem],
     items: Mapping[Subject, AlertItem],
     place_of: Callable[[AlertItem], Subject | None],
     because: Mapping[Subject, Subject] | None = None,
 ) -> dict[Subject, Problem]:
     """What is wrong by the subject of its row, worst and oldest first, and the rows of one thing together; what makes
     others fail (``because``) comes before these. Backup plans come after what else is as bad, then alerts that only
-    inform, and those that are acknowledged, silenced or resolved come last. ``views`` and ``plans`` are those that are
-    not good; ``place_of`` is what an alert's labels name.
+    inform, and those that are acknowledged, silenced or resolved come last. ``views`` and ``plans`` (and clusters) are
+    those that are not good; ``place_of`` is what an alert's labels name.
 
     The worst alert of a thing and the thing's own state are one row, that of the alert; an alert that tells one of the
     reasons of the state comes before others, and if it only informs, no other one is taken. An alert that was
@@ -546,7 +562,7 @@ def fault_rows(
             leading[place] = subject
     began = began_together({subject: view.since for subject, view in (*views.items(), *plans.items())})
     rows = [
-        _ProblemRow(subject, view, subject, (False, -int(view.level), 0, subject in plans, began[subject]))
+        _ProblemRow(subject, view, subject, (False, -int(view.level), 0, subject[0] == PLAN, began[subject]))
         for subject, view in (*views.items(), *plans.items())
         if subject not in leading
     ]
@@ -559,31 +575,15 @@ def fault_rows(
         else:
             alone = rank[0] or item.level is Level.UNKNOWN  # one that only informs
             rows.append(_ProblemRow(subject, item, subject if alone or place is None else place, rank))
-    first: dict[Subject, _Rank] = {}
+    first: dict[Subject, Rank] = {}
     for row in rows:
         first[row.group] = min(first.get(row.group, row.rank), row.rank)
-    order, turns = _caused_last(first, because or {}), {group: at for at, group in enumerate(first)}
+    order, turns = caused_last(first, because or {}), {group: at for at, group in enumerate(first)}
     rows.sort(key=lambda row: (order[row.group], turns[row.group], row.rank))
     return {row.subject: row.problem for row in rows}
 
 
-def _caused_last(
-    first: Mapping[Subject, _Rank], because: Mapping[Subject, Subject]
-) -> dict[Subject, tuple[_Rank, int]]:
-    """What groups of rows are sorted by: their first rank, for what makes others fail that of the first of these, and
-    how many causes a group has one behind the other. A cause that somebody has seen to stays where it is."""
-    order = {group: (rank, 0) for group, rank in first.items()}
-    for group in first:
-        chain = [group]
-        while (cause := because.get(chain[-1])) is not None and cause not in chain:
-            chain.append(cause)
-        chain = [each for each in chain if each in order and not first[each][0]]
-        for depth, each in enumerate(reversed(chain)):
-            order[each] = min(order[each][0], order[group][0]), max(order[each][1], depth)
-    return order
-
-
-def _rank_of_alert(item: AlertItem) -> _Rank:
+def _rank_of_alert(item: AlertItem) -> Rank:
     alert, rule, level = item.alert, item.rule, -int(item.level)
     if alert is None:
         return False, level, level, False, (rule.failing_since if rule is not None else None) or _NO_TIME
