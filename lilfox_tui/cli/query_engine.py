@@ -19,6 +19,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.filter.syntax import Clock
 from lilfox_tui.logs.source import zone_of
+from lilfox_tui.monitor.cluster_export import cluster_families
 from lilfox_tui.monitor.scrape_once import ScrapeResult, scrape_once
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.query import Query, looks_elsewhere, parse, ranges_ms, within
@@ -148,7 +149,8 @@ async def answer_here(
     ranges = ranges_ms(query)
     for_s = range_s or (LOOK_S if ranges else 0.0)
     every_s = _every_s(ranges, None if range_s is None else step_s)
-    async with scrape_once(config, config_file, for_s=for_s, every_s=every_s, hosts=_wants_hosts(query)) as seen:
+    wanted = {"hosts": _wants_hosts(query), "clusters": bool(config.clusters) and _wants_clusters(query)}
+    async with scrape_once(config, config_file, for_s=for_s, every_s=every_s, **wanted) as seen:
         _check_not_empty(seen)
         known_ms = round((seen.window_s + every_s / 2) * 1000)
         notes = _notes(seen, query, range_s, known_ms)
@@ -200,6 +202,13 @@ def _wants_hosts(query: Query) -> bool:
         elif not names or any(all(matches(matcher, name) for matcher in names) for name in _OF_HOSTS):
             return True
     return False
+
+
+def _wants_clusters(query: Query) -> bool:
+    """Whether a selector may match series of Kubernetes clusters: kubectl is asked for them."""
+    written = [name for name, *_family in cluster_families({})]
+    named = ([each for each in matchers if each.name == NAME] for matchers in query.selectors)
+    return any(all(matches(each, name) for each in names) for names in named for name in written)
 
 
 def answer_rows(value: Value, zone: tzinfo) -> Iterator[list[Cell]]:

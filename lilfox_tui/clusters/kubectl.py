@@ -188,7 +188,7 @@ class Kubectl:
         """Yield what looks at the cluster again and again, over one shell on the host."""
         await self.resolve()
         program = shlex.join(self.argv(f"--request-timeout={REQUEST_S}s"))
-        places = [f"--namespace={each}" for each in self.config.namespaces] or ["--all-namespaces"]
+        places = [shlex.quote(f"--namespace={each}") for each in self.config.namespaces] or ["--all-namespaces"]
         async with self.host.loop(look_script(program, places, self.config.namespaces)) as loop:
             yield ClusterLook(self, loop)
 
@@ -326,7 +326,7 @@ def look_script(program: str, places: Sequence[str], namespaces: Sequence[str]) 
     """Return the script for ``Host.loop``. What kubectl prints is compressed on the host, and sent only if it is not
     what it was at the last look. ``program`` is kubectl as a shell reads it, ``places`` its options for namespaces."""
     metrics = "/apis/metrics.k8s.io/v1beta1/"
-    pods = [f"{metrics}namespaces/{each}/pods" for each in namespaces] or [f"{metrics}pods"]
+    pods = [shlex.quote(f"{metrics}namespaces/{each}/pods") for each in namespaces] or [f"{metrics}pods"]
     asked = {
         "objects": [f"get {OBJECT_KINDS} {place} -o json" for place in places],
         "events": [f"get events {place} -o json" for place in places],

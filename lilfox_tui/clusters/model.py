@@ -352,7 +352,10 @@ def judge_pod(pod: Pod, now: datetime, recent_restarts: int = 0) -> tuple[Level,
         return _failed(pod, now)
     found: _Found = []
     for each in pod.containers:
-        found += _container_problems(each, now, recent_restarts)
+        problems = _container_problems(each, now, recent_restarts)
+        if len(pod.containers) > 1:
+            problems = [(level, tr("{name}: {why}", name=clean(each.name), why=why)) for level, why in problems]
+        found += problems
     if pod.deleted is not None:
         late = _seconds(pod.deleted, now)
         stuck = late is not None and late > SETTLES_S
@@ -377,27 +380,22 @@ def _container_problems(each: PodContainer, now: datetime, recent_restarts: int)
     last = each.latest_end
     ended_s = None if last is None else _seconds(last.finished, now)
     recent = ended_s is not None and ended_s < RECENT_S
-    name, why = clean(each.name), each.reason or ("" if each.end is None else each.end.reason)
+    why = each.reason or ("" if each.end is None else each.end.reason)
+    loops = recent_restarts >= LOOPS_AFTER and recent and each.restarts >= LOOPS_AFTER
     if last is not None and last.reason == "OOMKilled" and (recent or each.state != "running"):
-        found.append((Level.FAILING, tr("{container}: killed, out of memory{limit}", container=name,
-                                        limit=_limit_words(each))))  # fmt: skip
-    if why == "CrashLoopBackOff":
-        found.append((Level.FAILING, tr("{container}: crash loop, {count} restarts{end}", container=name,
-                                        count=each.restarts, end=_end_words(last))))  # fmt: skip
+        found.append((Level.FAILING, tr("killed: out of memory{limit}", limit=_limit_words(each))))
+    if why == "CrashLoopBackOff" or (loops and why not in IMAGE_REASONS | START_REASONS):
+        found.append((Level.FAILING, tr("crash loop: restarts so far: {count}{end}", count=each.restarts,
+                                        end=_end_words(last))))  # fmt: skip
     elif why in IMAGE_REASONS:
-        found.append((Level.FAILING, tr("{container}: image {image} cannot be pulled ({reason}){message}",
-                                        container=name, image=clean(each.image), reason=clean(why),
-                                        message=_words(each.message))))  # fmt: skip
+        found.append((Level.FAILING, tr("image {image} cannot be pulled ({reason}){message}", image=clean(each.image),
+                                        reason=clean(why), message=_words(each.message))))  # fmt: skip
     elif why in START_REASONS:
         said = each.message or ("" if each.end is None else each.end.message)
-        found.append((Level.FAILING, tr("{container}: cannot be started ({reason}){message}", container=name,
-                                        reason=clean(why), message=_words(said))))  # fmt: skip
-    elif recent_restarts >= LOOPS_AFTER and recent and each.restarts >= LOOPS_AFTER:
-        found.append((Level.FAILING, tr("{container}: crash loop, {count} restarts{end}", container=name,
-                                        count=each.restarts, end=_end_words(last))))  # fmt: skip
+        found.append((Level.FAILING, tr("cannot be started ({reason}){message}", reason=clean(why),
+                                        message=_words(said))))  # fmt: skip
     elif recent and last is not None and last.exit_code and not found:
-        found.append((Level.DEGRADED, tr("{container}: restarted {age} ago{end}", container=name,
-                                         age=_age(ended_s), end=_end_words(last))))  # fmt: skip
+        found.append((Level.DEGRADED, tr("ended {age} ago{end}", age=_age(ended_s), end=_end_words(last))))
     return found
 
 
@@ -443,7 +441,7 @@ def judge_workload(
     ill = [each for each in pods if each.level > Level.UNKNOWN and each.reasons]
     if ill:
         worst = max(ill, key=lambda each: each.level)
-        found.append((worst.level, tr("{pod}: {why}", pod=clean(worst.pod.name), why=worst.reasons[0])))
+        found.append((worst.level, tr("{name}: {why}", name=clean(worst.pod.name), why=worst.reasons[0])))
     return _worst(found)
 
 

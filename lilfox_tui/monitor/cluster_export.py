@@ -1,9 +1,10 @@
 """Kubernetes clusters as metric families, with the names and labels that kube-state-metrics gives them and the label
-``cluster``, for rules, queries and ``/metrics``."""
+``cluster``, for rules, queries and ``/metrics``; and as ``check`` tells of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from lilfox_tui.clusters.model import ClusterView, NodeView, ObjectCondition, Pod, PodContainer, Workload
 from lilfox_tui.metrics.model import Labels
@@ -152,3 +153,19 @@ def _node_families(nodes: list[tuple[str, NodeView]]) -> Iterator[Family]:
     yield "kube_node_spec_unschedulable", "gauge", "Whether a node takes no new pods.", cordoned
     info = [(_labels(cluster, node=view.node.name, kubelet_version=view.node.version), 1.0) for cluster, view in nodes]
     yield "kube_node_info", "gauge", "Version of a node.", info
+
+
+def clusters_document(clusters: Mapping[str, ClusterView]) -> dict[str, Any]:
+    """The clusters for JSON, without what is in them."""
+    return {
+        name: {
+            "level": each.level.name.lower(),
+            "reasons": [str(reason) for reason in each.reasons],
+            "context": each.context or None,
+            "version": each.version or None,
+            "workloads": len(each.workloads),
+            "pods": len(each.pods),
+            "nodes": len(each.nodes),
+        }
+        for name, each in clusters.items()
+    }

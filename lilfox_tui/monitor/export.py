@@ -24,7 +24,7 @@ from lilfox_tui.metrics.model import (
     Memory,
     MemoryParts,
 )
-from lilfox_tui.monitor.cluster_export import cluster_families
+from lilfox_tui.monitor.cluster_export import cluster_families, clusters_document
 from lilfox_tui.monitor.container_export import container_families
 from lilfox_tui.monitor.export_sections import (
     Family,
@@ -180,6 +180,7 @@ def report(overview: Overview, local: HostSnapshot | None = None) -> dict[str, A
         "alerts": alerts_document(overview.alerts),
         "targets": targets_document(overview.targets),
         "backups": backups_document(overview.backups),
+        "clusters": clusters_document(overview.clusters),
         "interrupted_restores": interrupted_document(overview.backups),
     }
 

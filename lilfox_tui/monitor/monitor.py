@@ -484,6 +484,8 @@ class Monitor:
                 service.take(ServiceState(service.name, service.config.url, Level.FAILING, now, answer, 1))
         self.backends.give_up(timeout_s)
         self.backups.give_up(timeout_s)
+        if self.clusters is not None:
+            self.clusters.give_up(timeout_s)
 
     async def _close(self) -> None:
         await self.queries.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from lilfox_tui.clusters.model import ClusterView
 from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
@@ -21,7 +22,8 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.monitor.model import watched_hosts, watched_services
-from lilfox_tui.monitor.series import HostSeries
+from lilfox_tui.monitor.series import HostSeries, MonitorSeries
+from lilfox_tui.monitor.watchers.cluster import WatchedClusters
 from lilfox_tui.monitor.watchers.host import HostWatch
 from lilfox_tui.monitor.watchers.scraped_service import target_of
 from lilfox_tui.monitor.watchers.service import ServiceWatch
@@ -50,37 +52,43 @@ class ScrapeResult(Struct, frozen=True):
 
 @asynccontextmanager
 async def scrape_once(
-    config: Config, config_file: Path | None, *, for_s: float, every_s: float, hosts: bool
+    config: Config, config_file: Path | None, *, for_s: float, every_s: float, hosts: bool, clusters: bool = False
 ) -> AsyncIterator[ScrapeResult]:
     """Scrape each target, and again every ``every_s`` until ``for_s`` have passed; with ``hosts`` also read the numbers
-    of hosts. After the block the series have ended. Raises LilFoxError if the configured prometheus.yml is broken."""
+    of hosts, with ``clusters`` those of Kubernetes clusters. After the block the series have ended. Raises LilFoxError
+    if the configured prometheus.yml is broken."""
     store = SeriesStore(keep_s=KEEP_S, limit_bytes=LIMIT_BYTES)
     targets, optional = await asyncio.to_thread(_targets, config, config_file)
     opened: dict[str, Host] = {}
     scrapers = [Scraper(target, store, _asking(config, target.host, opened)) for target in targets]
     watches = [_watch(config, name, opened) for name in watched_hosts(config)] if hosts else []
+    watched = WatchedClusters(config.clusters if clusters else {}, lambda name: _asking(config, name, opened), _ignore)
+    of_clusters = MonitorSeries(store)
     series = {watch.name: HostSeries(store, watch.name, others_every_ms=0) for watch in watches}
     first_s = time.monotonic()
     try:
         while True:
             started_s = time.monotonic()
             readings = [_read(watch, series[watch.name]) for watch in watches]
-            await asyncio.gather(*(scraper.scrape_once() for scraper in scrapers), *readings)
+            await asyncio.gather(*(scraper.scrape_once() for scraper in scrapers), *readings, *watched.checks())
+            found = watched.views(datetime.now(UTC))
+            of_clusters.take_clusters(found, datetime.now(UTC), at_once=True)
             if time.monotonic() + every_s / 2 > first_s + for_s:
                 break
             await asyncio.sleep(max(0.0, started_s + every_s - time.monotonic()))
-        troubles = tuple(_troubles(scrapers, optional, watches))
+        troubles = (*_troubles(scrapers, optional, watches), *_of_clusters(found.values()))
         yield ScrapeResult(
             store,
             datetime.now(UTC),
             time.monotonic() - first_s,
-            len(scrapers) + len(watches),
+            len(scrapers) + len(watches) + len(found),
             troubles,
             tuple(scrapers),
         )
     finally:
         for scraper in scrapers:
             await scraper.close()
+        await watched.close()
         await asyncio.gather(*(host.close() for host in opened.values()))
 
 
@@ -130,6 +138,14 @@ async def _read(watch: HostWatch, series: HostSeries) -> None:
         return
     watch.take(snapshot)
     series.take(watch.view(datetime.now(UTC)), snapshot)
+
+
+def _ignore() -> None:
+    """What a cluster tells is read when all have answered."""
+
+
+def _of_clusters(views: Iterable[ClusterView]) -> Iterable[Message]:
+    return (tr("{what}: {reason}", what=each.name, reason=each.error) for each in views if each.error is not None)
 
 
 def _troubles(scrapers: Iterable[Scraper], optional: set[str], watches: Iterable[HostWatch]) -> Iterable[Message]:

@@ -174,9 +174,9 @@ class MonitorSeries:
             self._next_containers_ms = ms_of(now) + OTHERS_EVERY_MS
             self._containers.take(container_families(engines, now), now)
 
-    def take_clusters(self, clusters: Mapping[str, ClusterView], now: datetime) -> None:
-        """Take in the Kubernetes clusters."""
-        if ms_of(now) >= self._next_clusters_ms:
+    def take_clusters(self, clusters: Mapping[str, ClusterView], now: datetime, *, at_once: bool = False) -> None:
+        """Take in the Kubernetes clusters, with ``at_once`` however short ago that was done."""
+        if at_once or ms_of(now) >= self._next_clusters_ms:
             self._next_clusters_ms = ms_of(now) + OTHERS_EVERY_MS
             self._clusters.take(cluster_families(clusters), now)
 

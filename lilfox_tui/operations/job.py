@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -43,11 +43,16 @@ from lilfox_tui.operations.model import ANOTHER, SETTLES_S, Kind, Operation, pro
 
 _LASTS: dict[Kind, str] = {
     "stop": "stopped", "ban": "banned", "stop container": "stopped", "kill container": "stopped",
+    "set image": "rolled out", "undo rollout": "rolled out", "scale workload": "scaled", "pause rollout": "paused",
+    "cordon": "cordoned", "drain": "cordoned",
 }  # fmt: skip
 _TAKES_BACK: dict[Kind, str] = {
     "start": "stopped", "restart": "stopped", "unban": "banned", "start container": "stopped",
-    "restart container": "stopped",
+    "restart container": "stopped", "resume rollout": "paused", "uncordon": "cordoned",
 }  # fmt: skip
+
+_NAMES_UNDO = frozenset({"set image", "undo rollout", "scale workload", "pause rollout", "cordon", "drain"})
+"""Those that name what takes them back; one without has left things as they were."""
 
 
 async def record_change(run: Run, operation: Operation, now: str, *, known: bool = True) -> None:
@@ -60,22 +65,33 @@ async def record_change(run: Run, operation: Operation, now: str, *, known: bool
 
 
 def _tell(operation: Operation, now: str, known: bool) -> None:
-    if (lasting := _LASTS.get(operation.kind)) is not None:
+    lasting = _LASTS.get(operation.kind) or _TAKES_BACK.get(operation.kind)
+    if lasting is None:
+        return
+    change = _id(lasting, operation)
+    text = f"{operation.host}: {now}" if known else _("possibly done: {title}", title=operation.title)
+    folder = incidents.current_folder(own=True)
+    there = None if folder is None else incidents.read_incident(folder).in_force.get(change)
+    undoes = operation.kind in _TAKES_BACK or (there is not None and there.undo == _command_on(operation))
+    if undoes:
+        if known and folder is not None and there is not None:
+            incidents.append_in(folder, Reverted(change=change, text=text))
+    elif operation.kind not in _NAMES_UNDO or operation.undo:
         ends = None if operation.lasts_s is None else datetime.now(UTC) + timedelta(seconds=operation.lasts_s)
-        text = f"{operation.host}: {now}" if known else _("possibly done: {title}", title=operation.title)
-        incidents.record(Changed(change=_id(lasting, operation), text=text, undo=_undo(operation), ends=ends))
-    elif known and (lasting := _TAKES_BACK.get(operation.kind)) is not None:
-        change = _id(lasting, operation)
-        folder = incidents.current_folder(own=True)
-        if folder is not None and change in incidents.read_incident(folder).in_force:
-            incidents.append_in(folder, Reverted(change=change, text=f"{operation.host}: {now}"))
+        incidents.record(Changed(change=change, text=text, undo=_undo(operation), ends=ends))
 
 
 def _id(lasting: str, operation: Operation) -> str:
     return f"{lasting} {operation.host} {operation.subject}"
 
 
+def _command_on(operation: Operation) -> str:
+    return _("on {host}: {command}", host=operation.host, command=shlex.join(operation.argv))
+
+
 def _undo(operation: Operation) -> str:
+    if operation.undo:
+        return _("on {host}: {command}", host=operation.host, command=shlex.join(operation.undo))
     if operation.kind == "stop":
         return _("on {host}: {command}", host=operation.host, command=f"systemctl start -- {operation.subject}")
     if operation.kind in ("stop container", "kill container"):
@@ -95,6 +111,7 @@ _WAITS_S, _TRIES_S = 600.0, 5.0
 """For a way that is cut while what is there is looked at, and between two tries."""
 _WAY = (HostUnreachable, CommandUnknown, CommandTimeout)
 """What a way that is cut raises."""
+T = TypeVar("T")
 _PROOFS: dict[Kind, Callable[[Host, Operation], Awaitable[str]]] = {
     "signal": prove_signal,
     "ban": prove_ban,
@@ -164,7 +181,25 @@ class NotProved(LilFoxError):
         return Outcome("unknown", str(self.message), str(self.hint), self.exit_code)
 
 
-async def make_change(run: Run, host: Host, operation: Operation, settles_s: float = SETTLES_S) -> str:
+class ChangeProof(Protocol):
+    """Looks what came of an operation, where that is not told by its kind alone."""
+
+    lasts: bool
+    """Whether the change is there, although it has not come to what it should."""
+
+    async def failed(self, host: Host, operation: Operation, status: int | None, said: str) -> CommandFailed | None:
+        """Return why the command failed; None if what it was to make may be there all the same. Raises NotProved,
+        HostError."""
+        ...
+
+    async def proved(self, operation: Operation) -> str:
+        """Return the resulting state in a sentence. Raises CommandFailed, NotProved, HostError."""
+        ...
+
+
+async def make_change(
+    run: Run, host: Host, operation: Operation, settles_s: float = SETTLES_S, proof: ChangeProof | None = None
+) -> str:
     """Make ``operation`` and return the resulting state in a sentence; for a unit, after the state has lasted for
     ``settles_s``. ``run.id`` names the command on the host: if the link is lost, it continues to run, and is found
     again after a reconnect. Lasting changes are recorded in the open incident. Raises CommandFailed, NotProved,
@@ -173,10 +208,14 @@ async def make_change(run: Run, host: Host, operation: Operation, settles_s: flo
     try:
         look, said = await _run(run, host, operation)
         if not look.ok:
-            raise _failed(host, operation, look.exit_status, said)
-        now = await _proved(run, host, operation, settles_s)
+            await _raise_failure(run, host, operation, look.exit_status, said, proof)
+        now = await _proved(run, host, operation, settles_s, proof)
     except NotProved:
         await record_change(run, operation, "", known=False)
+        raise
+    except CommandFailed as error:
+        if proof is not None and proof.lasts:
+            await record_change(run, operation, str(error.message))
         raise
     except asyncio.CancelledError:
         with suppress(LilFoxError):
@@ -234,22 +273,45 @@ async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Det
     return look, "\n".join(lines)
 
 
-async def _proved(run: Run, host: Host, operation: Operation, settles_s: float) -> str:
-    """Return the resulting state. Waits for a lost link to return. Raises CommandFailed if the state is not the
-    intended one, NotProved if the host cannot be reached."""
+async def _raise_failure(
+    run: Run, host: Host, operation: Operation, status: int | None, said: str, proof: ChangeProof | None
+) -> None:
+    """Raise CommandFailed for a command that failed, unless what it was to make may be there."""
+    if proof is None:
+        raise _failed(host, operation, status, said)
+    error = await _looked(run, host, operation, lambda: proof.failed(host, operation, status, said))
+    if error is not None:
+        raise error
+
+
+async def _proved(run: Run, host: Host, operation: Operation, settles_s: float, proof: ChangeProof | None) -> str:
+    """Return the resulting state. Raises CommandFailed if the state is not the intended one, NotProved if the host
+    cannot be reached."""
+
+    async def prove() -> str:
+        if proof is not None:
+            return await proof.proved(operation)
+        if operation.kind in _PROOFS:
+            return await _PROOFS[operation.kind](host, operation)
+        run.say(
+            _(
+                "checking that {unit} stays in the intended state for {seconds:g} s",
+                seconds=settles_s,
+                unit=operation.subject,
+            )
+        )
+        return await prove_unit(host, operation, settles_s)
+
+    return await _looked(run, host, operation, prove)
+
+
+async def _looked(run: Run, host: Host, operation: Operation, look: Callable[[], Awaitable[T]]) -> T:
+    """Return what a look finds. Waits for a lost link to return. Raises what it raises, NotProved if the host cannot be
+    reached."""
     last = asyncio.get_running_loop().time() + _WAITS_S
     while True:
         try:
-            if operation.kind in _PROOFS:
-                return await _PROOFS[operation.kind](host, operation)
-            run.say(
-                _(
-                    "checking that {unit} stays in the intended state for {seconds:g} s",
-                    seconds=settles_s,
-                    unit=operation.subject,
-                )
-            )
-            return await prove_unit(host, operation, settles_s)
+            return await look()
         except CommandFailed:
             raise
         except HostError as error:

@@ -22,6 +22,8 @@ from lilfox_tui.hosts.process import last_words
 Kind = Literal[
     "restart", "stop", "start", "signal", "ban", "unban", "cancel query", "terminate",
     "restart container", "stop container", "start container", "kill container",
+    "restart workload", "set image", "undo rollout", "scale workload", "pause rollout", "resume rollout",
+    "cordon", "uncordon", "drain", "delete pod",
 ]  # fmt: skip
 
 
@@ -47,6 +49,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     """The word that a person types before it is begun: of a host or a backend. Empty where one key is enough."""
     lasts_s: int | None = None
     """After so long it ends by itself."""
+    undo: tuple[str, ...] = ()
+    """The command that takes it back; of operations on clusters."""
 
     @property
     def key(self) -> str:

@@ -139,9 +139,18 @@ class ClusterWatch:
         try:
             await self._begin()
             async with self.kubectl.looking() as look:
-                await self._take(await look.take("objects", "events", "usage"))
+                await self._look(look, ("events", "usage"), 0.0)
         except LilFoxError as error:
             self._fail(error)
+
+    def give_up(self, timeout_s: float) -> None:
+        """Mark it as failed if it has not answered."""
+        if self._seen is None and self._error is None:
+            self._fail(ClusterError(
+                tr("no answer within {timeout_s:g} s", timeout_s=timeout_s),
+                tr("Check that the API server runs and that the host reaches it."),
+                fault="unreachable",
+            ))  # fmt: skip
 
     async def _begin(self) -> None:
         """Find out what is asked, and that it is what was asked before."""
@@ -369,6 +378,11 @@ class WatchedClusters:
     def checks(self) -> list[Coroutine[Any, Any, None]]:
         """Return a coroutine for each cluster that looks at it once."""
         return [watch.look_once() for watch in self._clusters.values()]
+
+    def give_up(self, timeout_s: float) -> None:
+        """Mark those as failed that have not answered."""
+        for watch in self._clusters.values():
+            watch.give_up(timeout_s)
 
     async def close(self) -> None:
         """End what runs on this machine."""
