@@ -32,7 +32,8 @@ OF_SELECTION = (
     "open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
     "shell", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup", "verify", "drill", "restore",
     "undo", "prune", "kept", "settle", "output", "cancel", "run-again", "terminal", "by-hand", "skip", "stop",
-    "end-run", "note", "findings", "accept-finding",
+    "end-run", "note", "findings", "accept-finding", "restart-workload", "scale", "pause-rollout", "delete-pod",
+    "cordon", "drain",
     "decide", "moment", "call", "take-over", "hand-over", "close-incident", "export", "silences",
 )  # fmt: skip
 """The actions that ``a`` lists: those on the selected row."""

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
 from datetime import datetime
 
 from textual import events
 from textual.app import ComposeResult
 
-from lilfox_tui.app import dialogs
-from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.evidence import Selected, Selection, text_of_rows
-from lilfox_tui.app.open_logs import PODS
 from lilfox_tui.app.pane import Pane, PaneContext
-from lilfox_tui.app.panes.cluster.drawing import BESIDE, ClusterDrawing, ClusterScreen
-from lilfox_tui.app.panes.cluster.page import ClusterStyle, page_rows, title_of
-from lilfox_tui.app.panes.cluster.state import ClusterState, key_of, namespace_of
+from lilfox_tui.app.panes.cluster.actions import (
+    ClusterList,
+    ClusterViewActions,
+    NodeActions,
+    PodActions,
+    RolloutActions,
+)
+from lilfox_tui.app.panes.cluster.state import ClusterState, key_of
+from lilfox_tui.app.panes.cluster.view import BESIDE, ClusterDrawing, ClusterScreen, ClusterStyle, page_rows, title_of
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rows.clusters import Item, Kind, context_pieces, level_of, levels_text, reasons_text
-from lilfox_tui.app.rows.hosts import ROLES
-from lilfox_tui.app.shared_actions import ErrorActions, EvidenceActions, ListActions, StateList
+from lilfox_tui.app.rows.clusters import Kind, context_pieces
+from lilfox_tui.app.shared_actions import ErrorActions, EvidenceActions, ListActions
 from lilfox_tui.app.widgets import Lines, more_below
-from lilfox_tui.clusters.model import ClusterEvent, ClusterView, NodeView, PodView, WorkloadView
-from lilfox_tui.core.i18n import Message, _, ngettext, tr
-from lilfox_tui.core.text import clean, fit
+from lilfox_tui.core.i18n import _
 from lilfox_tui.monitor.model import Overview
 
 _ALL = 10**6
@@ -35,193 +33,12 @@ _NAMESPACE = 24
 Context = PaneContext[ClusterState]
 
 
-class ClusterList(StateList[ClusterState]):
-    """The list of the Clusters pane. ``room`` returns how many rows of an open page are seen, and how many it has."""
-
-    def __init__(self, context: Context, room: Callable[[], tuple[int, int]]) -> None:
-        super().__init__(context)
-        self._room = room
-
-    def move(self, step: int) -> None:
-        """Moves ``step`` rows down (or up, if negative) in the list or on the open page."""
-        if self._state.page is not None:
-            seen, rows = self._room()
-            self._state.scroll = max(0, min(self._state.scroll + step, rows - seen))
-        else:
-            self._state.scroll = 0
-            self._state.move(step)
-        self._context.repaint_all()
-
-    def lists_any(self) -> bool:
-        return bool(self._state.rows)
-
-    def open_selected(self) -> None:
-        item = self._state.selected
-        if self._state.page is not None and (inner := self._state.inner) is not None:
-            self._state.open(inner)
-        elif item is not None:
-            self._state.select(item)
-            self._state.open((self._state.kind, key_of(item)))
-        self._context.repaint_all()
-
-    def why_not_open(self) -> Message | None:
-        return self._state.why_not_open()
-
-    def back(self) -> None:
-        self._state.back()
-        self._context.repaint_all()
-
-    def why_not_filter(self) -> Message | None:
-        return self._state.why_no_cluster()
-
-    def copy_selected(self) -> None:
-        """Copies the name of the row, as kubectl takes it, and what is wrong."""
-        match self._state.selected:
-            case WorkloadView() as found:
-                self._copy(f"{found.workload.resource} -n {found.workload.namespace}", found)
-            case PodView() as found:
-                self._copy(f"pod/{found.pod.name} -n {found.pod.namespace}", found)
-            case NodeView() as found:
-                self._copy(f"node/{found.node.name}", found)
-            case ClusterEvent() as event:
-                self._app.copy_text(f"{event.kind} {event.namespace}/{event.name}: {event.reason}: {event.message}")
-
-    def _copy(self, name: str, item: WorkloadView | PodView | NodeView) -> None:
-        why = reasons_text(item.reasons)
-        self._app.copy_text(f"{name}: {why}" if why else name)
-
-    def why_not_copy(self) -> Message | None:
-        return self._state.why_nothing()
-
-
-class ClusterViewActions(ActionGroup):
-    """Actions that choose what is listed."""
-
-    TASK = tr("Display")
-
-    def __init__(self, context: Context) -> None:
-        self._context, self._state, self._app = context, context.state, context.app
-
-    def _why_not(self) -> Message | None:
-        return self._state.why_no_cluster()
-
-    @action(
-        "next-kind",
-        "tab right",
-        tr("next list"),
-        tr("list the next of workloads, pods, nodes and events"),
-        why_not=_why_not,
-        footer=3,
-    )
-    def next_kind(self) -> None:
-        self._state.next_kind(1)
-        self._context.repaint_all()
-
-    @action(
-        "previous-kind",
-        "left",
-        tr("previous list"),
-        tr("list the previous of workloads, pods, nodes and events"),
-        why_not=_why_not,
-    )
-    def previous_kind(self) -> None:
-        self._state.next_kind(-1)
-        self._context.repaint_all()
-
-    @action(
-        "namespace",
-        "o",
-        tr("namespace"),
-        tr("choose the namespace that is listed, or another cluster"),
-        why_not=_why_not,
-        footer=3,
-    )
-    def choose_namespace(self) -> None:
-        view = self._state.cluster
-        if view is not None:
-            title = _("Namespace of {cluster}, or another cluster", cluster=view.name)
-            choices = [*self._namespaces(view), *self._others(view)]
-            self._app.push_screen(dialogs.Chooser(title, choices, wide=True, does=_("lists it")), self._take)
-
-    def _namespaces(self, view: ClusterView) -> list[dialogs.Choice]:
-        """All namespaces, and each with how much is in it and what is wrong there."""
-        found: dict[str, list[Item]] = {name: [] for name in view.namespaces}
-        everything: tuple[Item, ...] = (*view.workloads, *view.pods)
-        for each in everything:
-            found.setdefault(namespace_of(each), []).append(each)
-        choices = [dialogs.Choice("namespace/", (Piece(_("all namespaces"), "strong"),), _("all namespaces"))]
-        for name, items in sorted(found.items()):
-            pods = sum(isinstance(each, PodView) for each in items)
-            levels = Counter(level_of(each) for each in items if isinstance(each, WorkloadView))
-            told = Piece(ngettext("{count} pod", "{count} pods", pods), "muted")
-            row = (Piece(fit(clean(name), _NAMESPACE) + "  ", "strong"), told, *levels_text(levels, self._app.glyphs))
-            choices.append(dialogs.Choice(f"namespace/{name}", row, name, names=(name,)))
-        return choices
-
-    def _others(self, view: ClusterView) -> list[dialogs.Choice]:
-        choices = []
-        for each in self._state.clusters:
-            if each.name != view.name:
-                mark = Piece(f"{self._app.glyphs.level(each.level)} ", ROLES[each.level])
-                name = Piece(fit(clean(each.name), _NAMESPACE - 2) + "  ", "strong")
-                row = (mark, name, *context_pieces(each))
-                words = " ".join((each.name, each.context, _("cluster")))
-                choices.append(dialogs.Choice(f"cluster/{each.name}", row, words, names=(each.name,)))
-        return choices
-
-    def _take(self, chosen: str | None) -> None:
-        if chosen is None:
-            return
-        kind, _slash, name = chosen.partition("/")
-        if kind == "cluster":
-            self._state.choose(name)
-        else:
-            self._state.show_namespace(name)
-        self._context.repaint_all()
-
-
-class PodActions(ActionGroup):
-    """What leads from a workload or a pod elsewhere, and looks at the cluster anew."""
-
-    TASK = tr("Clusters")
-
-    def __init__(self, context: Context) -> None:
-        self._context, self._state, self._app = context, context.state, context.app
-
-    def _why_no_logs(self) -> Message | None:
-        why = self._state.why_nothing()
-        if why is None and self._state.logs_of is None:
-            why = tr("select a workload or a pod first")
-        return why
-
-    @action(
-        "logs",
-        "l",
-        tr("logs"),
-        tr("show the logs of the selected pod, or of all pods of the workload in one list"),
-        why_not=_why_no_logs,
-        footer=2,
-        fits=lambda self: self._state.logs_of is not None,
-    )
-    def show_logs(self) -> None:
-        view, place = self._state.cluster, self._state.logs_of
-        if view is not None and place is not None:
-            self._app.go_to_logs(PODS, f"{view.name}/{place}", None)
-
-    def _why_not_again(self) -> Message | None:
-        return self._state.why_no_cluster()
-
-    @action("read-again", "R", tr("refresh"), tr("look at the cluster now"), why_not=_why_not_again)
-    def read_again(self) -> None:
-        view, clusters = self._state.cluster, self._app.monitor.clusters
-        if view is not None and clusters is not None:
-            clusters.look_soon(view.name)
-
-
 class ClusterPane(Pane):
     """Workloads, pods, nodes and events of a cluster, and their pages; its context is always on the screen."""
 
-    GROUPS = (ListActions, ClusterViewActions, PodActions, ErrorActions, EvidenceActions)
+    GROUPS = (
+        ListActions, ClusterViewActions, PodActions, RolloutActions, NodeActions, ErrorActions, EvidenceActions,
+    )  # fmt: skip
 
     ID = "cluster"
 
@@ -235,6 +52,8 @@ class ClusterPane(Pane):
             ListActions(lilfox, self.list),
             ClusterViewActions(context),
             PodActions(context),
+            RolloutActions(context, self.carry_out),
+            NodeActions(context, self.carry_out),
             ErrorActions(lilfox),
             EvidenceActions(context, self.evidence),
         )
