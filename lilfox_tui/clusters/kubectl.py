@@ -188,8 +188,7 @@ class Kubectl:
         """Yield what looks at the cluster again and again, over one shell on the host."""
         await self.resolve()
         program = shlex.join(self.argv(f"--request-timeout={REQUEST_S}s"))
-        places = [shlex.quote(f"--namespace={each}") for each in self.config.namespaces] or ["--all-namespaces"]
-        async with self.host.loop(look_script(program, places, self.config.namespaces)) as loop:
+        async with self.host.loop(look_script(program, tuple(dict.fromkeys(self.config.namespaces)))) as loop:
             yield ClusterLook(self, loop)
 
     async def version(self) -> str:
@@ -322,9 +321,10 @@ done
 """
 
 
-def look_script(program: str, places: Sequence[str], namespaces: Sequence[str]) -> str:
+def look_script(program: str, namespaces: Sequence[str]) -> str:
     """Return the script for ``Host.loop``. What kubectl prints is compressed on the host, and sent only if it is not
-    what it was at the last look. ``program`` is kubectl as a shell reads it, ``places`` its options for namespaces."""
+    what it was at the last look. ``program`` is kubectl as a shell reads it."""
+    places = [shlex.quote(f"--namespace={each}") for each in namespaces] or ["--all-namespaces"]
     metrics = "/apis/metrics.k8s.io/v1beta1/"
     pods = [shlex.quote(f"{metrics}namespaces/{each}/pods") for each in namespaces] or [f"{metrics}pods"]
     asked = {

@@ -72,7 +72,7 @@ class Workload(Struct, frozen=True, kw_only=True):
     paused: bool = False
     created: datetime | None = None
     selector: str = ""
-    """As ``kubectl get pods --selector`` takes it."""
+    """As ``kubectl get pods --selector`` takes it; empty for one that is not understood."""
     restarted_at: str = ""
     revisions: tuple[Revision, ...] = ()
     """Those whose ReplicaSets are still there, the newest first."""

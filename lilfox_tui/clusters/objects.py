@@ -27,6 +27,7 @@ from lilfox_tui.clusters.model import (
     Workload,
     WorkloadKind,
 )
+from lilfox_tui.redact import redacted_start
 
 REVISION = "deployment.kubernetes.io/revision"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
@@ -58,6 +59,11 @@ def text_of(found: object, *path: str) -> str:
     """Return the text that is there; empty if there is none."""
     value = part(found, *path[:-1]).get(path[-1])
     return value if isinstance(value, str) else ""
+
+
+def message_of(found: object, *path: str) -> str:
+    """Return the text that is there without secrets, and not more of it than a reader needs."""
+    return redacted_start(text_of(found, *path), _MESSAGE_CHARS)
 
 
 def whole(found: object, *path: str, default: int = 0) -> int:
@@ -134,7 +140,7 @@ def _revisions(sets: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Revision, .
         if kind == "Deployment" and number.isascii() and number.isdigit() and len(number) < 10:
             found.setdefault(uid, []).append(Revision(
                 number=int(number), name=text_of(each, "metadata", "name"), images=_images(each),
-                change_cause=text_of(each, "metadata", "annotations", CHANGE_CAUSE)[:_MESSAGE_CHARS],
+                change_cause=message_of(each, "metadata", "annotations", CHANGE_CAUSE),
                 created=moment_of(each, "metadata", "creationTimestamp"),
                 replicas=whole(each, "status", "replicas"),
             ))  # fmt: skip
@@ -146,7 +152,7 @@ def conditions_of(document: Mapping[str, Any]) -> tuple[ObjectCondition, ...]:
     return tuple(
         ObjectCondition(
             text_of(each, "type"), text_of(each, "status"), text_of(each, "reason"),
-            text_of(each, "message")[:_MESSAGE_CHARS], moment_of(each, "lastTransitionTime"),
+            message_of(each, "message"), moment_of(each, "lastTransitionTime"),
         )
         for each in parts(document, "status", "conditions")
     )  # fmt: skip
@@ -172,7 +178,7 @@ def workload_of(document: Mapping[str, Any], kind: WorkloadKind, revisions: tupl
         observed=whole(status, "observedGeneration"),
         images=_images(document),
         conditions=conditions_of(document),
-        change_cause=text_of(metadata, "annotations", CHANGE_CAUSE)[:_MESSAGE_CHARS],
+        change_cause=message_of(metadata, "annotations", CHANGE_CAUSE),
         paused=spec.get("paused") is True,
         created=moment_of(metadata, "creationTimestamp"),
         selector=selector_text(part(spec, "selector")),
@@ -182,15 +188,17 @@ def workload_of(document: Mapping[str, Any], kind: WorkloadKind, revisions: tupl
 
 
 def selector_text(selector: Mapping[str, Any]) -> str:
-    """Return a selector as kubectl takes it: ``app=web,tier in (a,b)``."""
+    """Return a selector as kubectl takes it: ``app=web,tier in (a,b)``; empty for one that is not understood."""
     words = [f"{key}={value}" for key, value in sorted(part(selector, "matchLabels").items())]
     for each in parts(selector, "matchExpressions"):
-        key, operator = text_of(each, "key"), text_of(each, "operator")
-        values = ",".join(str(value) for value in each.get("values") or ())
-        words += {
-            "In": [f"{key} in ({values})"], "NotIn": [f"{key} notin ({values})"], "Exists": [key],
-            "DoesNotExist": [f"!{key}"],
-        }.get(operator, [])  # fmt: skip
+        key, operator, listed = text_of(each, "key"), text_of(each, "operator"), each.get("values")
+        values = ",".join(map(str, listed)) if isinstance(listed, list) else ""
+        written = {
+            "In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}",
+        }.get(operator)  # fmt: skip
+        if written is None:
+            return ""
+        words.append(written)
     return ",".join(words)
 
 
@@ -223,7 +231,7 @@ def pod_of(document: Mapping[str, Any], owners: Mapping[str, tuple[str, str, str
         owner=owner,
         controller_kind=controller[0],
         controller=controller[1],
-        message=text_of(status, "message")[:_MESSAGE_CHARS],
+        message=message_of(status, "message"),
     )
 
 
@@ -246,7 +254,7 @@ def _container(spec: Mapping[str, Any], told: Mapping[str, Any], *, init: bool) 
         sidecar=init and text_of(spec, "restartPolicy") == "Always",
         state=word,
         reason=text_of(waiting, "reason"),
-        message=text_of(waiting, "message")[:_MESSAGE_CHARS],
+        message=message_of(waiting, "message"),
         ready=told.get("ready") is True,
         restarts=whole(told, "restartCount"),
         started=moment_of(state, "running", "startedAt"),
@@ -262,7 +270,7 @@ def _end(found: Mapping[str, Any]) -> ContainerEnd | None:
         return None
     return ContainerEnd(
         text_of(found, "reason"), whole(found, "exitCode"), whole(found, "signal") or None,
-        text_of(found, "message")[:_MESSAGE_CHARS], moment_of(found, "finishedAt"),
+        message_of(found, "message"), moment_of(found, "finishedAt"),
     )  # fmt: skip
 
 
@@ -383,7 +391,7 @@ def event_of(document: Mapping[str, Any]) -> ClusterEvent:
         name=text_of(about, "name"),
         type=text_of(document, "type"),
         reason=text_of(document, "reason"),
-        message=(text_of(document, "message") or text_of(document, "note"))[:_MESSAGE_CHARS],
+        message=message_of(document, "message") or message_of(document, "note"),
         count=whole(document, "series", "count") or whole(document, "count", default=1),
         last_seen=seen,
     )

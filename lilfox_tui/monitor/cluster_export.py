@@ -47,7 +47,13 @@ _WORKLOADS = (
 
 
 def cluster_families(clusters: Mapping[str, ClusterView]) -> Iterator[Family]:
-    """Yield the metrics of all clusters, and whether each answers. Those of a cluster that does not are absent."""
+    """Yield the metrics of all clusters, and whether each answers. Those of a cluster that does not are absent. A
+    series is there once, also where a cluster tells of something twice."""
+    for name, kind, text, lines in _families(clusters):
+        yield name, kind, text, list(dict(lines).items())
+
+
+def _families(clusters: Mapping[str, ClusterView]) -> Iterator[Family]:
     answering = [each for each in clusters.values() if each.error is None and each.seen is not None]
     yield from _workload_families(answering)
     yield from _pod_families([(each.name, view.pod) for each in answering for view in each.pods])

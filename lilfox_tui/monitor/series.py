@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from operator import is_
 
 import numpy as np
 from msgspec import structs
@@ -104,6 +105,7 @@ class FamilySeries:
 
     def __init__(self, store: SeriesStore, name: str) -> None:
         self._target = store.target(name)
+        self._last: tuple[LabelList, np.ndarray[tuple[int], np.dtype[np.float64]]] | None = None
         self.families: dict[str, exposition.Family] = {}
         """Type and help of the metrics that were written."""
 
@@ -114,7 +116,13 @@ class FamilySeries:
             self.families[name] = exposition.Family(kind, help_)
             lines += ((LabelSet.of({**dict(labels), NAME: name}), value) for labels, value in found)
         values = np.array([value for _labels, value in lines], dtype=np.float64)
-        self._target.append(ms_of(now), LabelList([labels for labels, _value in lines]), values)
+        self._last = LabelList([labels for labels, _value in lines]), values
+        self.repeat(now)
+
+    def repeat(self, now: datetime) -> None:
+        """Take in the values of the last time again."""
+        if self._last is not None:
+            self._target.append(ms_of(now), *self._last)
 
 
 class RecoverySeries:
@@ -142,6 +150,8 @@ class MonitorSeries:
         self._clusters = FamilySeries(store, "clusters")
         self._next_audit_ms = self._next_certificates_ms = self._next_probes_ms = self._next_containers_ms = 0
         self._next_clusters_ms = 0
+        self._written: tuple[ClusterView, ...] = ()
+        """The clusters as they were taken in last: of many objects, which seldom change."""
 
     def of_host(self, name: str) -> HostSeries:
         """Return the series of a host."""
@@ -178,7 +188,12 @@ class MonitorSeries:
         """Take in the Kubernetes clusters, with ``at_once`` however short ago that was done."""
         if at_once or ms_of(now) >= self._next_clusters_ms:
             self._next_clusters_ms = ms_of(now) + OTHERS_EVERY_MS
-            self._clusters.take(cluster_families(clusters), now)
+            views = tuple(clusters.values())
+            if len(views) == len(self._written) and all(map(is_, views, self._written)):
+                self._clusters.repeat(now)
+            else:
+                self._clusters.take(cluster_families(clusters), now)
+                self._written = views
 
     def families(self) -> dict[str, exposition.Family]:
         """Return type and help of the metrics that were written, by name."""
