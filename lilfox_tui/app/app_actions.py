@@ -99,7 +99,13 @@ class PaneActions(_Everywhere):
     def show_clusters(self) -> None:
         self._navigation.show_clusters()
 
-    @action("hosts", "at", tr("hosts"), tr("find a host, service, backend, cluster or workload by name"), footer=4)
+    @action(
+        "hosts",
+        "at",
+        tr("hosts"),
+        tr("find what is watched by its name: hosts, services, backends, containers, clusters, workloads"),
+        footer=4,
+    )
     def pick_host(self) -> None:
         if self._app.shown is not None:
             chooser = dialogs.Chooser(_("Go to"), self._subjects(), wide=True, anew=self._subjects)

@@ -51,10 +51,14 @@ def context_pieces(view: ClusterView) -> Row:
     return (Piece(context, "strong"),)
 
 
-def cluster_row(view: ClusterView, now: datetime, glyphs: Glyphs, width: int) -> Row:
-    """A cluster in one line of home: its context, and what is wrong or how much there is."""
+def cluster_row(view: ClusterView, now: datetime, glyphs: Glyphs, names: int, width: int) -> Row:
+    """A cluster in one line of home: its context, and what is wrong or how much there is. ``names`` are the cells of
+    the longest name."""
     role = ROLES[view.level]
-    mark = (Piece(f" {glyphs.level(view.level)} ", role), Piece(fit(clean(view.name), _NAME) + "  ", "strong"))
+    mark = (
+        Piece(f" {glyphs.level(view.level)} ", role),
+        Piece(fit(clean(view.name), min(names, _NAME)) + "  ", "strong"),
+    )
     head = (*mark, *context_pieces(view), Piece("  "))
     if view.error is not None or view.reasons:
         return (*head, *why_pieces(view, now))
@@ -102,6 +106,15 @@ def reasons_text(reasons: Iterable[Message]) -> str:
     return clean(clauses(map(str, reasons)))
 
 
+def short_reasons(view: WorkloadView) -> str:
+    """The reasons of a workload on one line, without the names of its pods, which fill a column."""
+    texts = []
+    for text in map(str, view.reasons):
+        name, _colon, rest = text.partition(": ")
+        texts.append(rest if rest and any(name == each.pod.name for each in view.pods) else text)
+    return clean(clauses(texts))
+
+
 def age_of(at: datetime | None, now: datetime) -> str:
     """How long ago, in at most 4 cells; empty if that is not known."""
     return "" if at is None else short_age(max(0.0, (now - at).total_seconds()))
@@ -123,9 +136,15 @@ def rollout_text(view: WorkloadView) -> str:
         return _("rolling out: {updated} of {wanted} updated", updated=found.updated, wanted=found.wanted)
     if (old := found.replicas - found.updated) > 0:
         return ngettext("rolling out: {count} old pod left", "rolling out: {count} old pods left", old)
-    if found.available < found.wanted:
-        return _("{available} of {wanted} available", available=found.available, wanted=found.wanted)
     return ""
+
+
+def doing_text(view: WorkloadView) -> str:
+    """What goes on in a workload with which nothing is wrong; empty if nothing does."""
+    found = view.workload
+    if found.available < found.wanted and not rollout_text(view):
+        return _("{available} of {wanted} available", available=found.available, wanted=found.wanted)
+    return rollout_text(view)
 
 
 def restarts_text(view: PodView, now: datetime) -> str:
@@ -294,14 +313,14 @@ def _workload_columns(rows: Sequence[Item], now: datetime, most: int) -> list[Co
                *, right: bool = False, grow: int = 0) -> Column[Item]:  # fmt: skip
         return _column(WorkloadView, title, width, cell, priority, right=right, grow=grow)
 
-    told = [reasons_text(each.reasons) for each in rows if isinstance(each, WorkloadView)]
+    told = [short_reasons(each) for each in rows if isinstance(each, WorkloadView)]
     state = widest(told, 14, 34)
 
     def what(view: WorkloadView) -> Row:
         if view.reasons:
-            return (Piece(reasons_text(view.reasons), ROLES[view.level]),)
-        if rolling := rollout_text(view):
-            return (Piece(rolling, "accent"),)
+            return (Piece(short_reasons(view), ROLES[view.level]),)
+        if doing := doing_text(view):
+            return (Piece(doing, "accent"),)
         return (Piece(image_text(view.workload.images), "muted"),)
 
     return [
@@ -360,6 +379,7 @@ def _node_columns(rows: Sequence[Item], now: datetime, most: int) -> list[Column
     nodes = [each for each in rows if isinstance(each, NodeView)]
     name = widest([clean(each.node.name) for each in nodes], 10, min(most, 36))
     status = widest([node_status(each) for each in nodes], 8, 27)
+    roles = widest([clean(listed(each.node.roles)) for each in nodes], 5, 20)
 
     def column(title: Callable[[], str], width: int, cell: Callable[[NodeView], Row], priority: int = 0,
                *, right: bool = False, grow: int = 0) -> Column[Item]:  # fmt: skip
@@ -380,7 +400,8 @@ def _node_columns(rows: Sequence[Item], now: datetime, most: int) -> list[Column
         column(lambda: _("memory"), 11, memory, 3),
         column(lambda: _("age"), 4, lambda v: (Piece(age_of(v.node.created, now), "muted"),), 6, right=True),
         column(lambda: _("version"), 9, lambda v: (Piece(clean(v.node.version), "muted"),), 7),
-        column(lambda: _("roles"), 13, lambda v: (Piece(clean(listed(v.node.roles)), "muted"),), 8),
+        *([column(lambda: _("roles"), roles, lambda v: (Piece(clean(listed(v.node.roles)), "muted"),), 8)]
+          if any(each.node.roles for each in nodes) else []),
         column(lambda: _("why"), 8, lambda v: (Piece(reasons_text(v.reasons), ROLES[v.level]),), 5, grow=_SPARE),
     ]  # fmt: skip
 
@@ -410,7 +431,7 @@ def _event_columns(rows: Sequence[Item], now: datetime, most: int) -> list[Colum
     return [
         column(lambda: _("last"), 4, lambda v: (Piece(age_of(v.last_seen, now), "muted"),), 1, right=True),
         column(lambda: _("reason"), reason, lambda v: (Piece(clean(v.reason), role(v)),)),
-        column(lambda: _("object"), about, lambda v: (Piece(fit_middle(object_text(v), about), "strong"),), 2),
+        column(lambda: _("object"), about, lambda v: (Piece(fit_middle(object_text(v), about)),), 2),
         column(lambda: _("times"), 5, times, 3),
         column(lambda: _("message"), 12, lambda v: (Piece(clean(v.message)),), 0, grow=_SPARE),
     ]
@@ -423,10 +444,14 @@ def level_of(item: Item) -> Level:
 
 def item_row(item: Item, chosen: Sequence[tuple[Column[Item], int]], glyphs: Glyphs) -> Row:
     """A row of a list."""
+    return (mark_of(item, glyphs), *line(chosen, item))
+
+
+def mark_of(item: Item, glyphs: Glyphs) -> Piece:
+    """The sign of a row; an event that tells of nothing wrong is not good either."""
     level = level_of(item)
     quiet = isinstance(item, ClusterEvent) and level is Level.GOOD
-    mark = Piece(f" {glyphs.separator if quiet else glyphs.level(level)} ", "muted" if quiet else ROLES[level])
-    return (mark, *line(chosen, item))
+    return Piece(f" {glyphs.separator if quiet else glyphs.level(level)} ", "muted" if quiet else ROLES[level])
 
 
 # ---- to choose from ----------------------------------------------------------------------------------------------
@@ -450,10 +475,10 @@ def choices(clusters: Mapping[str, ClusterView], glyphs: Glyphs) -> list[Cluster
         found.append(ClusterChoice(f"cluster/{name}", (*_named(view.level, name, glyphs), *told), words, name))
         for each in view.workloads:
             of = each.workload
-            text = clean(f"{of.kind} {of.namespace}  {name}  {reasons_text(each.reasons)}")
-            row = (*_named(each.level, of.name, glyphs), Piece(text, "muted"))
+            text = clean(f"  {of.namespace}  {of.kind}  {short_reasons(each)}")
+            row = (*_named(each.level, of.name, glyphs), *context_pieces(view), Piece(text, "muted"))
             key = f"cluster/{name}/{of.namespace}/{of.kind}/{of.name}"
-            found.append(ClusterChoice(key, row, f"{of.name} {text}", of.name))
+            found.append(ClusterChoice(key, row, f"{of.name} {name} {view.context} {text}", of.name))
     return found
 
 

@@ -131,7 +131,7 @@ class ClusterViewActions(ActionGroup):
         "next-kind",
         "tab right",
         tr("next list"),
-        tr("list the next of workloads, pods, nodes and events"),
+        tr("list the next kind: workloads, pods, nodes, events"),
         why_not=_why_not,
         footer=3,
     )
@@ -143,7 +143,7 @@ class ClusterViewActions(ActionGroup):
         "previous-kind",
         "left",
         tr("previous list"),
-        tr("list the previous of workloads, pods, nodes and events"),
+        tr("list the previous kind: workloads, pods, nodes, events"),
         why_not=_why_not,
     )
     def previous_kind(self) -> None:
@@ -220,7 +220,7 @@ class PodActions(ActionGroup):
         "logs",
         "l",
         tr("logs"),
-        tr("show the logs of the selected pod, or of all pods of the workload in one list"),
+        tr("show the logs of all pods of the workload, or of one pod"),
         why_not=_why_no_logs,
         footer=2,
         fits=lambda self: self._state.logs_of is not None,
@@ -328,7 +328,7 @@ class RolloutActions(_ChangeActions):
         tr("undo"),
         tr("return the workload to an earlier revision; lists them first"),
         why_not=_why_no_undo,
-        footer=4,
+        footer=9,
         fits=_has_workload,
     )
     def undo(self) -> None:

@@ -37,12 +37,14 @@ from lilfox_tui.app.rows.clusters import (
     container_state,
     context_pieces,
     cores_text,
+    doing_text,
     end_text,
     event_level,
     image_text,
     item_row,
     level_of,
     levels_text,
+    mark_of,
     node_status,
     object_text,
     pod_columns,
@@ -64,14 +66,15 @@ from lilfox_tui.clusters.model import (
     WorkloadView,
 )
 from lilfox_tui.core.i18n import _, listed, ngettext
-from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes, human_duration
+from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_age, human_bytes, human_duration
 from lilfox_tui.metrics.model import Level
 
 INDENT = 3
 """Cells before the columns of a table."""
 _EVENTS, _PODS, _REVISIONS = 12, 40, 10
 """Rows of each on a page at most."""
-_LABEL = 13
+_LABEL, _MESSAGE_AT = 13, 9
+"""Cells of a label, and before the message of an event that has a line of its own."""
 
 
 class ClusterStyle(Struct, frozen=True):
@@ -112,7 +115,7 @@ def page_rows(item: Item, view: ClusterView, style: ClusterStyle, width: int, *,
         case WorkloadView():
             parts = _workload_parts(item, view, style, inner)
         case PodView():
-            parts = _pod_parts(item, view, style)
+            parts = _pod_parts(item, view, style, inner)
         case NodeView():
             parts = _node_parts(item, view, style, inner)
         case ClusterEvent():
@@ -161,7 +164,7 @@ def _workload_parts(item: WorkloadView, view: ClusterView, style: ClusterStyle, 
         _ItemPart(title_of(item), facts),
         _ItemPart(_("Pods"), _pod_table(pods, style, width), _more(len(item.pods) - len(pods))),
         _ItemPart(_("Conditions"), _condition_rows(found.conditions, item.level, style)),
-        _events_part([item, *item.pods], view, style),
+        _events_part([item, *item.pods], view, style, width),
         _ItemPart(_("Revisions"), _revision_rows(item, style.now), _("u goes back to one")),
     ]
 
@@ -213,24 +216,25 @@ def _revision_rows(item: WorkloadView, now: datetime) -> list[Row]:
     ]
 
 
-def _events_part(about: Sequence[Item], view: ClusterView, style: ClusterStyle) -> _ItemPart:
+def _events_part(about: Sequence[Item], view: ClusterView, style: ClusterStyle, width: int) -> _ItemPart:
     found = [each for each in view.events if any(is_about(each, item) for item in about)]
     rows: list[Row] = []
     for each in found[:_EVENTS]:
         level = event_level(each)
-        quiet = level is Level.GOOD
-        rows.append((
-            Piece(f" {style.glyphs.separator if quiet else style.glyphs.level(level)} ", ROLES[level]),
+        head = (
+            mark_of(each, style.glyphs),
             Piece(fit(age_of(each.last_seen, style.now), 4, right=True) + "  ", "muted"),
             Piece(clean(each.reason) + "  ", unless_good(level)),
             Piece(f"×{each.count}  " if each.count > 1 else "", "accent"),
             *((Piece(object_text(each) + "  ", "muted"),) if len(about) > 1 else ()),
-            Piece(clean(each.message)),
-        ))  # fmt: skip
+        )
+        message = Piece(clean(each.message))
+        fits = row_width((*head, message)) <= width or len(about) == 1
+        rows += [(*head, message)] if fits else [head, (Piece(" " * _MESSAGE_AT), message)]
     return _ItemPart(_("Events"), rows or [(Piece("   " + _("none"), "muted"),)], _more(len(found) - _EVENTS))
 
 
-def _pod_parts(item: PodView, view: ClusterView, style: ClusterStyle) -> list[_ItemPart]:
+def _pod_parts(item: PodView, view: ClusterView, style: ClusterStyle, width: int) -> list[_ItemPart]:
     pod = item.pod
     facts = [*_reason_rows(item, style.glyphs),
              _fact(_("status"), f"{pod.status}  {pod.ready_text}", unless_good(item.level))]  # fmt: skip
@@ -247,7 +251,7 @@ def _pod_parts(item: PodView, view: ClusterView, style: ClusterStyle) -> list[_I
         _ItemPart(title_of(item), facts),
         _ItemPart(_("Containers"), [row for each in pod.containers for row in _container_rows(each, item, style)]),
         _ItemPart(_("Conditions"), _condition_rows(pod.conditions, item.level, style)),
-        _events_part([item], view, style),
+        _events_part([item], view, style, width),
     ]
 
 
@@ -307,7 +311,7 @@ def _node_parts(item: NodeView, view: ClusterView, style: ClusterStyle, width: i
         _ItemPart(title_of(item), facts),
         _ItemPart(_("Conditions"), _condition_rows(node.conditions, item.level, style)),
         _ItemPart(_("Pods"), _pod_table(pods[:_PODS], style, width), _more(len(pods) - _PODS)),
-        _events_part([item], view, style),
+        _events_part([item], view, style, width),
     ]
 
 
@@ -502,7 +506,8 @@ class ClusterDrawing:
         state, item = self._state, self._state.of_page(page)
         if item is None or state.cluster is None:
             self.page_rows = self.page_room = 0
-            return [BLANK, (Piece("   "), Piece(_("{name} is gone; esc goes back", name=page[1]), "degraded"))]
+            gone = _("{name} is gone; esc goes back", name=fit_middle(page[1], max(12, width // 2)))
+            return [BLANK, *wrapped([(Piece(" "), Piece(gone, "degraded"))], width)][:room]
         rows = page_rows(item, state.cluster, style, width, boxed=bordered(width, slow_link=style.slow_link))
         self.page_rows, self.page_room = len(rows), room
         state.scroll = in_sight(state.scroll, len(rows), room)
@@ -513,8 +518,7 @@ class ClusterDrawing:
         item = self._state.selected
         if item is None:
             return [BLANK] * _DETAIL
-        level = level_of(item)
-        mark = Piece(f" {style.glyphs.level(level)} ", ROLES[level])
+        mark = mark_of(item, style.glyphs)
         rows = wrapped([(mark, Piece(title_of(item), "strong"), Piece("  "), *_told(item, style.now))], style.width)
         if len(rows) > _DETAIL:
             rows = [rows[0], (*cut_row(rows[1], style.width - 2), Piece(" …", "muted"))]
@@ -528,7 +532,7 @@ def _told(item: Item, now: datetime) -> Row:
         return (Piece(reasons_text(item.reasons), ROLES[item.level]),)
     match item:
         case WorkloadView():
-            return (Piece(rollout_text(item) or image_text(item.workload.images), "muted"),)
+            return (Piece(doing_text(item) or image_text(item.workload.images), "muted"),)
         case PodView():
             ends = [each.last_end for each in item.pod.containers if each.last_end is not None]
             told = _("last end: {what}", what=end_text(ends[0], now)) if ends else clean(item.pod.status)

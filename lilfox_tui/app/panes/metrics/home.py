@@ -175,7 +175,8 @@ class Home:
             return HomeList(_("Clusters"), ())
         row = importlib.import_module("lilfox_tui.app.rows.clusters").cluster_row
         found, at, glyphs = self._state.clusters(overview), overview.at, self._app.glyphs
-        rows = [HomeRow((CLUSTER, view.name), partial(row, view, at, glyphs)) for view in found]
+        names = max((cell_width(clean(view.name)) for view in found), default=0)
+        rows = [HomeRow((CLUSTER, view.name), partial(row, view, at, glyphs, names)) for view in found]
         return HomeList(_("Clusters"), rows, note=_count(len(found), len(overview.clusters)))
 
     def _problems(self, overview: Overview) -> list[HomeRow]:
