@@ -8,9 +8,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
+
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
+from lilfox_tui.core import plugins
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import listed, tr
+from lilfox_tui.core.plugins import LOG_SOURCES
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.files.log_file_set import is_pattern, literal, named_files
@@ -21,6 +25,7 @@ from lilfox_tui.monitor.model import this_machine
 from lilfox_tui.runbook.run.gate import let_argv_through
 
 STDIN = "-"
+PODS = "kubernetes://"
 
 
 @asynccontextmanager
@@ -83,10 +88,30 @@ async def _named(
             raise UsageError(tr("- (standard input) cannot be combined with other sources"))
         return {STDIN: StdinOptions(kind="stdin", zone=zone)}
     logs = {word: configured[word] for word in words if word in configured}
-    paths = [_path(word, host, list(configured)) for word in words if word not in configured]
+    logs |= {word: _pods(word, zone) for word in words if word.startswith(PODS)}
+    paths = [_path(word, host, list(configured)) for word in words if word not in logs]
     for name, path in named_files(paths, taken=logs).items():
         logs[name] = _file(path, host, zone)
     return logs
+
+
+def _pods(word: str, zone: str) -> LogConfig:
+    """The config of the logs of pods, as ``kubernetes://CLUSTER/NAMESPACE/KIND/NAME/CONTAINER`` names them; parts from
+    the end may be left out. Raises UsageError."""
+    cluster, namespace, kind, name, container, *rest = (*word.removeprefix(PODS).split("/"), "", "", "", "")
+    if any(rest) or bool(kind) is not bool(name):
+        raise UsageError(
+            tr("{word} names no pods", word=word),
+            tr("Write {form}.", form=f"{PODS}CLUSTER/NAMESPACE/deployment/NAME"),
+        )
+    keys = {"cluster": cluster, "namespace": namespace, "workload": f"{kind}/{name}" if kind else "",
+            "container": container, "zone": zone}  # fmt: skip
+    try:
+        made = msgspec.convert(keys, plugins.options_of(LOG_SOURCES, "kubernetes"))
+    except msgspec.ValidationError as error:
+        raise UsageError(tr("{word} names no pods: {reason}", word=word, reason=str(error))) from None
+    assert isinstance(made, LogConfig)
+    return made
 
 
 def _path(word: str, host: str | None, known: Sequence[str]) -> str:

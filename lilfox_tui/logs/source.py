@@ -17,12 +17,13 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.config.clusters import ClusterConfig
 from lilfox_tui.config.log_formats import LogFormatConfig
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.core import plugins
 from lilfox_tui.core.aio import Feed
-from lilfox_tui.core.errors import FileMoved, FileRefused, LilFoxError, NotAllowed, PlaceGone
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.errors import FileMoved, FileRefused, LilFoxError, NotAllowed, PlaceGone, UsageError
+from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.core.plugins import LOG_SOURCES
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.logs.filter.model import NOTHING, Filter, of_source
@@ -112,8 +113,8 @@ def no_command(argv: Sequence[str]) -> None:
 class SourceSettings(Struct, frozen=True):
     """The settings with which every source is opened: the host it reads on, the zone of naive times, a format named by
     the user ("" to detect it), whether the host's configuration permits sudo for commands that need it, the function
-    that refuses a configured command by raising NotAllowed, and how often a file that is followed is looked at (None:
-    as is usual on its host)."""
+    that refuses a configured command by raising NotAllowed, how often a file that is followed is looked at (None: as is
+    usual on its host), and the cluster, by name, of a source that reads from one."""
 
     host: Host
     zone: tzinfo
@@ -121,6 +122,7 @@ class SourceSettings(Struct, frozen=True):
     sudo: bool = False
     refuse: Callable[[Sequence[str]], None] = no_command
     poll_s: float | None = None
+    cluster: tuple[str, ClusterConfig] | None = None
 
 
 class LogSource(Protocol):
@@ -253,16 +255,35 @@ def open_log(
 ) -> LogSource:
     """Open one source. See :func:`open_logs`."""
     _define_formats(config)
-    host = config.hosts.get(log.host, HostConfig()) if log.host is not None else HostConfig(local=True)
+    cluster = _cluster_of(config, name, log)
+    where = log.host if cluster is None else cluster[1].from_
+    host = config.hosts.get(where, HostConfig()) if where is not None else HostConfig(local=True)
     setting = SourceSettings(
-        host=host_of(log.host),
+        host=host_of(where),
         zone=zone_of(log.zone),
         format=log.format,
         sudo=host.sudo,
-        refuse=partial(gate, config, log.host),
+        refuse=partial(gate, config, where),
         poll_s=poll_s,
+        cluster=cluster,
     )
     return cast("LogSource", plugins.load(LOG_SOURCES, log.kind).open_source(name, log, setting))
+
+
+def _cluster_of(config: Config, name: str, log: LogConfig) -> tuple[str, ClusterConfig] | None:
+    """The cluster that a source reads from: the one that it names, or the only one. Raises UsageError."""
+    wanted = getattr(log, "cluster", None)
+    if wanted is None:
+        return None
+    known = config.clusters
+    chosen = wanted or (next(iter(known)) if len(known) == 1 else "")
+    if chosen not in known:
+        what = tr("no cluster named {cluster}", cluster=wanted) if wanted else tr("it names no cluster")
+        raise UsageError(
+            tr("logs.{name}: {what}", name=name, what=what),
+            tr("one of: {kinds}", kinds=listed(known) if known else "-"),
+        )
+    return chosen, known[chosen]
 
 
 _defined: dict[str, LogFormatConfig] = {}

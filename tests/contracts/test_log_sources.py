@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 from msgspec import Struct
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 from osmem_server import OsmemServer
 
+from lilfox_tui.config.clusters import ClusterConfig
 from lilfox_tui.config.model import HostConfig, LogConfig
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core import plugins
@@ -25,10 +26,11 @@ from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, TextMatch
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, LogSource, SourceNotice, SourceSettings, Start
-from lilfox_tui.logs.sources import command, containers, elasticsearch, file, journald, loki, stdin
+from lilfox_tui.logs.sources import command, containers, elasticsearch, file, journald, kubernetes, loki, stdin
 from tests.services.elasticsearch_server import ElasticsearchServer
 from tests.services.engine_stand_in import EngineStandIn
 from tests.services.journal_host import JournalHost
+from tests.services.kube_cluster import deployment, kube_cluster
 from tests.services.loki_server import LokiServer
 from tests.services.opensearch import OpenSearch, empty_cluster, opensearch_server
 from tests.waiting import until
@@ -39,6 +41,7 @@ KINDS = (
     "elasticsearch",
     "file",
     "journald",
+    "kubernetes",
     "loki",
     "opensearch",
     "osmem",
@@ -115,6 +118,20 @@ async def _containers(ending: AsyncExitStack, folder: Path, setting: SourceSetti
             engine.add(time_of(number) * 1000, line_of(number))
 
     return Writing(containers.open_source("it", containers.Options(socket=engine.socket), setting), write)
+
+
+async def _kubernetes(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:
+    cluster = ending.enter_context(kube_cluster())
+    cluster.apply(deployment("web", image="shop/web:quiet", replicas=1))
+    await asyncio.to_thread(cluster.settle)
+    pod = cluster.pods("web")[0]["metadata"]["name"]
+
+    async def write(which: range) -> None:
+        for number in which:
+            cluster.say(pod, line_of(number), stamp_ns=time_of(number) * 1000)
+
+    shop = ("shop", ClusterConfig(kubeconfig=str(cluster.kubeconfig)))
+    return Writing(kubernetes.open_source("it", kubernetes.Options(), replace(setting, cluster=shop)), write)
 
 
 async def _stdin(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:

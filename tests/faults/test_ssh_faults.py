@@ -360,3 +360,24 @@ async def test_sessions_that_are_left_twice_while_they_open_stay_with_nobody(lab
         assert running.cancelled()
     assert (await host.run(["echo", "there is room"])).stdout == b"there is room\n"
     await host.close()
+
+
+async def test_the_end_of_a_link_ends_what_it_carries_to_a_socket(lab: SshdLab, tmp_path: Path) -> None:
+    taken: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+
+    async def take(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.put_nowait(writer)
+
+    place = str(tmp_path / "it.sock")
+    listening = await asyncio.start_unix_server(take, place)
+    server = lab.sshd()
+    host = open_host("h", lab.host(server), lab.ssh())
+    try:
+        async with asyncio.timeout(20), host.connect_unix(place) as (reader, _writer):
+            there = await taken.get()
+            server.kill()
+            assert await reader.read() == b""
+            there.transport.abort()
+    finally:
+        await host.close()
+        listening.close()

@@ -227,11 +227,12 @@ class KubeCluster:
 
         self.change("nodes", name, changed)
 
-    def say(self, pod: str, *texts: str, container: str = "", namespace: str = "shop") -> None:
-        """Has a container write lines."""
+    def say(self, pod: str, *texts: str, container: str = "", namespace: str = "shop", stamp_ns: int = 0) -> None:
+        """Has a container write lines, now or at another time."""
         with self.store.changed:
             made = self.get("pods", pod, namespace)
-            self.kubelet.say(made["metadata"]["uid"], container or made["spec"]["containers"][0]["name"], *texts)
+            name = container or made["spec"]["containers"][0]["name"]
+            self.kubelet.say(made["metadata"]["uid"], name, *texts, stamp_ns=stamp_ns)
 
     @property
     def written(self) -> dict[tuple[str, str, str], list[str]]:

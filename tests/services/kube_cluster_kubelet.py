@@ -1,7 +1,8 @@
 """The nodes of the stand-in for a cluster: pods are placed, start, write lines, fail as their image says, and end.
 
 What an image does is its tag: ``:crash`` writes lines and ends with 1, ``:oom`` is killed with 137, ``:missing`` cannot
-be pulled, ``:unready`` never gets ready, ``:once`` ends with 0, ``:slow`` is ready after two seconds; any other serves.
+be pulled, ``:unready`` never gets ready, ``:once`` ends with 0, ``:slow`` is ready after two seconds, ``:quiet`` writes
+only what it is told to; any other serves.
 """
 
 from __future__ import annotations
@@ -209,7 +210,7 @@ class Kubelet:
             return
         run = container.runs[-1]
         while now >= run.next_line:
-            self._write(placed, container, f"number {container.written} of {placed.key[2]}/{container.name}")
+            self._count(placed, container)
             run.next_line += speed.line
         ready_s = speed.slow_ready if does == "slow" else speed.ready
         container.ready = does != "unready" and now - run.began >= ready_s and not container.is_init
@@ -264,7 +265,7 @@ class Kubelet:
 
     def _end(self, placed: Placed, container: Running, reason: str, code: int) -> None:
         run = container.runs[-1]
-        self._write(placed, container, f"number {container.written} of {placed.key[2]}/{container.name}")
+        self._count(placed, container)
         run.ended = now_text()
         began = container.state["running"]["startedAt"]
         container.ready = False
@@ -275,18 +276,23 @@ class Kubelet:
         }  # fmt: skip
         self._store.changed.notify_all()
 
-    def _write(self, placed: Placed, container: Running, text: str) -> None:
+    def _count(self, placed: Placed, container: Running) -> None:
+        """Has a container write its next line."""
+        if tag(container.image) != "quiet":
+            self._write(placed, container, f"number {container.written} of {placed.key[2]}/{container.name}")
+
+    def _write(self, placed: Placed, container: Running, text: str, stamp_ns: int = 0) -> None:
         self._stamp = max(self._stamp + 1, time.time_ns())
-        container.runs[-1].lines.append((self._stamp, text.encode()))
+        container.runs[-1].lines.append((stamp_ns or self._stamp, text.encode()))
         container.written += 1
         self.written.setdefault((placed.key[1], placed.key[2], container.name), []).append(text)
         self._store.changed.notify_all()
 
-    def say(self, uid: str, name: str, *texts: str) -> None:
-        """Has a container write lines."""
+    def say(self, uid: str, name: str, *texts: str, stamp_ns: int = 0) -> None:
+        """Has a container write lines, now or at another time."""
         placed = self.placed[uid]
         for text in texts:
-            self._write(placed, placed.container(name), text)
+            self._write(placed, placed.container(name), text, stamp_ns)
 
     # What is told of them.
 

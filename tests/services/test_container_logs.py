@@ -14,14 +14,8 @@ from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import AtBeginning, AtEnd, SourceSettings
-from lilfox_tui.logs.sources.containers import (
-    ContainersSource,
-    Demultiplexer,
-    Options,
-    StampedLine,
-    open_source,
-    stamp_of,
-)
+from lilfox_tui.logs.sources.containers import ContainersSource, Demultiplexer, Options, open_source
+from lilfox_tui.logs.stamped_source import StampedLine, stamp_of
 from tests.services.container_engines import ContainerEngine
 
 COUNTS = """

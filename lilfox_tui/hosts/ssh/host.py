@@ -421,6 +421,7 @@ async def carried_unix(
             except LINK_ERRORS as error:
                 raise ConnectionRefusedError(str(error)) from None
             inner_reader, inner_writer = await asyncio.open_connection(sock=theirs.dup())
+            theirs.close()  # a second one that is open would keep the end of the link from those who read
             carrying = asyncio.create_task(_carry_unix(from_there, to_there, inner_reader, inner_writer))
             yield reader, writer
         finally:

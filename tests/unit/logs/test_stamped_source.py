@@ -1,0 +1,60 @@
+"""What every source of stamped lines keeps: each line once, whatever ends the reading."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC
+
+import pytest
+
+from lilfox_tui.config.model import HostConfig
+from lilfox_tui.core.errors import HostError, HostUnreachable
+from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.logs.filter.model import EVERYTHING
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import AtBeginning, SourceNotice, SourceSettings
+from lilfox_tui.logs.stamped_source import FollowedLines, StampedLine, StampedLines, StampedOrigin, StampedSource
+
+
+class Interrupted(StampedSource):
+    """Reads two more lines each time, which have the same stamp, from the first on; then the link is lost."""
+
+    errors = (HostError,)
+
+    def __init__(self, setting: SourceSettings) -> None:
+        super().__init__("it", setting, "test")
+        self.followed = FollowedLines()
+        self.times = 0
+
+    async def _read_on(self) -> None:
+        self.times += 1
+        self._caught_up()
+        groups = {1: StampedLines("it", StampedOrigin("one", "one", "one", {"pod": "one"}), self._setting)}
+        async with aclosing(self.followed.new(self._lines())) as lines:
+            await self._take(groups, lines)
+
+    async def _lines(self) -> AsyncIterator[StampedLine | None]:
+        for number in range(self.times * 2):
+            yield StampedLine(10**9 * (number // 2), 1, f"line {number}".encode())
+        raise HostUnreachable("here", "cut")
+
+
+async def test_what_was_read_before_a_cut_is_kept_and_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lilfox_tui.logs.stamped_source.AGAIN_S", (0.01,))
+    host = LocalHost("here", HostConfig(local=True))
+    source = Interrupted(SourceSettings(host, UTC, format="plain"))
+    seen: list[str] = []
+    notices: list[str] = []
+    try:
+        async with aclosing(source.follow(AtBeginning(), EVERYTHING)) as batches:
+            async for batch in batches:
+                seen += [each.entry.message for each in batch if isinstance(each, LogRecord)]
+                notices += [str(each.text) for each in batch if isinstance(each, SourceNotice)]
+                if len(seen) >= 20:
+                    break
+    finally:
+        await source.close()
+        await host.close()
+    assert seen == [f"line {number}" for number in range(len(seen))]
+    assert set(notices) == {"cut"}
