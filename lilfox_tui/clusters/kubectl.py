@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from lilfox_tui.clusters.objects import part, parts, text_of
 from lilfox_tui.config.clusters import ClusterConfig
-from lilfox_tui.core.errors import HostError, LilFoxError, NotAllowed
+from lilfox_tui.core.errors import CommandTimeout, HostError, LilFoxError, NotAllowed
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Completed, Host, Loop
 from lilfox_tui.hosts.process import last_words
@@ -175,9 +175,7 @@ class Kubectl:
         place = ("--all-namespaces",) if namespace is None and not names else ()
         words = (f"--request-timeout={REQUEST_S}s", "get", ",".join(kinds), *place, "--output=json", *names)
         argv = self.argv(*words, namespace=namespace)
-        done = await self.host.run(argv, timeout_s=ANSWER_S, limit_bytes=LIMIT_BYTES)
-        if done.truncated:
-            raise self.too_large()
+        done = await self._ended(argv)
         missing = forbidden_kinds(done.stderr)
         if not done.ok and not (partly and missing and done.stdout.strip()):
             raise self.complaint(done)
@@ -203,12 +201,32 @@ class Kubectl:
         return list_items(self.decoded(done.stdout))
 
     async def _completed(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout_s: float = ANSWER_S) -> Completed:
-        done = await self.host.run(argv, stdin=stdin, timeout_s=timeout_s, limit_bytes=LIMIT_BYTES)
-        if done.truncated:
-            raise self.too_large()
+        done = await self._ended(argv, stdin=stdin, timeout_s=timeout_s)
         if not done.ok:
             raise self.complaint(done)
         return done
+
+    async def _ended(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout_s: float = ANSWER_S) -> Completed:
+        try:
+            done = await self.host.run(argv, stdin=stdin, timeout_s=timeout_s, limit_bytes=LIMIT_BYTES)
+        except CommandTimeout:
+            raise self.too_slow(timeout_s) from None
+        if done.truncated:
+            raise self.too_large()
+        return done
+
+    def too_slow(self, seconds: float) -> ClusterError:
+        """Return the error for a kubectl that did not end in time."""
+        return ClusterError(
+            tr("cluster {cluster} ({place}, asked from {host}): {said}", cluster=self.name, place=self._place,
+               host=self.host.name, said=tr("no answer within {timeout_s:g} s", timeout_s=seconds)),
+            tr("Check that the API server runs and that the host reaches it."),
+            fault="unreachable",
+        )  # fmt: skip
+
+    @property
+    def _place(self) -> Message | str:
+        return tr("context {context}", context=self.context) if self.context else self.name
 
     def decoded(self, stdout: bytes) -> dict[str, Any]:
         """Return the JSON that kubectl printed."""
@@ -242,9 +260,8 @@ class Kubectl:
             )  # fmt: skip
         said = last_words(stderr) or str(ending)
         fault, hint = _explained(said)
-        place = tr("context {context}", context=self.context) if self.context else self.name
         return ClusterError(
-            tr("cluster {cluster} ({place}, asked from {host}): {said}", cluster=self.name, place=place,
+            tr("cluster {cluster} ({place}, asked from {host}): {said}", cluster=self.name, place=self._place,
                host=self.host.name, said=said),
             hint, fault=fault,
         )  # fmt: skip
@@ -358,7 +375,10 @@ class ClusterLook:
     async def take(self, *wanted: LookPart) -> dict[LookPart, LookedPart]:
         """Return these parts, in one round trip."""
         timeout_s = ANSWER_S * len(wanted) * max(1, len(self._kubectl.config.namespaces))
-        answer = await self._loop.ask(" ".join(wanted), timeout_s=timeout_s)
+        try:
+            answer = await self._loop.ask(" ".join(wanted), timeout_s=timeout_s)
+        except CommandTimeout:
+            raise self._kubectl.too_slow(timeout_s) from None
         return await asyncio.to_thread(self._read, answer, wanted)
 
     def _read(self, answer: bytes, wanted: Sequence[LookPart]) -> dict[LookPart, LookedPart]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from msgspec import Struct
@@ -247,6 +247,9 @@ class ClusterObjects(Struct, frozen=True):
 # As rows show them: worst first.
 
 
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 class PodView(Struct, frozen=True, kw_only=True):
     """A pod with its level and the reasons, worst first; ``recent_restarts`` are those seen in ten minutes."""
 
@@ -287,7 +290,7 @@ class ClusterView(Struct, frozen=True, kw_only=True):
     production: bool = False
     version: str = ""
     level: Level = Level.UNKNOWN
-    since: datetime | None = None
+    since: datetime = NEVER
     """Since when it has this level, as far as LilFox has seen it."""
     reasons: tuple[Message, ...] = ()
     workloads: tuple[WorkloadView, ...] = ()

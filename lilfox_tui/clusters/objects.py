@@ -162,6 +162,10 @@ def workload_of(document: Mapping[str, Any], kind: WorkloadKind, revisions: tupl
     """Return the workload that a document is."""
     metadata, spec, status = part(document, "metadata"), part(document, "spec"), part(document, "status")
     daemon = kind == "DaemonSet"
+    ready = whole(status, "numberReady" if daemon else "readyReplicas")
+    available = whole(status, "numberAvailable" if daemon else "availableReplicas")
+    if kind == "StatefulSet" and "availableReplicas" not in status:
+        available = ready  # before Kubernetes 1.22
     number = text_of(metadata, "annotations", REVISION)
     return Workload(
         kind=kind,
@@ -169,9 +173,9 @@ def workload_of(document: Mapping[str, Any], kind: WorkloadKind, revisions: tupl
         name=text_of(metadata, "name"),
         uid=text_of(metadata, "uid"),
         wanted=whole(status, "desiredNumberScheduled") if daemon else whole(spec, "replicas", default=1),
-        ready=whole(status, "numberReady" if daemon else "readyReplicas"),
+        ready=ready,
         updated=whole(status, "updatedNumberScheduled" if daemon else "updatedReplicas"),
-        available=whole(status, "numberAvailable" if daemon else "availableReplicas"),
+        available=available,
         replicas=whole(status, "currentNumberScheduled" if daemon else "replicas"),
         revision=int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0,
         generation=whole(metadata, "generation"),

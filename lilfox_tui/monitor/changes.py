@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -26,6 +26,9 @@ from lilfox_tui.core.text import lasted_text
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.levels import lost_why, was_lost
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView, StatusChange, View
+
+if TYPE_CHECKING:
+    from lilfox_tui.clusters.model import ClusterView
 
 KEPT = 1000
 """Changes that are remembered, and subjects whose state is kept."""
@@ -100,6 +103,9 @@ class ChangeLog:
             if plan.config is not None:
                 subject = f"plan/{plan.name}@{plan.store}" if plan.copy else f"plan/{plan.name}"
                 found += _level_changes(subject, plan, _known_of(self._known, subject), overview.at)
+        for name, cluster in overview.clusters.items():
+            subject = f"cluster/{name}"
+            found += _level_changes(subject, cluster, _known_of(self._known, subject), overview.at)
         return found
 
     def _as_shown(
@@ -120,7 +126,8 @@ class ChangeLog:
                 subject = f"{kind}/{name}"
                 self._note_first(subject, view, overview.at)
                 yield from _level_changes(subject, view, _known_of(self._levels, subject), overview.at)
-        yield from (each for each in measured if each.kind != "level" or each.subject.startswith("plan/"))
+        alone = ("plan/", "cluster/")
+        yield from (each for each in measured if each.kind != "level" or each.subject.startswith(alone))
 
     def _note_first(self, subject: str, view: View, at: datetime) -> None:
         if subject not in self._first and view.level is not Level.UNKNOWN:
@@ -182,11 +189,13 @@ def _is_fresh(view: HostView) -> bool:
     return view.summary is None or not isinstance(view.link, Ready) or view.summary.at >= view.link.value.since
 
 
-def _known_level(view: View | PlanView) -> tuple[int | None, float | None]:
+def _known_level(view: View | PlanView | ClusterView) -> tuple[int | None, float | None]:
     return (None, None) if view.level is Level.UNKNOWN else (int(view.level), view.since.timestamp())
 
 
-def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: datetime) -> Iterator[StatusChange]:
+def _level_changes(
+    subject: str, view: View | PlanView | ClusterView, known: KnownState, at: datetime
+) -> Iterator[StatusChange]:
     """Yield a change of level; unknown does not count as a level, so a start or a gap is no event."""
     if view.level is Level.UNKNOWN:
         return
@@ -215,7 +224,7 @@ def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: d
         yield _turned(subject, view, when)
 
 
-def _turned(subject: str, view: View | PlanView, when: datetime) -> StatusChange:
+def _turned(subject: str, view: View | PlanView | ClusterView, when: datetime) -> StatusChange:
     why: Message | str = view.reasons[0] if view.reasons else ""
     what = tr("failing: {why}", why=why) if view.level is Level.FAILING else tr("degraded: {why}", why=why)
     return StatusChange(when, subject, what, view.level, "level")

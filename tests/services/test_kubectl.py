@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 
+from lilfox_tui.clusters import kubectl as kubectl_module
 from lilfox_tui.clusters.kubectl import ClusterError, ClusterLook, Kubectl
 from lilfox_tui.config.clusters import ClusterConfig
 from lilfox_tui.config.model import HostConfig
@@ -155,3 +157,55 @@ async def test_an_answer_that_is_what_it_was_is_a_few_bytes(
         assert sizes[1] < 20
         cluster.set_image("web", "shop/web:2.0")
         assert (await look.take("objects"))["objects"].changed
+
+
+async def test_an_api_server_that_takes_requests_and_answers_none_is_away(
+    cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubectl_module, "ANSWER_S", 2.0)
+    async with kubectl_for(config_of(cluster)) as kubectl, kubectl.looking() as look:
+        await look.take("objects")
+        cluster.silence()
+        for asked in (lambda: look.take("objects"), lambda: kubectl.run("get", "pods", timeout_s=1)):
+            with pytest.raises(ClusterError, match=r"context shop-prod, asked from web\): no answer within") as found:
+                await asked()
+            assert found.value.fault == "unreachable"
+
+
+async def test_an_answer_that_is_too_large_is_refused(cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubectl_module, "LIMIT_BYTES", 4000)
+    async with kubectl_for(config_of(cluster)) as kubectl, kubectl.looking() as look:
+        for asked in (lambda: look.take("objects"), lambda: kubectl.get(["nodes"])):
+            with pytest.raises(ClusterError, match="cluster shop has too many objects") as found:
+                await asked()
+            assert "namespaces" in str(found.value.hint)
+
+
+def tools(cluster: KubeCluster, **programs: str) -> str:
+    """A folder with these programs alone, and kubectl."""
+    folder = cluster.folder / "tools"
+    folder.mkdir()
+    for name, program in {"kubectl": "kubectl", **programs}.items():
+        found = shutil.which(program)
+        assert found is not None
+        (folder / name).symlink_to(found)
+    return str(folder)
+
+
+async def test_the_tools_of_busybox_are_enough(cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("sh", "head", "tail", "sed", "gzip", "base64")
+    monkeypatch.setenv("PATH", tools(cluster, **dict.fromkeys(names, "busybox")))
+    async with kubectl_for(config_of(cluster)) as kubectl, kubectl.looking() as look:
+        found = await look.take("objects", "usage")
+        assert [each.error for each in found.values()] == [None, None]
+        assert not (await look.take("objects"))["objects"].changed
+
+
+async def test_a_host_without_a_tool_says_which_are_needed(
+    cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", tools(cluster, sh="dash", head="head", tail="tail", sed="sed", gzip="gzip"))
+    async with kubectl_for(config_of(cluster)) as kubectl, kubectl.looking() as look:
+        with pytest.raises(ClusterError, match="output of kubectl on web cannot be read") as error:
+            await look.take("objects")
+        assert "base64" in str(error.value.hint)

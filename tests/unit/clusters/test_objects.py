@@ -223,6 +223,13 @@ def test_a_daemon_set_counts_nodes() -> None:
     assert (found.wanted, found.replicas, found.ready, found.available, found.updated) == (3, 3, 2, 1, 2)
 
 
+def test_a_stateful_set_of_an_old_cluster_has_what_is_ready_available() -> None:
+    counted = {"replicas": 3, "readyReplicas": 3, "currentReplicas": 3}
+    old = {**deployment(), "status": counted}
+    assert workload_of(old, "StatefulSet").available == 3
+    assert workload_of({**old, "status": {**counted, "availableReplicas": 1}}, "StatefulSet").available == 1
+
+
 def test_a_workload_without_replicas_wants_one() -> None:
     made = deployment()
     del made["spec"]["replicas"]

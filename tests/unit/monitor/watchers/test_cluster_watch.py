@@ -25,7 +25,9 @@ from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.cluster_export import cluster_families
+from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.series import MonitorSeries
 from lilfox_tui.monitor.watchers.cluster import EVENTS_AT_MOST, ClusterWatch, _newest
 from lilfox_tui.scrape.labels import ms_of
@@ -113,6 +115,23 @@ def test_a_pod_of_a_workload_is_told_by_it_and_another_by_itself() -> None:
     view = watched(workloads=(workload(),), pods=(owned, alone)).view(NOW)
     assert [str(each).partition(":")[0] for each in view.reasons] == ["deployment/web in shop", "pod cron-1 in shop"]
     assert view.count(Level.FAILING) == 2
+
+
+def test_what_becomes_of_a_cluster_is_a_change() -> None:
+    changes, watch = ChangeLog(), watched(pods=(pod(),))
+
+    def seen(after_s: int) -> list[str]:
+        at = NOW + timedelta(seconds=after_s)
+        watch._view = None
+        overview = Overview(at, {}, {}, clusters={"shop": watch.view(at)})
+        return [f"{each.subject} {each.what}" for each in changes.observe(overview)]
+
+    assert seen(0) == []
+    watch._fail(ClusterError(tr("{reason}", reason="refused"), fault="unreachable"))
+    assert seen(10) == ["cluster/shop failing: refused"]
+    assert seen(20) == []
+    take(watch, pods=(pod(),))
+    assert seen(40) == ["cluster/shop good again after 30 s"]
 
 
 def test_of_too_many_events_the_warnings_stay() -> None:
