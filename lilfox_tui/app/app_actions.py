@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 OF_SELECTION = (
     "open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
-    "shell", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup", "verify", "drill", "restore",
+    "shell", "containers", "project-logs", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup",
+    "verify", "drill", "restore",
     "undo", "prune", "kept", "settle", "output", "cancel", "run-again", "terminal", "by-hand", "skip", "stop",
     "end-run", "note", "findings", "accept-finding",
     "decide", "moment", "call", "take-over", "hand-over", "close-incident", "export", "silences",
@@ -94,7 +95,7 @@ class PaneActions(_Everywhere):
             self._navigation.pane.select_run("")
         self._navigation.open(RUNBOOK)
 
-    @action("hosts", "at", tr("hosts"), tr("find a host, service or backend by name"), footer=4)
+    @action("hosts", "at", tr("hosts"), tr("find a host, service, backend or container by name"), footer=4)
     def pick_host(self) -> None:
         if self._app.shown is not None:
             chooser = dialogs.Chooser(_("Go to"), self._subjects(), wide=True, anew=self._subjects)
@@ -120,7 +121,7 @@ class PaneActions(_Everywhere):
                 row = (mark, Piece(fit(view.name, 20), "strong"), Piece(about, "muted"))
                 words = " ".join((view.name, *view.config.tags, why))
                 choices.append(dialogs.Choice(f"{kind}/{view.name}", row, words))
-        return choices
+        return [*choices, *self._navigation.metrics.containers.choices(overview)]
 
     def _go_to_subject(self, chosen: str | None) -> None:
         self._app.shown_above = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
@@ -164,7 +165,26 @@ class Home:
                 [HomeRow(("backend", view.name), partial(_sized, backend, view, at, style)) for view in backends],
                 note=_count(len(backends), len(overview.backends)),
             ),
+            "containers": self._containers(overview),
         }
+
+    def _containers(self, overview: Overview) -> HomeList:
+        """The containers, by projects; what draws them is imported where there are any."""
+        entries = self._state.containers.listed(overview, self._state.shown_words)
+        title = _("Containers")
+        if not overview.containers:
+            return HomeList(title, ())
+        module = importlib.import_module("lilfox_tui.app.panes.metrics.container.rows")
+        drawn = module.HomeContainers(entries, overview, self._app.glyphs)
+        rows = [HomeRow(subject, partial(drawn.row, subject)) for subject in entries]
+        return HomeList(title, rows, drawn.heads, module.home_note(overview, self._app.glyphs))
+
+    def container_detail(self, overview: Overview, subject: Subject) -> list[Row]:
+        """The selected row of containers as text."""
+        entry = self._state.containers.entry(overview, subject, self._state.shown_words)
+        module = importlib.import_module("lilfox_tui.app.panes.metrics.container.rows")
+        found: list[Row] = [] if entry is None else module.entry_detail(entry, overview.at, self._app.glyphs)
+        return found
 
     def _problems(self, overview: Overview) -> list[HomeRow]:
         problems, at, glyphs = self._state.faults(overview), overview.at, self._app.glyphs

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from msgspec import Struct
 
 from lilfox_tui.app.panes.metrics.finding_state import AUDIT, FINDING, audit_row, finding_of, has_findings
+from lilfox_tui.app.rows import containers
 from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
 from lilfox_tui.app.rows.processes import PROCESS_SORTS
-from lilfox_tui.app.rows.reasons import GROUP, HostGroup, began_together, causes, grouped, of_kind
+from lilfox_tui.app.rows.reasons import GROUP, HostGroup, began_together, causes, grouped, histograms_of, of_kind
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -45,6 +46,14 @@ _ROOM_BEFORE = 1.25
 """So many times the age of an alert are shown, so that what was before it is seen."""
 ALERT_KINDS = ("alert", "rule")
 PLAN = "plan"
+_NOT_ONE = {
+    PLAN: tr("a backup plan is selected; enter shows it in pane 3"),
+    AUDIT[0]: tr("the findings of the audit are selected; enter lists them"),
+    GROUP: tr("several hosts are selected; enter goes to the first"),
+    containers.PROJECT: tr("several containers are selected; enter lists them"),
+    containers.ENGINE: tr("a container engine is selected; enter shows its host"),
+}
+"""Why an action on one thing is disabled: the row is of several, or of what has its actions elsewhere."""
 PROBLEM_KINDS = (*ALERT_KINDS, PLAN, AUDIT[0], GROUP)
 """What is listed among the problems alone."""
 AnyView = TypeVar("AnyView", HostView, ServiceView, BackendView)
@@ -107,6 +116,7 @@ class MetricsState:
         self._page_window: timedelta | None = None
         """A longer range than the chosen one, which the open page needs."""
         self._windows = (*WINDOWS, FAR_WINDOW) if far else WINDOWS
+        self.containers = containers.ContainerRows()
         self._items: dict[Subject, AlertItem] = {}
         self._items_of: tuple[Alerts, str] | None = None
         self._faults: Mapping[Subject, Problem] = {}
@@ -133,7 +143,7 @@ class MetricsState:
         alerts = alerts_of(overview)
         if alerts is None:
             return {}
-        wanted = self.filter if self.only_matching else ""
+        wanted = self.shown_words
         if self._items_of is None or self._items_of[0] is not alerts or self._items_of[1] != wanted:
             from lilfox_tui.app.panes.metrics.alert_page import items_of  # numpy: only where there are alerts
 
@@ -147,14 +157,10 @@ class MetricsState:
         """The rows of what is wrong, worst and oldest first."""
         return list(self.faults(overview))
 
-    def problem(self, overview: Overview, subject: Subject) -> Problem:
-        """What a row of the problems is about."""
-        return self.faults(overview)[subject]
-
     def faults(self, overview: Overview) -> Mapping[Subject, Problem]:
         """What the rows of the problems are about, in their order: alerts, and what is watched and not good; the same
         object while nothing changes."""
-        of = (overview, self.filter if self.only_matching else "")
+        of = (overview, self.shown_words)
         if self._faults_of is None or self._faults_of[0] is not overview or self._faults_of[1] != of[1]:
             views = {
                 (kind, view.name): view
@@ -197,6 +203,7 @@ class MetricsState:
             *(("host", view.name) for view in self.hosts(self.overview)),
             *(("service", view.name) for view in self.services(self.overview)),
             *(("backend", view.name) for view in self.backends(self.overview)),
+            *self.containers.listed(self.overview, self.shown_words),
         ]
         if self.each_once:
             above = set(problems)
@@ -229,6 +236,8 @@ class MetricsState:
             return self._holds(self._bad_plans(overview)[subject])
         if subject == AUDIT:
             return bool(audit_row(overview, self.filter))
+        if subject[0] in containers.KINDS:
+            return self.containers.matches(overview, subject, self.filter, self.shown_words)
         if isinstance(group := self.faults(overview).get(subject), HostGroup):
             return any(map(self._matches, group.views))
         return self._matches(of_kind(overview, subject[0])[subject[1]])
@@ -242,6 +251,11 @@ class MetricsState:
             self.process_sort = PROCESS_SORTS[(PROCESS_SORTS.index(self.process_sort) + 1) % len(PROCESS_SORTS)]
             return
         self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
+
+    @property
+    def shown_words(self) -> str:
+        """The words of the filter that hides rows; empty if it marks them."""
+        return self.filter if self.only_matching else ""
 
     def _is_shown(self, view: View) -> bool:
         return not self.only_matching or self._matches(view)
@@ -274,18 +288,16 @@ class MetricsState:
 
     def nothing_selected(self) -> Message | None:
         """Why an action on the selection is disabled: nothing is selected, or a backup plan, which has none here."""
-        if self.page is None and self.selected_plan() is not None:
-            return tr("a backup plan is selected; enter shows it in pane 3")
-        if self.page is None and self.selected == AUDIT:
-            return tr("the findings of the audit are selected; enter lists them")
-        if self.page is None and self.selected is not None and self.selected[0] == GROUP:
-            return tr("several hosts are selected; enter goes to the first")
+        if self.page is None and self.selected is not None and self.selected[0] in _NOT_ONE:
+            return _NOT_ONE[self.selected[0]]
         selected = self.selected_item() is not None or self.selected_view() is not None
-        return None if selected else tr("nothing is selected")
+        return None if selected or self.selected_container() is not None else tr("nothing is selected")
 
-    def _nothing_to_open(self) -> Message | None:
-        listed = self.selected is not None and self.selected[0] in (PLAN, GROUP, AUDIT[0])
-        return None if listed else self.nothing_selected()
+    def selected_container(self) -> containers.FoundContainer | None:
+        """The container that actions apply to: of the open page or the highlighted row, or of the alert there."""
+        if (alert := self.selected_alert()) is not None:
+            return containers.of_alert(self.overview, alert)
+        return containers.find(self.overview, self.page or self.selected)
 
     def place_of(self, item: AlertItem) -> Subject | None:
         """The watched service or host that an alert's labels name."""
@@ -440,7 +452,10 @@ class MetricsState:
     def why_not_open(self) -> Message | None:
         """Why nothing can be opened."""
         if self.page is None:
-            return self._nothing_to_open()
+            listed = self.selected is not None and self.selected[0] in _NOT_ONE
+            return None if listed else self.nothing_selected()
+        if containers.leads_on(self.overview, self.page, self.selected_container()):
+            return None
         return None if has_findings(self.overview, self.page) else tr("this page is already open")
 
     def why_not_back(self) -> Message | None:
@@ -452,23 +467,6 @@ class MetricsState:
         if self.overview is None or self.overview.alerts is None:
             return tr("no rule files are configured; add rules: [FILE]")
         return None if alerts_of(self.overview) is not None else tr("alerts are currently unknown")
-
-
-def histograms_of(overview: Overview | None) -> dict[str, tuple[float, ...]]:
-    """The bounds of the buckets of the services' latency, by the name of the histogram; none where services have other
-    buckets under one name, as an alert may be about any of them."""
-    found: dict[str, tuple[float, ...]] = {}
-    for view in () if overview is None else overview.services.values():
-        traffic = view.traffic.value if isinstance(view.traffic, Ready) else None
-        if traffic is not None and traffic.bounds and (name := traffic.taken.get("latency")):
-            found[name] = traffic.bounds if found.get(name, traffic.bounds) == traffic.bounds else ()
-    return found
-
-
-def alerts_at(state: MetricsState, place: Subject) -> list[str]:
-    """The names of the alerts about a watched thing that fire or are pending."""
-    found = (each for each in state.items(state.overview).values() if each.alert and not each.alert.is_resolved)
-    return [each.name for each in found if state.place_of(each) == place]
 
 
 def _place_of(overview: Overview, item: AlertItem) -> Subject | None:
