@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.config.model import HostConfig
 from lilfox_tui.containers.model import (
     Container,
     ContainerMount,
@@ -29,7 +30,8 @@ from tests.app.overviews import NOW, host, summary
 from tests.app.still import still_app
 
 MIB = 1024.0**2
-SOCKET = "/run/docker.sock"
+SOCKET = "/run/none/docker.sock"
+"""There is no engine: nothing can be read of one."""
 
 
 def container(name: str, project: str = "", **changes: Any) -> Container:
@@ -92,8 +94,9 @@ def overview_of(*engines: EngineView) -> Overview:
     """Hosts with those engines, and what stands for them."""
     names = dict.fromkeys(engine.host for engine in engines)
     found = {name: tuple(engine for engine in engines if engine.host == name) for name in names}
-    hosts = {name: with_containers(host(name, Level.GOOD, summary(name, 23, 61, 71)), those)
-             for name, those in found.items()}  # fmt: skip
+    well = {name: replace(host(name, Level.GOOD, summary(name, 23, 61, 71)), config=HostConfig(local=True))
+            for name in names}  # fmt: skip
+    hosts = {name: with_containers(well[name], those) for name, those in found.items()}
     return Overview(NOW, hosts, {}, containers=found)
 
 
@@ -120,4 +123,4 @@ def without(overview: Overview, name: str) -> Overview:
     return replace(overview, containers=found)
 
 
-STOPPED = tr("{reason}", reason="/run/docker.sock on web-1 has stopped")
+STOPPED = tr("{reason}", reason=f"{SOCKET} on web-1 has stopped")

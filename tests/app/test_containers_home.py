@@ -77,7 +77,7 @@ def test_an_engine_that_has_stopped_comes_first() -> None:
     error = EngineError(STOPPED)
     gone = engine_of(*shop(failing=False), level=Level.FAILING, reasons=(STOPPED,), error=error)
     rows = drawn(overview_of(gone), 100)
-    assert rows[1] == " ✖ web-1  /run/docker.sock on web-1 has stopped"
+    assert rows[1] == " ✖ web-1  /run/none/docker.sock on web-1 has stopped"
     assert rows[2].startswith(" ● shop")
 
 

@@ -137,7 +137,7 @@ class ContainerActions(ActionGroup):
     @action(
         "project-logs",
         "",
-        tr("logs of the project"),
+        tr("project logs"),
         tr("show the logs of all containers of the Compose project in one list"),
         why_not=lambda self: None if self._project() else tr("select a container of a Compose project first"),
         fits=lambda self: bool(self._project()),

@@ -103,7 +103,7 @@ class ContainerPage(Struct, frozen=True, kw_only=True):
 def container_page(page: ContainerPage) -> list[Row]:
     """All rows of the page; the first two stay on the screen."""
     style = SectionStyle(page.width, page.glyphs, page.chart_height, page.slow_link, page.cursor)
-    head = [*_title(page), *wrapped(_why(page), page.width)]
+    head = [cut_row(_title(page), page.width), *wrapped(_why(page), page.width)]
     charts, quiet = quiet_charts(_charts(page), style)
     ill = page.level > Level.UNKNOWN
 
@@ -119,20 +119,18 @@ def container_page(page: ContainerPage) -> list[Row]:
     return fill_page(draw, style, page.height, len(chart_bands(charts, style)))
 
 
-def _title(page: ContainerPage) -> list[Row]:
+def _title(page: ContainerPage) -> Row:
     container, engine = page.view.container, page.found.engine
     role = ROLES[page.level]
     project = _("project {name}", name=container.project) if container.project else ""
     facts = [project, page.view.host, engine.version or engine.place]
     if not (page.gone or page.rewound):
         facts.insert(0, state_text(container, page.now))
-    return [
-        (
-            Piece(f" {page.glyphs.level(page.level)} ", role),
-            Piece(clean(container.name or container.short_id), "strong"),
-            Piece("   " + clean("  ".join(filter(None, facts))), "muted"),
-        )
-    ]
+    return (
+        Piece(f" {page.glyphs.level(page.level)} ", role),
+        Piece(clean(container.name or container.short_id), "strong"),
+        Piece("   " + clean("  ".join(filter(None, facts))), "muted"),
+    )
 
 
 def _why(page: ContainerPage) -> list[Row]:
@@ -144,12 +142,12 @@ def _why(page: ContainerPage) -> list[Row]:
         text = _("removed: the engine no longer lists it; what follows was so before")
         return [(Piece("   " + text, "degraded"),)]
     if error is not None:
-        rows: list[Row] = [(Piece("   "), Piece(str(error.message), "failing"))]
+        rows: list[Row] = [(Piece("   "), Piece(clean(str(error.message)), "failing"))]
         return [*rows, *([(Piece("   "), Piece(str(error.hint)))] if str(error.hint) else [])]
     role = ROLES[page.view.level]
     if not page.view.reasons:
         return [(Piece("   "), Piece(_("LilFox found no problem"), role))]
-    return [(Piece("   "), Piece(str(each), role)) for each in page.view.reasons]
+    return [(Piece("   "), Piece(clean(str(each)), role)) for each in page.view.reasons]
 
 
 # What it uses.
@@ -258,7 +256,7 @@ _Fact = tuple[str, str, str]
 
 
 def _about(page: ContainerPage) -> list[Band]:
-    state, setup = [] if page.rewound else _state_facts(page), _setup_facts(page.view.container, page.found)
+    state, setup = [] if page.rewound else _state_facts(page), _setup_facts(page)
     parts = [_facts(title, facts) for title, facts in ((_("State"), state), (_("Configuration"), setup)) if facts]
     alerts = [_alert_row(each, page.now, page.glyphs) for each in page.alerts]
     rest = [text_section(_("Alerts"), alerts)] if alerts else []
@@ -346,14 +344,15 @@ def _signal_text(number: int) -> str:
         return ""
 
 
-def _setup_facts(container: Container, found: FoundContainer) -> list[_Fact]:
+def _setup_facts(page: ContainerPage) -> list[_Fact]:
+    container = page.view.container
     ports = [(port.text, "text") for port in container.ports]
     mounts = [(mount.text, "text") for mount in container.mounts]
     compose = "/".join(filter(None, (container.project, container.service)))
     cpu = _("no limit") if container.cpu_limit is None else _("{cores:g} CPU", cores=container.cpu_limit)
     memory = _("no limit") if container.memory_limit is None else human_bytes(container.memory_limit)
     facts: list[_Fact] = [
-        (_("image"), image_text(container, datetime.now(UTC)), "text"),
+        (_("image"), image_text(container, page.now), "text"),
         *([(_("project"), compose, "text")] if compose else []),
         (_("limits"), f"{_('cpu')} {cpu}  {_('memory')} {memory}", "text"),
         *((_("ports") if at == 0 else "", text, role) for at, (text, role) in enumerate(ports)),
@@ -363,7 +362,7 @@ def _setup_facts(container: Container, found: FoundContainer) -> list[_Fact]:
         facts.append((_("network"), _("that of the host"), "text"))
     if container.privileged:
         facts.append((_("privileged"), _("yes: root in it is root on the host"), ROLES[Level.DEGRADED]))
-    facts += [(_("id"), container.short_id, "text"), (_("engine"), found.engine.place, "muted")]
+    facts += [(_("id"), container.short_id, "text"), (_("engine"), page.found.engine.place, "muted")]
     return facts
 
 
