@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 OF_SELECTION = (
     "open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
-    "shell", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup", "verify", "drill", "restore",
+    "shell", "containers", "project-logs", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup",
+    "verify", "drill", "restore",
     "undo", "prune", "kept", "settle", "output", "cancel", "run-again", "terminal", "by-hand", "skip", "stop",
     "end-run", "note", "findings", "accept-finding", "restart-workload", "scale", "pause-rollout", "delete-pod",
     "cordon", "drain",
@@ -99,13 +100,7 @@ class PaneActions(_Everywhere):
     def show_clusters(self) -> None:
         self._navigation.show_clusters()
 
-    @action(
-        "hosts",
-        "at",
-        tr("hosts"),
-        tr("find what is watched by its name: hosts, services, backends, containers, clusters, workloads"),
-        footer=4,
-    )
+    @action("hosts", "at", tr("hosts"), tr("find a host, service, container or workload by name"), footer=4)
     def pick_host(self) -> None:
         if self._app.shown is not None:
             chooser = dialogs.Chooser(_("Go to"), self._subjects(), wide=True, anew=self._subjects)
@@ -131,7 +126,8 @@ class PaneActions(_Everywhere):
                 row = (mark, Piece(fit(view.name, 20), "strong"), Piece(about, "muted"))
                 words = " ".join((view.name, *view.config.tags, why))
                 choices.append(dialogs.Choice(f"{kind}/{view.name}", row, words))
-        return [*choices, *self._navigation.cluster_choices()]
+        found = self._navigation.metrics.containers.choices(overview)
+        return [*choices, *found, *self._navigation.cluster_choices()]
 
     def _go_to_subject(self, chosen: str | None) -> None:
         self._app.shown_above = None

@@ -300,10 +300,11 @@ class Console(PrivateApp, inherit_bindings=False):
         self.copy_to_clipboard("\n".join(map(clean, text.split("\n"))))
         self.tell(_("copied"))
 
-    def run_shell(self, view: HostView) -> None:
-        """Suspends the app for a shell on the host, and resumes when it exits."""
+    def run_shell(self, view: HostView, argv: Sequence[str] = (), name: str = "") -> None:
+        """Suspends the app for a shell on the host, and resumes when it exits; with ``argv`` for one inside what is
+        called ``name`` there."""
         try:
-            argv = self.monitor.shell_argv(view.name)
+            argv = argv or self.monitor.shell_argv(view.name)
         except LilFoxError as error:
             self.tell(error)
             return
@@ -311,7 +312,7 @@ class Console(PrivateApp, inherit_bindings=False):
         # A shell of this machine is interactive only if its error output is the terminal; ssh has the host's own.
         status = self.step_aside_for(argv, None if view.config.local else heard)
         lasted_s = time.monotonic() - began_s
-        if status is not None and (why := shell_failure(view.name, argv, status, heard, lasted_s)) is not None:
+        if status is not None and (why := shell_failure(name or view.name, argv, status, heard, lasted_s)) is not None:
             self.tell(LilFoxError(why))
 
     def step_aside_for(self, argv: Sequence[str], heard: bytearray | None = None) -> int | None:

@@ -50,7 +50,8 @@ class Tab(Struct, frozen=True):
 TABS = (
     Tab(
         tr("Metrics"), "metrics", "MetricsPane",
-        ("logs", "window", "cursor-back", "cursor-forward", "zoom", "sort", "reconnect", "trust", "shell", "targets",
+        ("logs", "window", "cursor-back", "cursor-forward", "zoom", "sort", "reconnect", "trust", "shell", "containers",
+         "project-logs", "targets",
          "query", "explain", "acknowledge", "unacknowledge", "silence", "silences", "runbook", "findings", "audit",
          "accept-finding", "recent-errors", "evidence"),
     ),

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row
-from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
 from lilfox_tui.core.i18n import Message, _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, human_age, human_duration
@@ -148,6 +148,17 @@ def caused_last(first: Mapping[Subject, Rank], because: Mapping[Subject, Subject
         for depth, each in enumerate(reversed(chain)):
             order[each] = min(order[each][0], order[group][0]), max(order[each][1], depth)
     return order
+
+
+def histograms_of(overview: Overview | None) -> dict[str, tuple[float, ...]]:
+    """The bounds of the buckets of the services' latency, by the name of the histogram; none where services have other
+    buckets under one name, as an alert may be about any of them."""
+    found: dict[str, tuple[float, ...]] = {}
+    for view in () if overview is None else overview.services.values():
+        traffic = view.traffic.value if isinstance(view.traffic, Ready) else None
+        if traffic is not None and traffic.bounds and (name := traffic.taken.get("latency")):
+            found[name] = traffic.bounds if found.get(name, traffic.bounds) == traffic.bounds else ()
+    return found
 
 
 GROUP = "hosts"

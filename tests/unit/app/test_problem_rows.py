@@ -44,7 +44,7 @@ def drawn(width: int, views: Sequence[View] | None = None) -> list[str]:
     if views is None:
         state = MetricsState()
         overview = state.overview = replace(fleet(3), backups=broken())
-        problems = [state.problem(overview, subject) for subject in state.problems(overview)]
+        problems = [state.faults(overview)[subject] for subject in state.problems(overview)]
     widths = problem_widths(problems, NOW, width)
     return [text(problem_row(each, widths, NOW, UNICODE, width)) for each in problems]
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from textual.worker import WorkerCancelled, WorkerFailed
 
-from lilfox_tui.app.open_logs import PODS, OpenLogs
+from lilfox_tui.app.open_logs import CONTAINER_KINDS, PODS, OpenLogs
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.state import BeforeTrace, LogsState
 from lilfox_tui.core.errors import LilFoxError
@@ -264,6 +264,8 @@ class LogFeed:
         if kind == PODS:
             self._show_chosen([opened.open_pods(name)])
             return
+        if kind in CONTAINER_KINDS:
+            opened.open_containers(kind, name)
         host = opened.where_to_look(kind, name)
         if host is not None:
             self._context.run(partial(self._look_for, opened, kind, name, host), group="look-for", exclusive=True)

@@ -63,6 +63,31 @@ def cluster_holds(view: ClusterView, words: str) -> bool:
     return holds_all((view.name, view.context, *map(str, view.reasons)), words)
 
 
+def listed_clusters(overview: Overview, words: str, sort: str) -> list[ClusterView]:
+    """The clusters that hold every one of ``words``, worst first, or as they are configured."""
+    found = [each for each in overview.clusters.values() if cluster_holds(each, words)]
+    return found if sort == "configured" else sorted(found, key=lambda view: -int(view.level))
+
+
+def cluster_of(overview: Overview | None, subject: tuple[str, str] | None) -> ClusterView | None:
+    """The cluster whose row is ``subject``."""
+    if overview is None or subject is None or subject[0] != CLUSTER:
+        return None
+    return overview.clusters.get(subject[1])
+
+
+def elsewhere_holds(overview: Overview, subject: tuple[str, str], words: str) -> bool:
+    """Whether the row of a backup plan or a cluster holds every one of ``words``."""
+    view = cluster_of(overview, subject)
+    return subject in bad_plans(overview, words) if view is None else cluster_holds(view, words)
+
+
+def elsewhere_level(overview: Overview, subject: tuple[str, str]) -> Level:
+    """The level of a backup plan that is not good, or of a cluster."""
+    view = cluster_of(overview, subject)
+    return bad_plans(overview, "")[subject].level if view is None else view.level
+
+
 def holds_all(texts: tuple[str, ...], words: str) -> bool:
     """Whether the texts together hold every one of ``words``."""
     text = " ".join(texts).lower()

@@ -166,6 +166,7 @@ class Home:
                 [HomeRow(("backend", view.name), partial(_sized, backend, view, at, style)) for view in backends],
                 note=_count(len(backends), len(overview.backends)),
             ),
+            "containers": self._containers(overview),
             "clusters": self._clusters(overview),
         }
 
@@ -178,6 +179,24 @@ class Home:
         names = max((cell_width(clean(view.name)) for view in found), default=0)
         rows = [HomeRow((CLUSTER, view.name), partial(row, view, at, glyphs, names)) for view in found]
         return HomeList(_("Clusters"), rows, note=_count(len(found), len(overview.clusters)))
+
+    def _containers(self, overview: Overview) -> HomeList:
+        """The containers, by projects; what draws them is imported where there are any."""
+        entries = self._state.containers.listed(overview, self._state.shown_words)
+        title = _("Containers")
+        if not overview.containers:
+            return HomeList(title, ())
+        module = importlib.import_module("lilfox_tui.app.panes.metrics.container.rows")
+        drawn = module.HomeContainers(entries, overview, self._app.glyphs)
+        rows = [HomeRow(subject, partial(drawn.row, subject)) for subject in entries]
+        return HomeList(title, rows, drawn.heads, module.home_note(overview, self._app.glyphs))
+
+    def container_detail(self, overview: Overview, subject: Subject) -> list[Row]:
+        """The selected row of containers as text."""
+        entry = self._state.containers.entry(overview, subject, self._state.shown_words)
+        module = importlib.import_module("lilfox_tui.app.panes.metrics.container.rows")
+        found: list[Row] = [] if entry is None else module.entry_detail(entry, overview.at, self._app.glyphs)
+        return found
 
     def _problems(self, overview: Overview) -> list[HomeRow]:
         problems, at, glyphs = self._state.faults(overview), overview.at, self._app.glyphs

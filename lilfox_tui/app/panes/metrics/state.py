@@ -19,13 +19,27 @@ from lilfox_tui.app.panes.metrics.finding_state import (
     audit_row,
     bad_elsewhere,
     bad_plans,
-    cluster_holds,
+    cluster_of,
+    elsewhere_holds,
+    elsewhere_level,
     finding_of,
     has_findings,
-)
+    listed_clusters,
+)  # fmt: skip
+from lilfox_tui.app.rows import containers
 from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
 from lilfox_tui.app.rows.processes import PROCESS_SORTS
-from lilfox_tui.app.rows.reasons import GROUP, HostGroup, Rank, began_together, caused_last, causes, grouped, of_kind
+from lilfox_tui.app.rows.reasons import (
+    GROUP,
+    HostGroup,
+    Rank,
+    began_together,
+    caused_last,
+    causes,
+    grouped,
+    histograms_of,
+    of_kind,
+)  # fmt: skip
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -57,6 +71,15 @@ CURSOR_STEPS = 60
 _ROOM_BEFORE = 1.25
 """So many times the age of an alert are shown, so that what was before it is seen."""
 ALERT_KINDS = ("alert", "rule")
+_NOT_ONE = {
+    PLAN: tr("a backup plan is selected; enter shows it in pane 3"),
+    CLUSTER: tr("a cluster is selected; enter shows it in pane 5"),
+    AUDIT[0]: tr("the findings of the audit are selected; enter lists them"),
+    GROUP: tr("several hosts are selected; enter goes to the first"),
+    containers.PROJECT: tr("several containers are selected; enter lists them"),
+    containers.ENGINE: tr("a container engine is selected; enter shows its host"),
+}
+"""Why an action on one thing is disabled: the row is of several, or of what has its actions elsewhere."""
 PROBLEM_KINDS = (*ALERT_KINDS, PLAN, AUDIT[0], GROUP)
 """What is listed among the problems alone."""
 AnyView = TypeVar("AnyView", HostView, ServiceView, BackendView)
@@ -119,6 +142,7 @@ class MetricsState:
         self._page_window: timedelta | None = None
         """A longer range than the chosen one, which the open page needs."""
         self._windows = (*WINDOWS, FAR_WINDOW) if far else WINDOWS
+        self.containers = containers.ContainerRows()
         self._items: dict[Subject, AlertItem] = {}
         self._items_of: tuple[Alerts, str] | None = None
         self._faults: Mapping[Subject, Problem] = {}
@@ -142,16 +166,14 @@ class MetricsState:
 
     def clusters(self, overview: Overview) -> list[ClusterView]:
         """The rows of the CLUSTERS table, in their order."""
-        words = self.filter if self.only_matching else ""
-        found = [each for each in overview.clusters.values() if cluster_holds(each, words)]
-        return found if self.sort == "configured" else sorted(found, key=lambda view: -int(view.level))
+        return listed_clusters(overview, self.shown_words, self.sort)
 
     def items(self, overview: Overview | None) -> Mapping[Subject, AlertItem]:
         """The rows of the ALERTS table, in their order; the same object while nothing changes."""
         alerts = alerts_of(overview)
         if alerts is None:
             return {}
-        wanted = self.filter if self.only_matching else ""
+        wanted = self.shown_words
         if self._items_of is None or self._items_of[0] is not alerts or self._items_of[1] != wanted:
             from lilfox_tui.app.panes.metrics.alert_page import items_of  # numpy: only where there are alerts
 
@@ -165,14 +187,10 @@ class MetricsState:
         """The rows of what is wrong, worst and oldest first."""
         return list(self.faults(overview))
 
-    def problem(self, overview: Overview, subject: Subject) -> Problem:
-        """What a row of the problems is about."""
-        return self.faults(overview)[subject]
-
     def faults(self, overview: Overview) -> Mapping[Subject, Problem]:
         """What the rows of the problems are about, in their order: alerts, and what is watched and not good; the same
         object while nothing changes."""
-        of = (overview, self.filter if self.only_matching else "")
+        of = (overview, self.shown_words)
         if self._faults_of is None or self._faults_of[0] is not overview or self._faults_of[1] != of[1]:
             views = {
                 (kind, view.name): view
@@ -189,15 +207,11 @@ class MetricsState:
 
     def selected_plan(self) -> PlanView | None:
         """The backup plan that is highlighted among the problems."""
-        if self.overview is None or self.selected is None or self.selected[0] != PLAN:
-            return None
-        return bad_plans(self.overview, "").get(self.selected)
+        return None if self.overview is None else bad_plans(self.overview, "").get(self.selected or ("", ""))
 
     def selected_cluster(self) -> ClusterView | None:
         """The cluster that is highlighted."""
-        if self.overview is None or self.selected is None or self.selected[0] != CLUSTER:
-            return None
-        return self.overview.clusters.get(self.selected[1])
+        return cluster_of(self.overview, self.selected)
 
     def rows(self) -> list[tuple[bool, Subject]]:
         """All rows, from the first of the problems to the last of the last list; the first value tells whether it is
@@ -209,6 +223,7 @@ class MetricsState:
             *(("host", view.name) for view in self.hosts(self.overview)),
             *(("service", view.name) for view in self.services(self.overview)),
             *(("backend", view.name) for view in self.backends(self.overview)),
+            *self.containers.listed(self.overview, self.shown_words),
             *((CLUSTER, view.name) for view in self.clusters(self.overview)),
         ]
         if self.each_once:
@@ -227,10 +242,8 @@ class MetricsState:
         if subject[0] in ALERT_KINDS:
             item = self.items(overview).get(subject)
             return Level.UNKNOWN if item is None else item.level
-        if subject[0] == PLAN:
-            return bad_plans(overview, "")[subject].level
-        if subject[0] == CLUSTER:
-            return overview.clusters[subject[1]].level
+        if subject[0] in (PLAN, CLUSTER):
+            return elsewhere_level(overview, subject)
         if subject == AUDIT:
             return Level.DEGRADED
         return of_kind(overview, subject[0])[subject[1]].level
@@ -240,12 +253,12 @@ class MetricsState:
         if subject[0] in ALERT_KINDS:
             item = self.items(overview).get(subject)
             return item is not None and _holds_all(item, self.filter)
-        if subject[0] == PLAN:
-            return subject in bad_plans(overview, self.filter)
-        if subject[0] == CLUSTER:
-            return cluster_holds(overview.clusters[subject[1]], self.filter)
+        if subject[0] in (PLAN, CLUSTER):
+            return elsewhere_holds(overview, subject, self.filter)
         if subject == AUDIT:
             return bool(audit_row(overview, self.filter))
+        if subject[0] in containers.KINDS:
+            return self.containers.matches(overview, subject, self.filter, self.shown_words)
         if isinstance(group := self.faults(overview).get(subject), HostGroup):
             return any(map(self._matches, group.views))
         return self._matches(of_kind(overview, subject[0])[subject[1]])
@@ -259,6 +272,11 @@ class MetricsState:
             self.process_sort = PROCESS_SORTS[(PROCESS_SORTS.index(self.process_sort) + 1) % len(PROCESS_SORTS)]
             return
         self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
+
+    @property
+    def shown_words(self) -> str:
+        """The words of the filter that hides rows; empty if it marks them."""
+        return self.filter if self.only_matching else ""
 
     def _is_shown(self, view: View) -> bool:
         return not self.only_matching or self._matches(view)
@@ -291,20 +309,16 @@ class MetricsState:
 
     def nothing_selected(self) -> Message | None:
         """Why an action on the selection is disabled: nothing is selected, or a backup plan, which has none here."""
-        if self.page is None and self.selected_plan() is not None:
-            return tr("a backup plan is selected; enter shows it in pane 3")
-        if self.page is None and self.selected_cluster() is not None:
-            return tr("a cluster is selected; enter shows it in pane 5")
-        if self.page is None and self.selected == AUDIT:
-            return tr("the findings of the audit are selected; enter lists them")
-        if self.page is None and self.selected is not None and self.selected[0] == GROUP:
-            return tr("several hosts are selected; enter goes to the first")
+        if self.page is None and self.selected is not None and self.selected[0] in _NOT_ONE:
+            return _NOT_ONE[self.selected[0]]
         selected = self.selected_item() is not None or self.selected_view() is not None
-        return None if selected else tr("nothing is selected")
+        return None if selected or self.selected_container() is not None else tr("nothing is selected")
 
-    def _nothing_to_open(self) -> Message | None:
-        listed = self.selected is not None and self.selected[0] in (PLAN, CLUSTER, GROUP, AUDIT[0])
-        return None if listed else self.nothing_selected()
+    def selected_container(self) -> containers.FoundContainer | None:
+        """The container that actions apply to: of the open page or the highlighted row, or of the alert there."""
+        if (alert := self.selected_alert()) is not None:
+            return containers.of_alert(self.overview, alert)
+        return containers.find(self.overview, self.page or self.selected)
 
     def place_of(self, item: AlertItem) -> Subject | None:
         """The watched service or host that an alert's labels name."""
@@ -459,7 +473,10 @@ class MetricsState:
     def why_not_open(self) -> Message | None:
         """Why nothing can be opened."""
         if self.page is None:
-            return self._nothing_to_open()
+            listed = self.selected is not None and self.selected[0] in _NOT_ONE
+            return None if listed else self.nothing_selected()
+        if containers.leads_on(self.overview, self.page, self.selected_container()):
+            return None
         return None if has_findings(self.overview, self.page) else tr("this page is already open")
 
     def why_not_back(self) -> Message | None:
@@ -471,23 +488,6 @@ class MetricsState:
         if self.overview is None or self.overview.alerts is None:
             return tr("no rule files are configured; add rules: [FILE]")
         return None if alerts_of(self.overview) is not None else tr("alerts are currently unknown")
-
-
-def histograms_of(overview: Overview | None) -> dict[str, tuple[float, ...]]:
-    """The bounds of the buckets of the services' latency, by the name of the histogram; none where services have other
-    buckets under one name, as an alert may be about any of them."""
-    found: dict[str, tuple[float, ...]] = {}
-    for view in () if overview is None else overview.services.values():
-        traffic = view.traffic.value if isinstance(view.traffic, Ready) else None
-        if traffic is not None and traffic.bounds and (name := traffic.taken.get("latency")):
-            found[name] = traffic.bounds if found.get(name, traffic.bounds) == traffic.bounds else ()
-    return found
-
-
-def alerts_at(state: MetricsState, place: Subject) -> list[str]:
-    """The names of the alerts about a watched thing that fire or are pending."""
-    found = (each for each in state.items(state.overview).values() if each.alert and not each.alert.is_resolved)
-    return [each.name for each in found if state.place_of(each) == place]
 
 
 def _place_of(overview: Overview, item: AlertItem) -> Subject | None:
