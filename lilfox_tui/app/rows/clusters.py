@@ -204,7 +204,7 @@ def end_text(end: ContainerEnd, now: datetime) -> str:
 def container_state(container: PodContainer, now: datetime) -> str:
     """What a container does now, and why."""
     if container.state == "waiting":
-        return clean(_("waiting: {reason}", reason=container.reason)) if container.reason else _("waiting")
+        return clean(_("waiting: {reason}", reason=container.reason)) if container.reason else _("waiting to start")
     if container.state == "running":
         if container.started is None:
             return _("running")
@@ -364,7 +364,7 @@ def pod_columns(rows: Sequence[Item], now: datetime, most: int) -> list[Column[I
 
     return [
         column(lambda: _("name"), name, lambda v: (Piece(fit_middle(v.pod.name, name), "strong"),)),
-        column(lambda: _("status"), status, lambda v: (Piece(clean(v.pod.status), unless_good(v.level)),), 1),
+        column(lambda: _("state"), status, lambda v: (Piece(clean(v.pod.status), unless_good(v.level)),), 1),
         column(lambda: _("ready"), 5, lambda v: (Piece(v.pod.ready_text, unless_good(v.level)),), 2, right=True),
         column(lambda: _("restarts"), 9, lambda v: (Piece(restarts_text(v, now)),), 3, right=True),
         column(lambda: _("age"), 4, lambda v: (Piece(age_of(v.pod.created, now), "muted"),), 4, right=True),
@@ -394,7 +394,7 @@ def _node_columns(rows: Sequence[Item], now: datetime, most: int) -> list[Column
 
     return [
         column(lambda: _("name"), name, lambda v: (Piece(fit_middle(v.node.name, name), "strong"),)),
-        column(lambda: _("status"), status, lambda v: (Piece(node_status(v), node_role(v)),), 1),
+        column(lambda: _("state"), status, lambda v: (Piece(node_status(v), node_role(v)),), 1),
         column(lambda: _("pods"), 7, pods, 4, right=True),
         column(lambda: _("cpu"), 9, lambda v: _of_node(v.node.usage.cpu, v.node.capacity.cpu, cores_text), 2),
         column(lambda: _("memory"), 11, memory, 3),
@@ -429,10 +429,10 @@ def _event_columns(rows: Sequence[Item], now: datetime, most: int) -> list[Colum
         return unless_good(event_level(event))
 
     return [
-        column(lambda: _("last"), 4, lambda v: (Piece(age_of(v.last_seen, now), "muted"),), 1, right=True),
+        column(lambda: _("age"), 4, lambda v: (Piece(age_of(v.last_seen, now), "muted"),), 1, right=True),
         column(lambda: _("reason"), reason, lambda v: (Piece(clean(v.reason), role(v)),)),
         column(lambda: _("object"), about, lambda v: (Piece(fit_middle(object_text(v), about)),), 2),
-        column(lambda: _("times"), 5, times, 3),
+        column(lambda: _("repeats"), 7, times, 3),
         column(lambda: _("message"), 12, lambda v: (Piece(clean(v.message)),), 0, grow=_SPARE),
     ]
 

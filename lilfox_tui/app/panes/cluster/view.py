@@ -237,7 +237,7 @@ def _events_part(about: Sequence[Item], view: ClusterView, style: ClusterStyle, 
 def _pod_parts(item: PodView, view: ClusterView, style: ClusterStyle, width: int) -> list[_ItemPart]:
     pod = item.pod
     facts = [*_reason_rows(item, style.glyphs),
-             _fact(_("status"), f"{pod.status}  {pod.ready_text}", unless_good(item.level))]  # fmt: skip
+             _fact(_("state"), f"{pod.status}  {pod.ready_text}", unless_good(item.level))]  # fmt: skip
     if pod.message and not any(pod.message in str(each) for each in item.reasons):
         facts.append(_fact(_("message"), pod.message))
     facts.append(_fact(_("node"), "  ".join(filter(None, (pod.node or _("not placed yet"), pod.ip)))))
@@ -281,7 +281,7 @@ def _container_rows(container: PodContainer, item: PodView, style: ClusterStyle)
 
 def _amounts_text(container: PodContainer) -> str:
     def told(name: str, used: str, limit: str, request: str) -> str:
-        of = _("no limit") if limit == "-" else _("limit {limit}", limit=limit)
+        of = _("no limit") if limit == "-" else _("limited to {limit}", limit=limit)
         wants = "" if request == "-" else _("requests {request}", request=request)
         return f"{name} " + ", ".join(filter(None, (used if used != "-" else _("use unknown"), of, wants)))
 
@@ -295,7 +295,7 @@ def _amounts_text(container: PodContainer) -> str:
 def _node_parts(item: NodeView, view: ClusterView, style: ClusterStyle, width: int) -> list[_ItemPart]:
     node = item.node
     pods = [each for each in view.pods if each.pod.node == node.name]
-    facts = [*_reason_rows(item, style.glyphs), _fact(_("status"), node_status(item), unless_good(item.level))]
+    facts = [*_reason_rows(item, style.glyphs), _fact(_("state"), node_status(item), unless_good(item.level))]
     if node.cordoned:
         facts.append(_fact("", _("cordoned: no new pods are placed here"), "degraded"))
     for label, used, of, text in (
@@ -320,7 +320,7 @@ def _event_facts(event: ClusterEvent, now: datetime) -> list[Row]:
         _fact(_("reason"), event.reason, unless_good(event_level(event))),
         _fact(_("type"), event.type),
         _fact(_("object"), f"{event.kind} {event.namespace}/{event.name}"),
-        _fact(_("times"), str(event.count)),
+        _fact(_("repeats"), str(event.count)),
     ]
     if event.last_seen is not None:
         facts.append(_fact(_("last seen"), _ago(event.last_seen, now)))
