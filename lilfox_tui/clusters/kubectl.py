@@ -320,12 +320,17 @@ lilfox_ask() {
     printf '\n@@LILFOX-STATUS %s\n' "$status"
     [ -z "$said" ] || printf '%s\n' "$said" | tail -n 20 | sed 's/^/ /'
 }
+lilfox_steady() {
+    sed -e 's/^\( *"resourceVersion": \)"[^"\\]*"\(,*\)$/\1""\2/' \
+        -e 's/^\( *"lastHeartbeatTime": \)"[^"\\]*"\(,*\)$/\1""\2/'
+}
 lilfox_pack() { head -c LIMIT | gzip -nc1 | base64; }
 was_objects= was_events= was_usage=
 while read -r tick words; do
     for part in $words; do
         case $part in
-        objects|events|usage) got=$(lilfox_$part | lilfox_pack) ;;
+        objects) got=$(lilfox_objects | lilfox_steady | lilfox_pack) ;;
+        events|usage) got=$(lilfox_$part | lilfox_pack) ;;
         *) continue ;;
         esac
         eval "was=\$was_$part"
@@ -340,7 +345,8 @@ done
 
 def look_script(program: str, namespaces: Sequence[str]) -> str:
     """Return the script for ``Host.loop``. What kubectl prints is compressed on the host, and sent only if it is not
-    what it was at the last look. ``program`` is kubectl as a shell reads it."""
+    what it was at the last look: each node's sign of life, every five minutes, does not count. ``program`` is kubectl
+    as a shell reads it."""
     places = [shlex.quote(f"--namespace={each}") for each in namespaces] or ["--all-namespaces"]
     metrics = "/apis/metrics.k8s.io/v1beta1/"
     pods = [shlex.quote(f"{metrics}namespaces/{each}/pods") for each in namespaces] or [f"{metrics}pods"]

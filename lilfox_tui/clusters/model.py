@@ -368,11 +368,12 @@ def judge_pod(pod: Pod, now: datetime, recent_restarts: int = 0) -> tuple[Level,
 
 
 def _failed(pod: Pod, now: datetime) -> tuple[Level, tuple[Message, ...]]:
-    """A pod that ended for good: whoever made it makes another."""
+    """A pod that ended for good. A workload makes another, and says itself if that is not enough."""
     ends = [each.end for each in pod.containers if each.end is not None]
-    times = [end.finished for end in ends if end.finished is not None]
+    times = [at for at in (*(end.finished for end in ends), *(each.since for each in pod.conditions)) if at is not None]
     ended_s = _seconds(max(times, default=pod.created), now)
-    if ended_s is not None and ended_s > OLD_S:
+    replaced = pod.owner_kind in (*WORKLOAD_KINDS, "ReplicaSet")
+    if ended_s is not None and ended_s > (RECENT_S if replaced else OLD_S):
         return Level.GOOD, ()
     why = tr("failed: {reason}", reason=clean(pod.message or pod.status))
     return Level.DEGRADED, (why,)

@@ -6,11 +6,12 @@ import json
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from lilfox_tui.clusters import kubectl as kubectl_module
-from lilfox_tui.clusters.kubectl import ClusterError, ClusterLook, Kubectl
+from lilfox_tui.clusters.kubectl import ClusterError, ClusterLook, Kubectl, list_items
 from lilfox_tui.config.clusters import ClusterConfig
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.config.values import Seconds
@@ -135,11 +136,21 @@ async def test_a_name_with_the_letters_of_a_shell_is_one_word(cluster: KubeClust
 # Looking.
 
 
+def with_sign_of_life(node: dict[str, Any], minute: int) -> dict[str, Any]:
+    """The node after another report of its kubelet. Its annotations are named like what is not compared."""
+    at = {"lastHeartbeatTime": f"2026-12-01T10:{minute:02}:00Z"}
+    conditions = [{**each, **at} for each in node["status"]["conditions"]]
+    annotations = {"lastHeartbeatTime": 'of "somebody", \\', "resourceVersion": "x"}
+    metadata = {**node["metadata"], "annotations": annotations}
+    return {**node, "status": {**node["status"], "conditions": conditions}, "metadata": metadata}
+
+
 async def test_an_answer_that_is_what_it_was_is_a_few_bytes(
     cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster.apply(deployment("web"))
     cluster.settle("web")
+    cluster.change("nodes", "node-1", lambda node: with_sign_of_life(node, 5))
     sizes: list[int] = []
     read = ClusterLook._read
 
@@ -150,11 +161,16 @@ async def test_an_answer_that_is_what_it_was_is_a_few_bytes(
     monkeypatch.setattr(ClusterLook, "_read", counted)
     async with kubectl_for(config_of(cluster)) as kubectl, kubectl.looking() as look:
         whole = await look.take("objects", "events", "usage")
+        listed = list_items(kubectl.decoded(whole["objects"].documents[0]))
+        node = next(each for each in listed if each["metadata"]["name"] == "node-1")
+        assert node["metadata"]["annotations"] == {"lastHeartbeatTime": 'of "somebody", \\', "resourceVersion": ""}
         assert all(each.changed for each in whole.values())
         plain = sum(len(document) for each in whole.values() for document in each.documents)
         assert sizes[0] < plain / 4, "it is compressed on the host"
         assert not (await look.take("objects"))["objects"].changed
         assert sizes[1] < 20
+        cluster.change("nodes", "node-1", lambda node: with_sign_of_life(node, 10))
+        assert not (await look.take("objects"))["objects"].changed, "its kubelet gives one every five minutes"
         cluster.set_image("web", "shop/web:2.0")
         assert (await look.take("objects"))["objects"].changed
 

@@ -98,6 +98,8 @@ class ClusterWatch:
         self._objects = ClusterObjects()
         self._events: tuple[ClusterEvent, ...] = ()
         self._usages: Usages = {}
+        self._has_usage = True
+        """Whether there is a metrics server, as far as is known."""
         self._missing: dict[LookPart, tuple[str, ...]] = {}
         self._restarts: dict[str, _RestartsSeen] = {}
         self._short_since: dict[_Key, datetime] = {}
@@ -175,8 +177,9 @@ class ClusterWatch:
     async def _look(self, look: ClusterLook, others: Iterable[Any], now_s: float) -> None:
         found = await look.take("objects", *others)
         for name, each in found.items():
-            every_s = NO_USAGE_S if name == "usage" and each.error is not None else OTHERS_EVERY_S
-            self._next_s[name] = now_s + every_s
+            if name == "usage" and each.changed:
+                self._has_usage = each.error is None
+            self._next_s[name] = now_s + (OTHERS_EVERY_S if name != "usage" or self._has_usage else NO_USAGE_S)
         if found["objects"].changed:
             self._next_s["events"] = 0.0  # which may say why
         if not self._version:
@@ -193,6 +196,8 @@ class ClusterWatch:
             if each.changed and each.error is None:
                 self._missing[name] = each.missing
                 changed |= self._take_part(name, await asyncio.to_thread(self._read, name, each))
+            elif name == "usage" and each.error is not None:
+                changed |= self._take_part(name, {})
         self._error, self._seen = None, datetime.now(UTC)
         if changed:
             self._view = None
@@ -277,8 +282,7 @@ class ClusterWatch:
             nodes=tuple(nodes),
             events=self._events,
             error=self._error,
-            missing=tuple(tr("the account of kubectl may not list {resource}", resource=each)
-                          for each in dict.fromkeys(name for part in self._missing.values() for name in part)),
+            missing=tuple(map(_not_listed, dict.fromkeys(name for names in self._missing.values() for name in names))),
             seen=self._seen,
         )  # fmt: skip
 
@@ -314,11 +318,17 @@ class ClusterWatch:
                               namespace=clean(each.pod.namespace), why=each.reasons[0]))
               for each in alone if each.reasons),
         ]  # fmt: skip
+        unseen = [name for name in self._missing.get("objects", ()) if name != "nodes"]
+        ill += ((Level.UNKNOWN, _not_listed(name)) for name in unseen)
         ill.sort(key=lambda each: -each[0])
         told = [reason for _level, reason in ill[:TOLD]]
         if len(ill) > TOLD:
             told.append(tr("other problems: {count}", count=len(ill) - TOLD))
         return (ill[0][0] if ill else Level.GOOD), tuple(told)
+
+
+def _not_listed(name: str) -> Message:
+    return tr("the account of kubectl may not list {resource}", resource=clean(name))
 
 
 def _key(workload: Workload) -> _Key:

@@ -100,6 +100,15 @@ PODS: dict[str, tuple[Pod, Level, list[str]]] = {
         pod(phase="Failed", status="Evicted", message="low on memory", ready=False), DEGRADED,
         ["failed: low on memory"],
     ),
+    "evicted after days": (
+        pod(phase="Failed", status="Evicted", ready=False, owner_kind="Deployment", owner="web", created=ago(days=9),
+            conditions=(ObjectCondition("DisruptionTarget", "True", since=ago(minutes=1)),)),
+        DEGRADED, ["failed: Evicted"],
+    ),
+    "evicted, and replaced since": (
+        pod(container(state="terminated", end=ContainerEnd("Error", 137, finished=ago(minutes=11))), phase="Failed",
+            status="Evicted", ready=False, owner_kind="Deployment", owner="web"), GOOD, [],
+    ),
     "failed days ago": (
         pod(container(state="terminated", end=ContainerEnd("Error", 1, finished=ago(days=2))), phase="Failed",
             status="Error", ready=False, created=ago(days=3)), GOOD, [],

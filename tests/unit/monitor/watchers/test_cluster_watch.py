@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from lilfox_tui.clusters.kubectl import ClusterError
+from lilfox_tui.clusters.kubectl import ClusterError, LookedPart, LookPart
 from lilfox_tui.clusters.model import (
     ClusterEvent,
     ClusterNode,
@@ -29,7 +29,7 @@ from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.cluster_export import cluster_families
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.series import MonitorSeries
-from lilfox_tui.monitor.watchers.cluster import EVENTS_AT_MOST, ClusterWatch, _newest
+from lilfox_tui.monitor.watchers.cluster import EVENTS_AT_MOST, NO_USAGE_S, ClusterWatch, _newest
 from lilfox_tui.scrape.labels import ms_of
 from lilfox_tui.scrape.store import SeriesStore
 
@@ -132,6 +132,42 @@ def test_what_becomes_of_a_cluster_is_a_change() -> None:
     assert seen(20) == []
     take(watch, pods=(pod(),))
     assert seen(40) == ["cluster/shop good again after 30 s"]
+
+
+class Answers:
+    """What looks find, one after another; ``wanted`` is what they were asked for."""
+
+    def __init__(self, *found: dict[LookPart, LookedPart]) -> None:
+        self.found, self.wanted = list(found), list[tuple[str, ...]]()
+
+    async def take(self, *wanted: LookPart) -> dict[LookPart, LookedPart]:
+        self.wanted.append(wanted)
+        return self.found.pop(0)
+
+
+async def test_a_cluster_without_a_metrics_server_is_seldom_asked_for_it() -> None:
+    same = LookedPart(changed=False)
+    none = LookedPart(error=ClusterError(tr("{reason}", reason="not found")))
+    looks = Answers({"objects": LookedPart(), "events": same, "usage": none}, {"objects": same, "usage": same})
+    watch = watched()
+    watch._version = "v1"
+    await watch._look(looks, ("events", "usage"), 100.0)  # type: ignore[arg-type]
+    assert (watch._next_s["usage"], watch._next_s["events"]) == (100.0 + NO_USAGE_S, 0.0)
+    await watch._look(looks, ("usage",), 800.0)  # type: ignore[arg-type]
+    assert watch._next_s["usage"] == 800.0 + NO_USAGE_S, "the same error is sent only once"
+    assert (watch._error, looks.wanted) == (None, [("objects", "events", "usage"), ("objects", "usage")])
+
+
+def test_a_cluster_whose_workloads_may_not_be_listed_is_not_called_good() -> None:
+    watch = watched()
+    watch._missing = {"objects": ("nodes",), "events": ("events",)}
+    assert watch.view(NOW).level is Level.GOOD
+    watch._missing, watch._view = {"objects": ("nodes", "pods")}, None
+    view = watch.view(NOW)
+    assert (view.level, [str(each) for each in view.reasons]) == (
+        Level.UNKNOWN, ["the account of kubectl may not list pods"],
+    )  # fmt: skip
+    assert len(view.missing) == 2
 
 
 def test_of_too_many_events_the_warnings_stay() -> None:
