@@ -48,8 +48,9 @@ class ApiRefusal(ClusterError):
 
 @asynccontextmanager
 async def open_kube_api(kubectl: Kubectl) -> AsyncIterator[KubeApi]:
-    """Yield the API server, asked through a proxy that ends with this. Raises ClusterError, HostError."""
-    await kubectl.resolve()
+    """Yield the API server, asked through a proxy that ends with this. Raises ClusterError, HostError, and NotAllowed
+    where the context no longer leads to the API server that it led to at first."""
+    await (kubectl.confirm() if kubectl.context else kubectl.resolve())
     words = kubectl.argv("proxy", "--reject-methods=^(POST|PUT|PATCH|DELETE)$", f"--accept-paths={_PATHS}")
     try:
         async with aclosing(kubectl.host.stream(("sh", "-c", _SCRIPT, "sh", *words))) as said:

@@ -111,7 +111,7 @@ def from_text(text: str, name: str) -> Config:
     """Parses the configuration in ``text``; error messages call the file ``name``. Raises ConfigError."""
     from lilfox_tui.config import checks
     from lilfox_tui.config.convert import to_struct
-    from lilfox_tui.config.yaml_nodes import Findings, keys_of, parse
+    from lilfox_tui.config.yaml_nodes import Findings, keys_of, parse, quoted, rather
 
     findings = Findings(name)
     root = parse(text, findings)
@@ -119,6 +119,10 @@ def from_text(text: str, name: str) -> Config:
     options = checks.collector_options(config.collectors, findings)
     hosts = keys_of(root, "hosts")
     logs = checks.log_options(config.logs, hosts, findings, config.log_formats)
+    for log, made in logs.items():
+        if (wanted := getattr(made, "cluster", "")) and wanted not in config.clusters:
+            what = _("no cluster named {cluster}", cluster=quoted(wanted))
+            findings.add_at(("logs", log, "cluster"), f"{what}; {rather(wanted, config.clusters)}")
     notifiers = checks.notifier_options(config.notifiers, findings)
     backends = checks.backend_options(config.backends, hosts, findings)
     backup = checks.with_backup_options(config.backup, hosts, findings)

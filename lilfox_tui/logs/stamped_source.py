@@ -8,6 +8,7 @@ from another life of the same program is left out, so that nothing is lost or do
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -44,6 +45,8 @@ _LOOKED_AT = 512
 _OVERHEAD_BYTES = 600
 """What a kept record costs beside its bytes."""
 _SAMPLE_LINES = 50
+_SAMPLE_S = 0.5
+"""The format is recognised by so many lines, or by what comes in this time."""
 
 
 class StampedLine(Struct, frozen=True):
@@ -95,13 +98,16 @@ class StampedLines:
         self._source, self._origin, self._setting = source, origin, setting
         self._format: Format | None = load_format(setting.format) if setting.format else None
         self._waiting: list[StampedLine] = []
+        self._began = 0.0
         self._lines: list[StampedLine] = []
 
     def take(self, line: StampedLine) -> list[LogRecord]:
         """Return the records that are whole now."""
         if self._format is None:
+            self._began = self._began or time.monotonic()
             self._waiting.append(line)
-            return self._recognised() if len(self._waiting) >= _SAMPLE_LINES else []
+            is_enough = len(self._waiting) >= _SAMPLE_LINES or time.monotonic() - self._began > _SAMPLE_S
+            return self._recognised() if is_enough else []
         return self._grouped(line, self._format)
 
     def settle(self) -> list[LogRecord]:
@@ -156,8 +162,9 @@ class FollowedLines:
             if line.stamp == known[0] and again < known[1]:
                 again += 1
                 continue
-            self.count = self.count + 1 if line.stamp == self.stamp else 1
-            self.stamp = max(self.stamp, line.stamp)
+            if line.stamp >= self.stamp:  # those of two streams may change places
+                self.count = self.count + 1 if line.stamp == self.stamp else 1
+                self.stamp = line.stamp
             yield line
 
 

@@ -33,8 +33,11 @@ class _Frames:
 
     def _frame(self, first: int, payload: bytes) -> None:
         size = len(payload)
-        head = bytes([first, size]) if size < 126 else bytes([first, 126]) + size.to_bytes(2, "big")
-        if size >= 1 << 16:
+        if size < 126:
+            head = bytes([first, size])
+        elif size < 1 << 16:
+            head = bytes([first, 126]) + size.to_bytes(2, "big")
+        else:
             head = bytes([first, 127]) + size.to_bytes(8, "big")
         with self._lock:
             self._write.write(head + payload)
@@ -42,6 +45,7 @@ class _Frames:
 
     def next(self) -> tuple[int, bytes] | None:
         """The next channel and its data; None at the end."""
+        message = b""
         while True:
             head = self._read.read(2)
             if len(head) < 2 or head[0] & 15 == 8:
@@ -50,11 +54,18 @@ class _Frames:
             if size >= 126:
                 size = int.from_bytes(self._read.read(2 if size == 126 else 8), "big")
             mask = self._read.read(4) if head[1] & 128 else b"\0\0\0\0"
-            data = bytes(each ^ mask[at % 4] for at, each in enumerate(self._read.read(size)))
+            data = _unmasked(self._read.read(size), mask)
             if head[0] & 15 == 9:
                 self._frame(0x8A, data)
-            elif data and head[0] & 15 in (0, 1, 2):
-                return data[0], data[1:]
+            elif head[0] & 15 in (0, 1, 2):
+                message += data
+                if head[0] & 128 and message:  # the last part of it
+                    return message[0], message[1:]
+
+
+def _unmasked(data: bytes, mask: bytes) -> bytes:
+    key = int.from_bytes((mask * (len(data) // 4 + 1))[: len(data)], "big")
+    return (int.from_bytes(data, "big") ^ key).to_bytes(len(data), "big")
 
 
 def serve_exec(handler: BaseHTTPRequestHandler, words: list[str], folder: str, env: Mapping[str, str]) -> None:

@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from tests.services.kube_cluster_controllers import delete_pod, with_defaults
 from tests.services.kube_cluster_exec import serve_exec
 from tests.services.kube_cluster_kubelet import Kubelet, Run, stamp_text, tag
+from tests.services.kube_cluster_protobuf import PROTOBUF, secret_of
 from tests.services.kube_cluster_store import (
     KINDS,
     Change,
@@ -236,7 +237,8 @@ class Handler(BaseHTTPRequestHandler):
         return {"kind": f"{place.kind.kind}List", "apiVersion": place.kind.version, "metadata": version, "items": found}
 
     def _create(self, place: Place) -> Object:
-        store, made = self.server.state.store, json.loads(self.body)
+        store = self.server.state.store
+        made = secret_of(self.body) if self.body.startswith(PROTOBUF) else json.loads(self.body)
         metadata = {**made["metadata"]} | ({"namespace": place.namespace} if place.kind.namespaced else {})
         key = (place.kind.resource, place.namespace, metadata["name"])
         if key in store.objects:
@@ -377,6 +379,9 @@ class Handler(BaseHTTPRequestHandler):
             if not name and len(names) > 1:
                 said = f"a container name must be specified for pod {place.name}, choose one of: [{' '.join(names)}]"
                 raise Refused(400, "BadRequest", said)
+            if state.kubelet.is_down(pod["spec"].get("nodeName", "")):
+                url = f"https://10.0.0.1:10250/containerLogs/{place.namespace}"
+                raise Refused(500, "InternalError", f'Get "{url}": dial tcp 10.0.0.1:10250: i/o timeout')
             previous = self.params.get("previous") == "true"
             run = state.kubelet.run(pod["metadata"]["uid"], name or names[0], previous=previous)
         self._stream("text/plain")
@@ -457,7 +462,7 @@ def _status(refused: Refused) -> Object:
 
 def discovery(path: str, state: ApiState) -> Mapping[str, Any] | None:
     """What the server serves; None for another path."""
-    versions = sorted({each.version for each in KINDS.values() if "/" in each.version} | {"autoscaling/v1"})
+    versions = sorted({each.version for each in KINDS.values() if "/" in each.version})
     versions += [METRICS] if state.has_metrics else []
     if path == "version":
         major, minor = state.release.split(".")

@@ -104,7 +104,7 @@ class Kubelet:
         for pod in pods.values():
             if not pod["spec"].get("nodeName"):
                 self._place(pod)
-            elif not self._is_down(pod["spec"]["nodeName"]):
+            elif not self.is_down(pod["spec"]["nodeName"]):
                 self._tick_pod(pod)
 
     # Where pods are placed.
@@ -140,7 +140,8 @@ class Kubelet:
     def _on(self, node: str) -> list[Object]:
         return [each for each in self._store.of("pods") if each["spec"].get("nodeName") == node]
 
-    def _is_down(self, node: str) -> bool:
+    def is_down(self, node: str) -> bool:
+        """Whether the kubelet of a node does not answer."""
         found = self._store.objects.get(("nodes", "", node))
         return found is None or not is_ready(found)
 

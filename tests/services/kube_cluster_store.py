@@ -14,8 +14,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from tests.services.kube_api import MERGE_KEYS, merged
-
 Object = dict[str, Any]
 Key = tuple[str, str, str]
 """Resource, namespace ("" where it has none) and name."""
@@ -59,7 +57,11 @@ KINDS: Mapping[str, Kind] = {
     )
 }
 _HISTORY = 20_000
-_MERGED_BY = MERGE_KEYS | {"conditions": "type", "ports": "containerPort", "ephemeralContainers": "name"}
+_MERGED_BY = {
+    "containers": "name", "initContainers": "name", "ephemeralContainers": "name", "env": "name", "volumes": "name",
+    "volumeMounts": "mountPath", "conditions": "type", "ports": "containerPort",
+}  # fmt: skip
+"""The lists that a strategic merge patch merges, and the keys of their items."""
 
 
 class Expired(Exception):
@@ -270,7 +272,7 @@ def patched(value: Object, body: bytes, content_type: str) -> Object:
             made = _operation(made, each)
         return dict(made)
     if "strategic" in content_type:
-        return dict(_strategic(value, patch))
+        return dict(merged(value, patch))
     return dict(_merge(value, patch))
 
 
@@ -287,7 +289,8 @@ def _merge(value: Any, patch: Any) -> Any:
     return made
 
 
-def _strategic(value: Any, patch: Any, key: str = "") -> Any:
+def merged(value: Any, patch: Any, key: str = "") -> Any:
+    """``value`` after a strategic merge patch."""
     if isinstance(patch, dict):
         if patch.get("$patch") == "replace":
             return {name: each for name, each in patch.items() if name != "$patch"}
@@ -296,7 +299,7 @@ def _strategic(value: Any, patch: Any, key: str = "") -> Any:
             if each is None:
                 made.pop(name, None)
             elif not name.startswith("$"):
-                made[name] = _strategic(made.get(name), each, name)
+                made[name] = merged(made.get(name), each, name)
         return made
     if isinstance(patch, list) and key in _MERGED_BY and isinstance(value, list):
         by = _MERGED_BY[key]
@@ -305,9 +308,9 @@ def _strategic(value: Any, patch: Any, key: str = "") -> Any:
             if each.get("$patch") == "delete":
                 items.pop(each[by], None)
             else:
-                items[each[by]] = _strategic(items.get(each[by]), each)
+                items[each[by]] = merged(items.get(each[by]), each)
         return list(items.values())
-    return merged(value, patch, key)
+    return copy.deepcopy(patch)
 
 
 def _operation(value: Any, operation: Mapping[str, Any]) -> Any:

@@ -20,7 +20,8 @@ from lilfox_tui.audit.model import AuditFinding, AuditSeverity, Report
 from lilfox_tui.audit.run import Audit, targets_of
 from lilfox_tui.config.audit import AuditClusterConfig, AuditConfig
 from lilfox_tui.config.model import Config
-from tests.services.kube_api import KubernetesApi, merged
+from tests.services.kube_api import KubernetesApi
+from tests.services.kube_cluster_store import merged
 from tests.services.sshd import sshd_lab
 
 LABELS = {"app": "web"}
@@ -209,8 +210,8 @@ async def test_nothing_is_found_in_a_cluster_that_is_well(api: KubernetesApi, tm
     assert [(each.check.id, each.finding.subject) for each in report.found] == []
     assert report.not_checked == ()
     assert len(report.passed) == len(chosen(["kubernetes"]))
-    assert not [path for path in api.asked if "secrets" in path]
-    assert {each.method for each in api.requests} == {"GET"}
+    assert not [path for _method, path in api.asked if "secrets" in path]
+    assert {method for method, _path in api.asked} == {"GET"}
     assert not (tmp_path / "cache").exists()
 
 

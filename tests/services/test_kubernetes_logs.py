@@ -210,8 +210,42 @@ async def test_what_ended_meanwhile_is_told(cluster: KubeCluster) -> None:
         await until(lambda: any("restarted" in each for each in followed.notices))
         now = {each["metadata"]["name"] for each in cluster.pods("web")}
         await followed.until_complete(cluster, lambda pod: pod in now)
-    assert f"pods ended while they could not be read, their last lines may be missing: {name}" in followed.notices
-    assert any("times unread: Kubernetes keeps the last run's lines alone" in each for each in followed.notices)
+    assert f"pods ended while they could not be read; their last lines may be missing: {name}" in followed.notices
+    assert any("; lines of earlier runs may be missing" in each for each in followed.notices)
+
+
+async def test_a_node_that_does_not_answer_keeps_nothing_else_back(cluster: KubeCluster) -> None:
+    cluster.apply(deployment("web"))
+    cluster.settle()
+    away = cluster.pods("web")[0]
+    name, node = away["metadata"]["name"], away["spec"]["nodeName"]
+    cluster.set_node(node, status=False)
+    async with opened(cluster) as source, Followed(source) as followed:
+        assert await followed.until_complete(cluster, lambda pod: pod != name)
+        await until(lambda: followed.notices, what="it is told")
+        assert {pod for _namespace, pod, _container in followed.lines}.isdisjoint({name})
+        cluster.set_node(node, status=True)
+        await followed.until_complete(cluster)
+    [notice] = followed.notices
+    assert notice.startswith(f"{name}: cluster shop (context shop-prod, asked from here): ")
+    assert "dial tcp 10.0.0.1:10250: i/o timeout" in notice
+
+
+async def test_a_context_that_leads_elsewhere_is_followed_no_longer(cluster: KubeCluster) -> None:
+    cluster.apply(deployment("web", replicas=1))
+    cluster.settle()
+    async with opened(cluster) as source, Followed(source) as followed:
+        await followed.until_complete(cluster)
+        cluster.stop_api()
+        await until(lambda: len(followed.notices) == 1, what="the loss is shown")
+        cluster.use_context("shop-staging")
+        cluster.start_api()
+        await followed.until_complete(cluster)  # the context of the beginning, which is the current one no longer
+        cluster.stop_api()
+        await until(lambda: len(followed.notices) > 1, what="the loss is shown")
+        cluster.kubeconfig.write_text(cluster.kubeconfig.read_text().replace(f":{cluster.port}", ":1"))
+        cluster.start_api()
+        await until(lambda: any("now leads to" in each for each in followed.notices), what="it is told")
 
 
 async def test_an_api_that_is_silent_is_asked_anew(cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +266,8 @@ async def test_an_api_that_is_silent_is_asked_anew(cluster: KubeCluster, monkeyp
     ("options", "forbidden", "said"),
     [
         ({"workload": "deployment/nosuch"}, "", 'deployments.apps "nosuch" not found'),
-        ({"workload": "service/web"}, "", "it: service/web has no pods that LilFox knows to find"),
+        ({"workload": "service/web"}, "", "it: service/web is not a workload as KIND/NAME"),
+        ({"workload": "deployment/"}, "", "it: deployment/ is not a workload as KIND/NAME"),
         ({}, "list pods", 'pods is forbidden: User "lilfox" cannot list resource "pods"'),
         ({}, "get pods/log", 'cannot get resource "pods/log"'),
     ],

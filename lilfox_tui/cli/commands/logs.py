@@ -229,8 +229,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="SOURCE",
         help=_(
-            "source names from the configuration, files, or - (standard input); put stats first to get error "
-            "counts and response times"
+            "source names from the configuration, files, kubernetes://CLUSTER/NAMESPACE/KIND/NAME, or - (standard "
+            "input); put stats first to get error counts and response times"
         ),
     )
     parser.add_argument("--host", metavar="NAME", help=_("use the sources and files on this host"))

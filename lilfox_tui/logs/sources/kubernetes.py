@@ -24,11 +24,12 @@ from lilfox_tui.clusters.proxy import ApiRefusal, KubeApi, open_kube_api
 from lilfox_tui.config.model import LogConfig
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.aio import CancelSafeTaskGroup
-from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.errors import NotAllowed, UsageError
 from lilfox_tui.core.i18n import listed as listed_words
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs.source import SourceSettings
 from lilfox_tui.logs.stamped_source import (
+    AGAIN_S,
     FollowedLines,
     StampedLine,
     StampedLines,
@@ -45,6 +46,7 @@ SETTLE_S = 1.0
 """So long after its end a container's new state may take to be told."""
 _AT_ONCE = 8
 _NAMED = 5
+_TOLD_AFTER = 2
 _NO_RIGHT = (401, 403)
 _LINE_LIMIT = 1024 * 1024
 _EVENT_LIMIT = 16 * 1024 * 1024
@@ -56,7 +58,6 @@ _WORKLOADS: Mapping[str, tuple[str, ...]] = {
     "job": ("apis", "batch", "v1", "jobs"),
 }
 _SHORT = {"deploy": "deployment", "sts": "statefulset", "ds": "daemonset", "rs": "replicaset", "po": "pod"}
-_NAME = r"[a-z0-9][a-z0-9.-]{0,252}"
 
 
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -68,7 +69,7 @@ class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A name under ``clusters:``; may be left out where there is one alone."""
     namespace: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,62})?$")] = ""
     """That of the context when not given."""
-    workload: Annotated[str, Meta(pattern=rf"^([A-Za-z]{{2,20}}/{_NAME})?$")] = ""
+    workload: str = ""
     selector: str = ""
     """As in ``kubectl get --selector``: ``app=web,tier!=cache``."""
     container: str = ""
@@ -116,12 +117,13 @@ class _Progress(FollowedLines):
         super().__init__()
         self.restarts = -1
         self.is_over = False
+        self.failures = 0
 
 
 class KubernetesLogSource(StampedSource):
     """See :class:`LogSource`."""
 
-    errors = CLUSTER_ERRORS
+    errors = (*CLUSTER_ERRORS, NotAllowed)
 
     def __init__(self, name: str, options: Options, setting: SourceSettings) -> None:
         about = options.workload or options.selector
@@ -173,17 +175,17 @@ class KubernetesLogSource(StampedSource):
         kind, _slash, name = self._options.workload.partition("/")
         kind = _SHORT.get(kind.lower(), kind.lower().removesuffix("s"))
         selector = [self._options.selector] if self._options.selector else []
-        if kind == "pod":
+        if kind == "pod" and name:
             self._query = {"fieldSelector": f"metadata.name={name}"}
-        elif kind in _WORKLOADS:
+        elif kind in _WORKLOADS and name:
             *path, kinds = _WORKLOADS[kind]
             found = await api.ask(*path, "namespaces", self._namespace, kinds, name)
             selector.append(selector_text(part(found, "spec", "selector")))
-        elif kind:
+        elif self._options.workload:
             raise ClusterError(
-                tr("{name}: {workload} has no pods that LilFox knows to find", name=self.name,
+                tr("{name}: {workload} is not a workload as KIND/NAME", name=self.name,
                    workload=self._options.workload),
-                tr("one of: {kinds}", kinds=", ".join((*_WORKLOADS, "pod"))),
+                tr("KIND is one of: {kinds}", kinds=", ".join((*_WORKLOADS, "pod"))),
             )  # fmt: skip
         if selector:
             self._query["labelSelector"] = ",".join(selector)
@@ -202,6 +204,8 @@ class KubernetesLogSource(StampedSource):
             each.tell(None)
         if is_first:
             self._note_gone([each.pod for each in gone])
+            for each in gone:
+                self._forget(each.pod)
         return text_of(found, "metadata", "resourceVersion")
 
     def _tell(self, pod: Pod) -> _FollowedPod:
@@ -210,13 +214,17 @@ class KubernetesLogSource(StampedSource):
         self._pods[pod.uid].tell(pod)
         return self._pods[pod.uid]
 
+    def _forget(self, pod: Pod) -> None:
+        for name in self._names(pod):
+            self._progress.pop((pod.uid, name), None)
+
     def _note_gone(self, pods: Sequence[Pod]) -> None:
         """Say that lines may be missing, of pods that have ended while nothing could be read."""
         names = [pod.name for pod in pods if not all(self._progress_of(pod, each).is_over for each in self._names(pod))]
         if names:
             shown = [*names[:_NAMED], *(["…"] if len(names) > _NAMED else [])]
             self._note(
-                tr("pods ended while they could not be read, their last lines may be missing: {pods}",
+                tr("pods ended while they could not be read; their last lines may be missing: {pods}",
                    pods=listed_words(shown))
             )  # fmt: skip
 
@@ -272,6 +280,8 @@ class KubernetesLogSource(StampedSource):
             except ApiRefusal as error:  # it has not started yet, or is gone
                 if error.status in _NO_RIGHT:
                     raise
+            except ClusterError:
+                await api.ask("version")  # does it still answer? then one node does not, which is told later
 
     async def _follow_on(self, api: KubeApi, pod: _FollowedPod, name: str) -> None:
         """Follow a container from run to run until its pod is gone."""
@@ -288,24 +298,44 @@ class KubernetesLogSource(StampedSource):
             except ApiRefusal as error:
                 if error.status in _NO_RIGHT:
                     raise
-            except ClusterError:
+            except ClusterError as error:
                 await self._look(api, pod)  # does it still answer? then only this one stream was cut
+                if pod.pod.uid not in self._pods:
+                    self._note_gone([pod.pod])
+                else:
+                    await self._failed(pod, name, error)
+                last = None
+                continue
             container = pod.container(name)
             if container.state == "running" and (container.restarts, "running") == last:
                 await pod.wait(SETTLE_S)  # it has ended, which is told in a moment; else it is followed on
                 last = None if pod.container(name).state == "running" else last
+        self._progress.pop((pod.pod.uid, name), None)
+
+    async def _failed(self, pod: _FollowedPod, name: str, error: ClusterError) -> None:
+        """Wait before the lines of a container are asked for again; tell why where that goes on."""
+        progress = self._progress_of(pod.pod, name)
+        progress.failures += 1
+        if progress.failures == _TOLD_AFTER:
+            self._note(tr("{pod}: {reason}", pod=pod.pod.name, reason=error.message))
+        await pod.wait(AGAIN_S[min(progress.failures, len(AGAIN_S) - 1)])
 
     async def _read_new(self, api: KubeApi, pod: _FollowedPod, name: str, *, follow: bool) -> None:
         """Read what a container has written and was not read: of its run before, then of the present one."""
         container, progress = pod.container(name), self._progress_of(pod.pod, name)
         if container.restarts > max(progress.restarts, 0):
             missed = container.restarts - progress.restarts - 1
-            if not await self._read_run(api, pod, name, {"previous": "true"}):
-                return
+            try:
+                if not await self._read_run(api, pod, name, {"previous": "true"}):
+                    return
+            except ApiRefusal as error:  # its lines are no longer there
+                if error.status in _NO_RIGHT:
+                    raise
+                missed += 1
             if progress.restarts >= 0 and missed:
                 self._note(
-                    tr("{pod}/{container} restarted {count} times unread: Kubernetes keeps the last run's lines alone",
-                       pod=pod.pod.name, container=name, count=missed)
+                    tr("{pod}/{container} restarted while it could not be read; lines of earlier runs may be missing",
+                       pod=pod.pod.name, container=name)
                 )  # fmt: skip
         progress.restarts = container.restarts
         if container.state == "running" and follow:
@@ -327,6 +357,7 @@ class KubernetesLogSource(StampedSource):
             await self._look(api, pod)
             if pod.gone or pod.container(name).restarts != expected:
                 return False
+            progress.failures = 0
             parts = _StampedBlocks()
             async with aclosing(lines_with_pauses(answer.blocks(), parts.take)) as lines, aclosing(
                 progress.new(parts.with_end(lines))

@@ -61,6 +61,7 @@ def test_each_source_is_the_options_of_its_kind() -> None:
         ),
         ("{kind: journald, unti: x}", "logs.a.unti: no such key; did you mean unit?"),
         ("{kind: command}", "logs.a.argv: this key is missing; add it"),
+        ("{kind: kubernetes, cluster: shop}", "logs.a.cluster: no cluster named “shop”; none is defined"),
         ("{kind: command, argv: []}", "logs.a.argv: fewer than 1 items; add more"),
         ("{kind: loki, query: x}", "logs.a.url: this key is missing; add it"),
         ("{kind: loki, query: x, url: 'http://u:p@h'}", "logs.a.url: the address contains a user or password"),

@@ -58,3 +58,35 @@ async def test_what_was_read_before_a_cut_is_kept_and_not_read_again(monkeypatch
         await host.close()
     assert seen == [f"line {number}" for number in range(len(seen))]
     assert set(notices) == {"cut"}
+
+
+def lines_of(*stamps: int) -> list[StampedLine]:
+    return [StampedLine(stamp, 1, f"line {number}".encode()) for number, stamp in enumerate(stamps)]
+
+
+async def given(lines: list[StampedLine]) -> AsyncIterator[StampedLine | None]:
+    for line in lines:
+        yield line
+
+
+async def test_lines_of_one_stamp_come_once_wherever_the_reading_is_cut() -> None:
+    lines = lines_of(1, 2, 2, 3, 3)
+    for cut in range(len(lines) + 1):
+        followed = FollowedLines()
+        found = [each async for each in followed.new(given(lines[:cut]))]
+        found += [each async for each in followed.new(given(lines))]
+        assert found == lines
+
+
+async def test_lines_that_changed_places_double_none() -> None:
+    followed = FollowedLines()
+    assert len([each async for each in followed.new(given(lines_of(1, 3, 3, 2)))]) == 4
+    assert [each async for each in followed.new(given(lines_of(1, 3, 3, 2)))] == []
+
+
+def test_what_comes_without_a_pause_is_shown_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lilfox_tui.logs.stamped_source._SAMPLE_S", -1.0)
+    host = LocalHost("here", HostConfig(local=True))
+    lines = StampedLines("it", StampedOrigin("one", "one", "one", {}), SourceSettings(host, UTC))
+    found = [record for line in lines_of(1, 2, 3) for record in lines.take(line)]
+    assert [each.entry.message for each in found] == ["line 0", "line 1"]
