@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
@@ -135,6 +136,8 @@ def shown_rows(operation: Operation) -> list[Row]:
     rows.append(BLANK)
     for place, line in enumerate(operation.changes):
         rows.append((_label(_("changes") if place == 0 else ""), Piece(line)))
+    if operation.undo:
+        rows += [BLANK, (_label(_("undo")), Piece(shlex.join(operation.undo)))]
     return rows
 
 

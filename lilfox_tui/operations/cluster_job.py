@@ -38,6 +38,8 @@ from lilfox_tui.operations.model import SETTLES_S, Operation
 _LOOKS_S = 1.0
 _WAITS_S, _TRIES_S = 600.0, 5.0
 """For an API server that does not answer, and between two tries."""
+_TELLS_S = 10.0
+"""A rollout may be without progress for so long before the reasons of its pods are told."""
 _SLACK_S = 15.0
 """Beyond its progress deadline, before a rollout that Kubernetes does not give up is given up here."""
 _ENDED_BY_SIGNAL = 128
@@ -90,10 +92,10 @@ class ClusterProof:
 
     def __init__(
         self, run: Run, kubectl: Kubectl, change: ClusterChange, *, settles_s: float = SETTLES_S,
-        looks_s: float = _LOOKS_S, tries_s: float = _TRIES_S,
+        looks_s: float = _LOOKS_S, tries_s: float = _TRIES_S, tells_s: float = _TELLS_S,
     ) -> None:  # fmt: skip
         self._run, self._kubectl, self._change = run, kubectl, change
-        self._settles_s, self._looks_s, self._tries_s = settles_s, looks_s, tries_s
+        self._settles_s, self._looks_s, self._tries_s, self._tells_s = settles_s, looks_s, tries_s, tells_s
         self.lasts = False
 
     @property
@@ -272,7 +274,7 @@ class ClusterProof:
 
     async def _rolled_out(self, look: Callable[[], Awaitable[dict[str, Any]]]) -> str:
         """Wait until the workload is rolled out, and stays so for ``settles_s``."""
-        loop, told, since_s = asyncio.get_running_loop(), "", 0.0
+        loop, told, since_s, explained = asyncio.get_running_loop(), "", 0.0, False
         while True:
             workload = await look()
             state = rollout_state(workload)
@@ -283,6 +285,10 @@ class ClusterProof:
             if state.text != told:
                 told, since_s = state.text, loop.time()
                 self._run.say(told)
+            elif loop.time() - since_s > self._tells_s and not explained:
+                explained = True
+                for words in (await self._reasons(workload))[:_NAMED]:
+                    self._run.say(words, "warning")
             elif loop.time() - since_s > patience_s(workload) + _SLACK_S:
                 why = _("no progress for {seconds:.0f} s: {state}", seconds=loop.time() - since_s, state=told)
                 raise await self._stuck(workload, why)
@@ -313,14 +319,18 @@ class ClusterProof:
 
     async def _stuck(self, workload: Mapping[str, Any], why: str) -> CommandFailed:
         """The error for a rollout that does not come to its end, with the reasons of its pods."""
-        reasons = [words for each in await self._pods(workload) if (words := pod_words(each))]
-        if failure := text_of(condition(workload, "ReplicaFailure"), "message"):
-            reasons.insert(0, failure)
+        reasons = await self._reasons(workload)
         more = len(reasons) - _NAMED
         shown = reasons[:_NAMED]
         if more > 0:
             shown.append(ngettext("{count} more pod is not ready", "{count} more pods are not ready", more))
         return self._not_so(clauses([why, *shown]))
+
+    async def _reasons(self, workload: Mapping[str, Any]) -> list[str]:
+        """Why a workload has not all of its pods ready, a line each."""
+        failure = text_of(condition(workload, "ReplicaFailure"), "message")
+        words = [pod_words(each) for each in await self._pods(workload)]
+        return [each for each in (failure, *words) if each]
 
     async def _pods(self, workload: Mapping[str, Any]) -> list[Pod]:
         """The pods of a workload, the newest first."""

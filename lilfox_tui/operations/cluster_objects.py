@@ -18,7 +18,7 @@ from lilfox_tui.clusters.kubectl import Kubectl
 from lilfox_tui.clusters.model import WORKLOAD_KINDS
 from lilfox_tui.clusters.objects import CHANGE_CAUSE, RESTARTED_AT, REVISION, moment_of, part, parts, text_of, whole
 from lilfox_tui.core.errors import UsageError
-from lilfox_tui.core.i18n import Message, _, listed, tr
+from lilfox_tui.core.i18n import Message, _, listed, ngettext, tr
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}")
 _NOT_TOLD = frozenset({
@@ -91,7 +91,10 @@ def _counted(wanted: int, updated: int, available: int, old: int = 0) -> Rollout
     text = _(
         "{updated} of {wanted} updated, {available} available", updated=updated, wanted=wanted, available=available
     )
-    return RolloutState(done=updated >= wanted and available >= wanted and old <= 0, text=text)
+    if old > 0:
+        left = ngettext("{count} old pod remains", "{count} old pods remain", old)
+        return RolloutState(done=False, text=f"{text}, {left}")
+    return RolloutState(done=updated >= wanted and available >= wanted, text=text)
 
 
 def condition(workload: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

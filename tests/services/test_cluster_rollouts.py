@@ -58,7 +58,9 @@ async def test_an_update_that_fails_is_told_with_the_reasons_of_its_pods(desk: D
         with pytest.raises(CommandFailed, match=reason) as failed:
             await Desk.of(desk).make(change)
         if tag in ("missing", "unready"):  # the others are ready for a moment
-            assert "no progress within 1 s (progress deadline): 1 of 3 updated, 3 available" in str(failed.value)
+            assert "no progress within 1 s (progress deadline): 1 of 3 updated, 3 available, 3 old pods" in str(
+                failed.value
+            )
         assert str(failed.value.hint) == f"To take it back: {undo_line(change.operation)}"
         return change
 

@@ -37,8 +37,8 @@ FULL = {"replicas": 3, "updatedReplicas": 3, "availableReplicas": 3, "readyRepli
     [
         (FULL, True, "3 of 3 updated, 3 available"),
         (FULL | {"observedGeneration": 3}, False, "Kubernetes has not seen the change yet"),
-        (FULL | {"updatedReplicas": 1, "replicas": 4}, False, "1 of 3 updated, 3 available"),
-        (FULL | {"replicas": 4}, False, "3 of 3 updated, 3 available"),
+        (FULL | {"updatedReplicas": 1, "replicas": 4}, False, "1 of 3 updated, 3 available, 3 old pods remain"),
+        (FULL | {"replicas": 4}, False, "3 of 3 updated, 3 available, 1 old pod remains"),
         (FULL | {"availableReplicas": 2}, False, "3 of 3 updated, 2 available"),
         ({}, False, "0 of 3 updated, 0 available"),
     ],
@@ -58,7 +58,9 @@ def test_a_deployment_without_pods_and_one_that_names_no_number() -> None:
 def test_what_kubernetes_has_given_up_is_a_failure_with_what_is_there() -> None:
     halfway = {"replicas": 4, "updatedReplicas": 1, "availableReplicas": 3, "conditions": DEADLINE}
     state = rollout_state(deployment(halfway, progressDeadlineSeconds=30))
-    assert state.failure == "no progress within 30 s (progress deadline): 1 of 3 updated, 3 available"
+    assert (
+        state.failure == "no progress within 30 s (progress deadline): 1 of 3 updated, 3 available, 3 old pods remain"
+    )
     assert not rollout_state(deployment(halfway | {"observedGeneration": 3})).failure, "that of the change before"
     assert rollout_state(deployment(FULL | {"conditions": DEADLINE})).done, "it came to its end later"
 
