@@ -245,7 +245,7 @@ def entry_detail(entry: Entry, now: datetime, glyphs: Glyphs) -> list[Row]:
         ]
     if isinstance(entry, ContainerGroup):
         ill = listed(clean(each.container.name) for each in entry.views if each.level > Level.UNKNOWN)
-        told = _("not well: {names}", names=ill) if ill else _("all are well")
+        told = _("with problems: {names}", names=ill) if ill else _("no problems")
         return [
             (mark, Piece(clean(entry.name), "strong"), Piece(f"  {_running(entry)}  ", "muted"), Piece(told, role)),
             (Piece("   "), Piece(_("enter lists them"))),
