@@ -18,6 +18,7 @@ from lilfox_tui.app.rows.containers import CONTAINER, FoundContainer, subject_of
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.containers.engine import EngineError
 from lilfox_tui.containers.model import ContainerView
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.logs.stamped_source import StampedLine
 from lilfox_tui.metrics.model import Level
@@ -271,8 +272,8 @@ async def test_a_shell_that_cannot_be_opened_says_why(name: str, changes: dict[s
 async def test_an_alert_about_it_leads_to_it_and_stands_on_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
     overview = overview_of(engine_of(*shop()))
     state = alerting().alerts
-    alerts = getattr(state, "value", None)
-    assert alerts is not None
+    assert isinstance(state, Ready)
+    alerts = state.value
     labels = {"alertname": "ContainerUnhealthy", "host": "web-1", "name": "shop-web-1", "severity": "warning"}
     told = (("summary", "shop-web-1 on web-1 fails its health check"),)
     one = replace(

@@ -29,6 +29,8 @@ from lilfox_tui.monitor.model import Overview
 SHOWN_AT_MOST = 40
 """Rows of each engine on the page of its host: those with problems come first."""
 _NAME_MOST, _NAME_LEAST, _STATE_MOST, _CPU, _MEMORY, _HOST_MOST = 28, 10, 26, 15, 12, 14
+_STATE_LEAST = 14
+"""Cells of the state: one that is restarted all the time does not move the columns behind it."""
 _CPU_SHORT = 5
 """Cells of the use of the CPU without its limit."""
 _NARROW, _STATE_TOO_FROM, _NUMBERS_FROM, _NAMES = 90, 70, 48, 8
@@ -53,7 +55,8 @@ def _widths(
     names, of_hosts, states = zip(*entries, strict=True)
     name = min(_NAME_MOST, max(_NAME_LEAST, *map(cell_width, names)), max(_NAME_LEAST, width // 3))
     host = min(_HOST_MOST, max(map(cell_width, of_hosts))) if hosts else 0
-    state = min(_STATE_MOST, max(cell_width(each) for each in (_("state"), *states)), max(12, width // 3))
+    longest = max(_STATE_LEAST, *(cell_width(each) for each in states))
+    state = min(_STATE_MOST, longest, max(12, width // 3))
     numbers = width >= _NUMBERS_FROM
     return ContainerWidths(name, host, state, (_CPU if limits else _CPU_SHORT) if numbers else 0, _MEMORY)
 
@@ -245,7 +248,7 @@ def entry_detail(entry: Entry, now: datetime, glyphs: Glyphs) -> list[Row]:
         ]
     if isinstance(entry, ContainerGroup):
         ill = listed(clean(each.container.name) for each in entry.views if each.level > Level.UNKNOWN)
-        told = _("not well: {names}", names=ill) if ill else _("all are well")
+        told = _("with problems: {names}", names=ill) if ill else _("no problems")
         return [
             (mark, Piece(clean(entry.name), "strong"), Piece(f"  {_running(entry)}  ", "muted"), Piece(told, role)),
             (Piece("   "), Piece(_("enter lists them"))),
