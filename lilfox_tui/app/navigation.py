@@ -74,8 +74,8 @@ TABS = (
     ),
     Tab(
         tr("Clusters"), "cluster", "ClusterPane",
-        ("next-kind", "previous-kind", "namespace", "logs", "read-again", "restart-workload", "undo", "scale",
-         "pause-rollout", "delete-pod", "shell", "cordon", "drain", "recent-errors", "evidence"),
+        ("next-kind", "previous-kind", "namespace", "logs", "runbook", "read-again", "restart-workload", "undo",
+         "scale", "pause-rollout", "delete-pod", "shell", "cordon", "drain", "recent-errors", "evidence"),
     ),
 )  # fmt: skip
 """The last one is there only where the configuration names clusters."""

@@ -6,15 +6,18 @@ import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
+from lilfox_tui.alerts.model import AlertState
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.app.navigation import CLUSTERS
 from lilfox_tui.app.panes.cluster.pane import ClusterPane
 from lilfox_tui.app.panes.cluster.state import key_of
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Overview
+from tests.app.alerts_made import RULES, alert, some
 from tests.app.clusters_made import CONFIG, broken, well, with_clusters
-from tests.app.overviews import mixed
+from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
 
 SIZE = (100, 30)
@@ -190,6 +193,22 @@ async def test_a_page_is_kept_as_evidence_with_its_context() -> None:
         text = kept.data.decode()
         assert "PRODUCTION shop-prod" in text
         assert "has timed out progressing" in text
+
+
+async def test_what_is_wrong_leads_to_an_incident_and_its_alert_to_runbooks() -> None:
+    firing = alert(RULES[0], AlertState.FIRING, 1, 5, {"cluster": "shop", "namespace": "shop", "deployment": "api"})
+    overview = replace(with_clusters(broken()), alerts=Ready(replace(some(), alerts=(firing,)), NOW))
+    app = app_of(overview)
+    gone_to: list[str] = []
+    app.go_to_runbook = lambda cause: gone_to.append(cause.alert)
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await at_pane(app, pilot, "r")
+        assert gone_to == [firing.name]
+        await pilot.press("j", "r")
+        assert "no alert fires about it" in screen_text(pilot)
+        cause = pane.cause()
+        assert cause is not None
+        assert (cause.title, cause.severity) == ("shop: Deployment shop/cart: image cannot be pulled", "SEV-2")
 
 
 async def test_the_past_shows_no_cluster() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
+from lilfox_tui.alerts.model import AlertState
 from lilfox_tui.app.panes.cluster.state import ClusterState, key_of
+from lilfox_tui.app.rows.clusters import Kind
 from lilfox_tui.clusters.model import NodeView, PodView, WorkloadView
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.metrics.model import Level
+from tests.app.alerts_made import RULES, alert, some
 from tests.app.clusters_made import broken, well, with_clusters
 from tests.app.overviews import NOW
 
@@ -118,6 +123,29 @@ def test_a_pod_leads_to_its_workload_and_its_logs() -> None:
     state.kind = "nodes"
     assert isinstance(state.selected, NodeView)
     assert state.logs_of is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "found"),
+    [
+        ("workloads", {"namespace": "shop", "deployment": "api"}, True),
+        ("workloads", {"namespace": "shop", "pod": "api-7c9d8b6f55-x2x9q", "container": "api"}, True),
+        ("pods", {"namespace": "shop", "pod": "api-7c9d8b6f55-x2x9q"}, True),
+        ("pods", {"namespace": "shop", "pod": "another"}, False),
+        ("workloads", {"namespace": "other", "deployment": "api"}, False),
+        ("nodes", {"node": "node-3"}, True),
+        ("workloads", {"cluster": "staging", "namespace": "shop", "deployment": "api"}, False),
+    ],
+)
+def test_the_alert_about_a_row_is_found_by_its_labels(kind: Kind, labels: dict[str, str], found: bool) -> None:
+    state = ClusterState()
+    firing = alert(RULES[0], AlertState.FIRING, 1, 5, {"cluster": "shop", "severity": "critical", **labels})
+    state.overview = replace(with_clusters(broken()), alerts=Ready(replace(some(), alerts=(firing,)), NOW))
+    state.kind = kind
+    assert (state.alert == firing) is found
+    gone = replace(firing, state=AlertState.RESOLVED, resolved_at=NOW)
+    state.overview = replace(with_clusters(broken()), alerts=Ready(replace(some(), alerts=(gone,)), NOW))
+    assert state.alert is None
 
 
 def test_what_is_gone_is_told() -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from lilfox_tui.app import dialogs
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.console import Console
+from lilfox_tui.app.evidence import cause_of
 from lilfox_tui.app.open_logs import PODS
 from lilfox_tui.app.operations import HERE, Act, Chosen, choice_of, host_config, one_of, why_unchanged
 from lilfox_tui.app.pane import PaneContext
@@ -229,6 +230,24 @@ class PodActions(ActionGroup):
         view, place = self._state.cluster, self._state.logs_of
         if view is not None and place is not None:
             self._app.go_to_logs(PODS, f"{view.name}/{place}", None)
+
+    def _why_no_runbook(self) -> Message | None:
+        why = self._state.why_nothing()
+        if why is None and self._state.alert is None:
+            why = tr("no alert fires about it; 4 lists all runbooks")
+        return why
+
+    @action(
+        "runbook",
+        "r",
+        tr("runbook"),
+        tr("runbooks for the alert about the selected row"),
+        why_not=_why_no_runbook,
+        footer=2,
+    )
+    def runbook(self) -> None:
+        if (alert := self._state.alert) is not None:
+            self._app.go_to_runbook(cause_of(alert))
 
     def _why_not_again(self) -> Message | None:
         return self._state.why_no_cluster()
@@ -451,7 +470,7 @@ class RolloutActions(_ChangeActions):
         "shell",
         "x",
         tr("shell"),
-        tr("open a shell in a container; suspends the console"),
+        tr("open a shell in a container"),
         why_not=_why_no_shell,
         fits=lambda self: isinstance(self._state.selected, PodView | WorkloadView),
     )

@@ -8,7 +8,7 @@ from textual import events
 from textual.app import ComposeResult
 
 from lilfox_tui.app.console import Console
-from lilfox_tui.app.evidence import Selected, Selection, text_of_rows
+from lilfox_tui.app.evidence import Cause, Selected, Selection, cause_of, text_of_rows
 from lilfox_tui.app.pane import Pane, PaneContext
 from lilfox_tui.app.panes.cluster.actions import (
     ClusterList,
@@ -20,17 +20,16 @@ from lilfox_tui.app.panes.cluster.actions import (
 from lilfox_tui.app.panes.cluster.state import ClusterState, key_of
 from lilfox_tui.app.panes.cluster.view import BESIDE, ClusterDrawing, ClusterScreen, ClusterStyle, page_rows, title_of
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rows.clusters import Kind, context_pieces
+from lilfox_tui.app.rows.clusters import Kind, context_pieces, reasons_text
 from lilfox_tui.app.shared_actions import ErrorActions, EvidenceActions, ListActions
 from lilfox_tui.app.widgets import Lines, more_below
+from lilfox_tui.clusters.model import ClusterEvent
 from lilfox_tui.core.i18n import _
+from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Overview
 
-_ALL = 10**6
 _WIDTH = 120
 """Of a page that is kept, however small the screen is."""
-_NAMESPACE = 24
-Context = PaneContext[ClusterState]
 
 
 class ClusterPane(Pane):
@@ -113,6 +112,17 @@ class ClusterPane(Pane):
             return Selected(f"cluster-{name}-{overview.at:%H%M%S}.txt", data.encode("utf-8", "replace"), title)
 
         return Selection(title, read)
+
+    def cause(self) -> Cause | None:
+        """The alert about the selection; without one what is wrong with it."""
+        alert, item, view = self.state.alert, self.state.selected, self.state.cluster
+        if alert is not None:
+            return cause_of(alert)
+        if view is None or item is None or isinstance(item, ClusterEvent) or not item.reasons:
+            return None
+        severity = "SEV-2" if item.level is Level.FAILING else "SEV-3"
+        told = f"{view.name}: {title_of(item)}: {reasons_text(item.reasons[:1])}"
+        return Cause("", {"cluster": view.name}, severity, told=told)
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
         hit = self._screen.at(event.x, event.index)

@@ -3,12 +3,17 @@ No screen."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from lilfox_tui.app.evidence import firing_alerts
 from lilfox_tui.app.rows.clusters import KINDS, Item, Kind
 from lilfox_tui.clusters.model import WORKLOAD_KINDS, ClusterEvent, ClusterView, NodeView, PodView, WorkloadView
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.monitor.model import Overview
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alert
 
 Page = tuple[Kind, str]
 """What an open page is about: its kind, and its key among these."""
@@ -173,6 +178,15 @@ class ClusterState:
             case _:
                 return None
 
+    @property
+    def alert(self) -> Alert | None:
+        """The worst alert that fires about the selection."""
+        view, found = self.cluster, self.selected
+        if view is None or found is None:
+            return None
+        firing = ((each, dict(each.labels)) for each in firing_alerts(self.overview))
+        return next((each for each, labels in firing if is_named(found, view.name, labels)), None)
+
     # ---- moving --------------------------------------------------------------------------------------------------
 
     def select(self, item: Item) -> None:
@@ -261,6 +275,25 @@ class ClusterState:
         """Why the pane cannot go back."""
         deep = self.pages or self.filter or self.namespace
         return None if deep else tr("this is the first screen; 1 shows the hosts, q quits")
+
+
+def is_named(item: Item, cluster: str, labels: Mapping[str, str]) -> bool:
+    """Whether the labels of an alert name that workload (or a pod of it), pod or node of a cluster."""
+    if labels.get("cluster") != cluster:
+        return False
+    if isinstance(item, NodeView):
+        return labels.get("node") == item.node.name
+    if labels.get("namespace") != namespace_of(item):
+        return False
+    match item:
+        case WorkloadView(workload=workload, pods=pods):
+            return labels.get(workload.kind.lower()) == workload.name or any(is_named(each, cluster, labels)
+                                                                            for each in pods)  # fmt: skip
+        case PodView(pod=pod):
+            return labels.get("pod") == pod.name
+        case ClusterEvent():
+            return labels.get(item.kind.lower()) == item.name
+    return False
 
 
 def is_about(event: ClusterEvent, item: Item) -> bool:
