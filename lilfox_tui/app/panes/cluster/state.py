@@ -293,7 +293,6 @@ def is_named(item: Item, cluster: str, labels: Mapping[str, str]) -> bool:
             return labels.get("pod") == pod.name
         case ClusterEvent():
             return labels.get(item.kind.lower()) == item.name
-    return False
 
 
 def is_about(event: ClusterEvent, item: Item) -> bool:
