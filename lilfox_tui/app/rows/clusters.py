@@ -198,7 +198,7 @@ def end_text(end: ContainerEnd, now: datetime) -> str:
     if end.finished is None:
         return clean(why)
     age = human_age(max(0.0, (now - end.finished).total_seconds()))
-    return clean(_("{what} {age} ago", what=why, age=age))
+    return clean(_("{what}, {age} ago", what=why, age=age))
 
 
 def container_state(container: PodContainer, now: datetime) -> str:
@@ -432,8 +432,8 @@ def _event_columns(rows: Sequence[Item], now: datetime, most: int) -> list[Colum
         column(lambda: _("age"), 4, lambda v: (Piece(age_of(v.last_seen, now), "muted"),), 1, right=True),
         column(lambda: _("reason"), reason, lambda v: (Piece(clean(v.reason), role(v)),)),
         column(lambda: _("object"), about, lambda v: (Piece(fit_middle(object_text(v), about)),), 2),
-        column(lambda: _("repeats"), 7, times, 3),
-        column(lambda: _("message"), 12, lambda v: (Piece(clean(v.message)),), 0, grow=_SPARE),
+        column(lambda: _("repeats"), 7, times, 5),
+        column(lambda: _("message"), 18, lambda v: (Piece(clean(v.message)),), 0, grow=_SPARE),
     ]
 
 

@@ -121,12 +121,12 @@ def test_the_page_of_a_workload_says_why_first() -> None:
 def test_the_page_of_a_pod_tells_the_last_end_and_use_of_limits() -> None:
     text = "\n".join(lines(drawn(broken(), 120, 37, kind="pods", page=PAGES[1])))
     assert "waiting: CrashLoopBackOff  7 restarts" in text
-    assert "last end  Error, exit code 1 2 min ago" in text
+    assert "last end  Error, exit code 1, 2 min ago" in text
     assert "panic: no such table: orders" in text
     assert "CPU 42m, limited to 500m, requests 100m   memory 71M, limited to 128M, requests 64M" in text
     assert "Deployment api" in text
     killed = "\n".join(lines(drawn(broken(), 120, 37, kind="pods", page=("pods", "shop/worker-0"))))
-    assert "OOMKilled, exit code 137 3 min ago" in killed
+    assert "OOMKilled, exit code 137, 3 min ago" in killed
 
 
 def test_a_page_scrolls_and_tells_how_much_is_below() -> None:
