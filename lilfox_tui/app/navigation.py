@@ -120,6 +120,8 @@ class Navigation:
         way to the worst one."""
         if self.current == METRICS and (subject := self.metrics.state.selected) is not None:
             self.metrics.state.choose(subject, in_problems=self.metrics.state.in_problems)
+        if self.current == CLUSTERS:
+            self.clusters.state.keep_selected()
 
     def at(self, place: int) -> Pane:
         """The pane at that index in TABS."""

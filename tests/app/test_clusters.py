@@ -164,6 +164,16 @@ async def test_what_cannot_be_done_says_why() -> None:
         assert {"drain", "cordon"} <= set(listed(app))
 
 
+async def test_the_row_whose_actions_are_listed_stays_selected() -> None:
+    app = app_of()
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await at_pane(app, pilot, "a")
+        view = broken()
+        turned = with_clusters(replace(view, workloads=view.workloads[::-1]))
+        pane.show(turned)
+        assert pane.state.selected == view.workloads[0]
+
+
 async def test_nothing_is_changed_before_the_cluster_was_asked() -> None:
     app = app_of()
     async with app.run_test(size=SIZE) as pilot:

@@ -194,6 +194,11 @@ class ClusterState:
         self.keep()
         self._selected[self.kind] = key_of(item)
 
+    def keep_selected(self) -> None:
+        """Keeps the highlighted row selected, also where another one gets worse and comes first."""
+        if self.page is None and (item := self.selected) is not None:
+            self.select(item)
+
     def move(self, step: int) -> None:
         """Selects the row ``step`` rows down or up."""
         if rows := self.rows:
