@@ -7,8 +7,9 @@ process on the host and one session, where ``kubectl logs`` would be a process a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+import shlex
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,7 +17,6 @@ import msgspec
 
 from lilfox_tui.clusters.kubectl import ClusterError, Kubectl
 from lilfox_tui.clusters.objects import text_of
-from lilfox_tui.core.errors import CommandFailed
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.http import HttpConnection, HttpFault, HttpResponse, HungUp
 
@@ -30,12 +30,27 @@ _PATHS = (
 _SCRIPT = r"""
 umask 077
 folder=$(mktemp -d "${TMPDIR:-/tmp}/lilfox-XXXXXXXX") || exit 1
-trap 'rm -rf -- "$folder"' EXIT
+proxy=
+trap '[ -z "$proxy" ] || kill "$proxy" 2>/dev/null; rm -rf -- "$folder"' EXIT
 trap 'exit 143' HUP INT TERM
-printf '%s\n' "$folder/api"
-"$@" "--unix-socket=$folder/api" &
-wait "$!"
+while read -r tick words; do
+    if [ -z "$proxy" ]; then
+        mkfifo "$folder/said"
+        @KUBECTL@ "--unix-socket=$folder/api" >"$folder/said" 2>&1 </dev/null &
+        proxy=$! said= status=
+        exec 3<"$folder/said"
+        while IFS= read -r line <&3; do
+            said=$line
+            case $line in "Starting to serve on "*) status=0; break ;; esac
+        done
+        [ -n "$status" ] || { wait "$proxy"; status=$?; }
+        cat <&3 >/dev/null 2>&1 &
+        printf '%s %s\n%s\n' "$status" "$folder/api" "$said"
+    fi
+    printf '@@LILFOX-END@@ %s\n' "$tick"
+done
 """
+"""Ends with its stdin: kubectl proxy would outlive a lost link, because it writes nothing by itself."""
 
 
 class ApiRefusal(ClusterError):
@@ -52,30 +67,13 @@ async def open_kube_api(kubectl: Kubectl) -> AsyncIterator[KubeApi]:
     where the context no longer leads to the API server that it led to at first."""
     await (kubectl.confirm() if kubectl.context else kubectl.resolve())
     words = kubectl.argv("proxy", "--reject-methods=^(POST|PUT|PATCH|DELETE)$", f"--accept-paths={_PATHS}")
-    try:
-        async with aclosing(kubectl.host.stream(("sh", "-c", _SCRIPT, "sh", *words))) as said:
-            yield KubeApi(kubectl, await _socket(kubectl, said))
-    except CommandFailed as error:
-        status = error.outcome if isinstance(error.outcome, int) else None
-        raise kubectl.fault_of(status, error.stderr.encode()) from None
-
-
-async def _socket(kubectl: Kubectl, said: AsyncGenerator[bytes, None]) -> str:
-    """The path of the socket, once the proxy listens."""
-    heard = b""
-    try:
-        async with asyncio.timeout(START_S):
-            async for block in said:
-                heard += block
-                path, _newline, rest = heard.partition(b"\n")
-                if b"\n" in rest:
-                    return path.decode("utf-8", "surrogateescape")
-    except TimeoutError:
-        pass
-    raise ClusterError(
-        tr("kubectl proxy did not start on {host} within {seconds:g} s", host=kubectl.host.name, seconds=START_S),
-        fault="kubectl",
-    )
+    async with kubectl.host.loop(_SCRIPT.replace("@KUBECTL@", shlex.join(words))) as loop:
+        answer = await loop.ask("start", timeout_s=START_S)
+        first, _newline, said = answer.decode("utf-8", "surrogateescape").partition("\n")
+        status, _space, path = first.partition(" ")
+        if status != "0":
+            raise kubectl.fault_of(int(status) if status.isdecimal() else None, said.encode("utf-8", "surrogateescape"))
+        yield KubeApi(kubectl, path)
 
 
 class KubeApi:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC
 from itertools import chain
 from pathlib import Path
@@ -306,6 +306,40 @@ async def test_nothing_but_reading_goes_through(cluster: KubeCluster) -> None:
     finally:
         await host.close()
     assert not Path(socket).parent.exists()
+
+
+def proxies(cluster: KubeCluster) -> list[int]:
+    """The processes of kubectl proxy for the cluster."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = file.read_bytes().split(b"\0")
+            if words[0] == b"kubectl" and b"proxy" in words and str(cluster.kubeconfig).encode() in words[1]:
+                found.append(int(file.parent.name))
+    return found
+
+
+async def test_the_proxy_ends_with_a_link_that_is_never_there_again(cluster: KubeCluster) -> None:
+    with sshd_lab() as lab:
+        server = lab.sshd()
+        host = open_host("bastion", lab.host(server), lab.ssh())
+        kubectl = Kubectl(host, "shop", ClusterConfig(kubeconfig=str(cluster.kubeconfig)))
+        try:
+            async with proxy.open_kube_api(kubectl) as api:
+                assert await api.ask("version")
+                assert len(proxies(cluster)) == 1
+                server.kill()
+                await until(lambda: not proxies(cluster) and not Path(api.socket).parent.exists())
+        finally:
+            await host.close()
+
+
+async def test_a_proxy_that_does_not_start_says_why(cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "_PATHS", "(")
+    async with opened(cluster) as source:
+        with pytest.raises(ClusterError) as caught:
+            await source.page(AtBeginning(), older=False, limit=10, where=EVERYTHING)
+    assert "error parsing regexp" in str(caught.value)
 
 
 def test_pods_are_named_on_the_command_line(cluster: KubeCluster, tmp_path: Path) -> None:
