@@ -208,23 +208,25 @@ class ClusterProof:
             return await self._of_node(operation)
         if operation.kind == "delete pod":
             return await self._deleted()
-        if operation.kind == "pause rollout":
-            found = await self._workload()
-            if part(found, "spec").get("paused") is not True:
-                raise self._not_so(_("the rollout of {name} is not paused", name=name))
-            return _("the rollout of {name} is paused", name=name)
-        self._check_spec(await self._workload())
-        return await self._rolled_out(self._workload)
+        found = await self._changed_workload()
+        if operation.kind != "pause rollout":
+            return await self._rolled_out(self._changed_workload)
+        if part(found, "spec").get("paused") is not True:
+            raise self._not_so(_("the rollout of {name} is not paused", name=name))
+        return _("the rollout of {name} is paused", name=name)
 
-    def _check_spec(self, workload: Mapping[str, Any]) -> None:
-        """Raise CommandFailed unless the workload asks for what it was to ask for."""
-        change, name = self._change, self._change.target.name
+    async def _changed_workload(self) -> dict[str, Any]:
+        """The workload. Raises CommandFailed unless it has the change, and still asks for what it was to ask for."""
+        change, name, workload = self._change, self._change.target.name, await self._workload()
+        if whole(workload, "metadata", "generation") <= change.generation:
+            self.lasts = False
+            raise self._not_so(_("the cluster does not have the change"))
         if change.replicas is not None and wanted_replicas(workload) != change.replicas:
             count = wanted_replicas(workload)
             raise self._not_so(_("{name} was scaled to {count} in the meantime", name=name, count=count))
-        container, _equals, image = change.image.partition("=")
-        if image and (container, image) not in template_images(part(workload, "spec", "template")):
-            raise self._not_so(_("the image of {name} was changed in the meantime", name=name))
+        if change.images and template_images(part(workload, "spec", "template")) != change.images:
+            raise self._not_so(_("the images of {name} were changed in the meantime", name=name))
+        return workload
 
     async def _of_node(self, operation: Operation) -> str:
         node = self._change.target.name
@@ -268,18 +270,19 @@ class ClusterProof:
                 raise self._not_so(_("{resource} is gone", resource=owner))
             return there
 
-        return clauses([gone, await self._rolled_out(workload)])
+        return clauses([gone, await self._rolled_out(workload, strict=False)])
 
     # ---- rollouts ----------------------------------------------------------------------------------------------
 
-    async def _rolled_out(self, look: Callable[[], Awaitable[dict[str, Any]]]) -> str:
-        """Wait until the workload is rolled out, and stays so for ``settles_s``."""
+    async def _rolled_out(self, look: Callable[[], Awaitable[dict[str, Any]]], *, strict: bool = True) -> str:
+        """Wait until the workload is rolled out, and stays so for ``settles_s``; without ``strict`` it may take several
+        times."""
         loop, told, since_s, explained = asyncio.get_running_loop(), "", 0.0, False
         while True:
             workload = await look()
             state = rollout_state(workload)
-            if state.done:
-                return await self._settled(look, workload)
+            if state.done and (proved := await self._settled(look, workload, strict=strict)):
+                return proved
             if state.failure:
                 raise await self._stuck(workload, state.failure)
             if state.text != told:
@@ -294,14 +297,19 @@ class ClusterProof:
                 raise await self._stuck(workload, why)
             await asyncio.sleep(self._looks_s)
 
-    async def _settled(self, look: Callable[[], Awaitable[dict[str, Any]]], workload: Mapping[str, Any]) -> str:
-        loop = asyncio.get_running_loop()
+    async def _settled(
+        self, look: Callable[[], Awaitable[dict[str, Any]]], workload: Mapping[str, Any], *, strict: bool
+    ) -> str:
+        """The state in a sentence; empty if it is to be waited for again: another number of pods is wanted by now."""
+        wanted, loop = wanted_replicas(workload), asyncio.get_running_loop()
         began_s, first = loop.time(), await self._pods(workload)
         self._run.say(_("checking that it stays so for {seconds:g} s", seconds=self._settles_s))
         while (after_s := loop.time() - began_s) < self._settles_s:
             await asyncio.sleep(min(self._looks_s, self._settles_s - after_s))
             workload = await look()
             state = rollout_state(workload)
+            if not state.done and (wanted_replicas(workload) != wanted or not strict):
+                return ""
             if not state.done:
                 why = _("it was rolled out for {seconds:.0f} s, then: {state}", seconds=loop.time() - began_s,
                         state=state.failure or state.text)  # fmt: skip

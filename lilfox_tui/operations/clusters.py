@@ -103,8 +103,8 @@ class ClusterChange(Struct, frozen=True, kw_only=True):
     revision: int | None = None
     """The revision that it returns to, and the name of the object that has it."""
     revision_name: str = ""
-    image: str = ""
-    """``container=image``."""
+    images: tuple[tuple[str, str], ...] = ()
+    """The images that a workload is to have, by container."""
     owner: str = ""
     """The workload that makes a pod anew (``deployment/web``)."""
     obstacles: tuple[str, ...] = ()
@@ -193,7 +193,7 @@ async def undo_change(place: ClusterPlace, kind: str, namespace: str, name: str,
         [*changes, *_replacing(workload), *_managed(workload), *_now(workload)],
         undo=_back_to(place, namespace, resource, present),
     )  # fmt: skip
-    return msgspec.structs.replace(made, revision=revision, revision_name=wanted.name)
+    return msgspec.structs.replace(made, revision=revision, revision_name=wanted.name, images=wanted.images)
 
 
 async def image_change(
@@ -219,7 +219,8 @@ async def image_change(
             tr("{resource} has no container {name}", resource=resource, name=chosen),
             tr("one of: {names}", names=listed([each for each, _image in images])),
         )
-    changes = image_changes(images, [(each, image if each == chosen else old) for each, old in images])
+    after = tuple((each, image if each == chosen else old) for each, old in images)
+    changes = image_changes(images, after)
     if not changes:
         raise UsageError(tr("{name} of {resource} has the image {image} now", name=chosen, resource=resource,
                             image=image))  # fmt: skip
@@ -234,7 +235,7 @@ async def image_change(
         [*changes, *_untagged(image), *_replacing(workload), *_managed(workload), *_now(workload)],
         undo=_back_to(place, namespace, resource, present),
     )  # fmt: skip
-    return msgspec.structs.replace(made, image=f"{chosen}={image}")
+    return msgspec.structs.replace(made, images=after)
 
 
 def _untagged(image: str) -> list[str]:

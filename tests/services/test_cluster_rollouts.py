@@ -7,9 +7,11 @@ import asyncio
 import shlex
 
 import pytest
+from msgspec.structs import replace
 
 from lilfox_tui.clusters.objects import REVISION
 from lilfox_tui.core.errors import CommandFailed, NotAllowed, UsageError
+from lilfox_tui.operations.cluster_job import ClusterProof
 from lilfox_tui.operations.cluster_objects import read_revisions, read_workload
 from lilfox_tui.operations.clusters import (
     ClusterChange,
@@ -18,8 +20,10 @@ from lilfox_tui.operations.clusters import (
     undo_change,
     undo_line,
 )
-from tests.services.cluster_desk import Desk, cluster, desk, runs, serving
+from lilfox_tui.operations.job import make_change
+from tests.services.cluster_desk import LOOKS_S, SETTLES_S, Desk, cluster, desk, runs, serving
 from tests.services.kube_cluster import KubeCluster, deployment
+from tests.waiting import until
 
 __all__ = ["cluster", "desk"]
 
@@ -126,3 +130,33 @@ async def test_a_rollout_is_paused_and_resumed(desk: Desk, cluster: KubeCluster)
     assert await desk.make(resume) == "deployment/rest is rolled out: 1 of 1 updated, 1 available"
     with pytest.raises(UsageError, match="is not paused"):
         await rollout_change(place, "resume", *rest)
+
+
+async def test_another_ones_update_meanwhile_is_not_called_ours(desk: Desk, cluster: KubeCluster) -> None:
+    serving(cluster, "both", replicas=1)
+    change = await image_change(await desk.place(), "deployment", "shop", "both", "shop/web:slow")
+    made = asyncio.create_task(desk.make(change))
+    await until(lambda: "shop/web:slow" in desk.images("both"))
+    cluster.set_image("both", "shop/web:2.0")
+    with pytest.raises(CommandFailed, match="the images of both were changed in the meantime"):
+        await made
+
+
+async def test_a_number_that_is_changed_while_it_settles_is_waited_for(desk: Desk, cluster: KubeCluster) -> None:
+    serving(cluster, "more", replicas=1)
+    change = await rollout_change(await desk.place(), "restart", "deployment", "shop", "more")
+    proof = ClusterProof(desk.run, desk.kubectl, change, settles_s=SETTLES_S * 5, looks_s=LOOKS_S)
+    made = asyncio.create_task(make_change(desk.run, desk.host, change.operation, proof=proof))
+    await until(lambda: any("stays so" in each for each in desk.run.told("note")))
+    cluster.kubectl("scale", "deployment/more", "--replicas=2", "-n", "shop")
+    assert await made == "deployment/more is rolled out: 2 of 2 updated, 2 available"
+
+
+async def test_a_command_that_has_done_nothing_is_no_success(desk: Desk, cluster: KubeCluster) -> None:
+    serving(cluster, "same", replicas=1)
+    change = await rollout_change(await desk.place(), "restart", "deployment", "shop", "same")
+    idle = ("annotate", "deployment/same", "--dry-run=server", "a=b")
+    argv = (*change.operation.argv[: change.operation.argv.index("rollout")], *idle)
+    nothing = replace(change, operation=replace(change.operation, argv=argv))
+    with pytest.raises(CommandFailed, match="the cluster does not have the change"):
+        await desk.make(nothing)
