@@ -181,6 +181,18 @@ async def test_the_page_goes_on_with_the_container_that_takes_over_the_name() ->
         assert "removed" not in screen_text(pilot)
 
 
+async def test_its_page_is_evidence() -> None:
+    app = containers_app(shop())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(app, pilot, "shop-web-1")
+        selection = app.metrics.evidence()
+        assert selection is not None
+        assert selection.title == "shop-web-1: unhealthy: 7 health checks failed in a row"
+        kept = await selection.read()
+        assert kept.name == "container-shop-web-1-031244.txt"
+        assert "certs:/etc/ssl:ro" in kept.data.decode()
+
+
 async def test_of_the_past_its_charts_are_shown() -> None:
     app = containers_app(shop())
     async with app.run_test(size=(120, 40)) as pilot:

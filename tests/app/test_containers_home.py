@@ -58,6 +58,11 @@ def test_where_there_is_little_room_the_reason_is_what_is_told() -> None:
     assert rows[3].startswith(" ✖   shop-worker-1  crash loop: restarts in 10 minutes")
 
 
+def test_on_a_narrow_screen_a_project_tells_how_many_run() -> None:
+    rows = drawn(overview_of(engine_of(*shop())), 40)
+    assert rows[1] == " ✖ shop           2 of 3 running"
+
+
 def test_a_filter_finds_containers_that_are_part_of_a_row() -> None:
     overview = overview_of(engine_of(*shop(failing=False)))
     assert names(overview, "shop-db") == ["shop-db-1"]

@@ -287,7 +287,7 @@ class LinkActions(ActionGroup):
         "shell",
         "x",
         tr("shell"),
-        tr("open a shell on the selected host, or in the selected container; suspends the console"),
+        tr("open a shell on the selected host or container; suspends the console"),
         why_not=_why_no_shell,
         fits=_has_shell,
     )

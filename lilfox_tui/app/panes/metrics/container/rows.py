@@ -56,9 +56,11 @@ def _widths(
     name = min(_NAME_MOST, max(_NAME_LEAST, *map(cell_width, names)), max(_NAME_LEAST, width // 3))
     host = min(_HOST_MOST, max(map(cell_width, of_hosts))) if hosts else 0
     longest = max(_STATE_LEAST, *(cell_width(each) for each in states))
-    state = min(_STATE_MOST, longest, max(12, width // 3))
+    state = min(_STATE_MOST, longest, max(_STATE_LEAST, width // 3))
     numbers = width >= _NUMBERS_FROM
-    return ContainerWidths(name, host, state, (_CPU if limits else _CPU_SHORT) if numbers else 0, _MEMORY)
+    return ContainerWidths(
+        name, host, state, (_CPU if limits else _CPU_SHORT) if numbers else 0, _MEMORY if numbers else 0
+    )
 
 
 def _head(widths: ContainerWidths, title: str) -> Row:
