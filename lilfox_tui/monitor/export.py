@@ -122,13 +122,13 @@ def failures(overview: Overview | None, *, has_plans: bool = False) -> Failures:
         elif view.level is Level.UNKNOWN:
             unknown.append(_("{name}: {what}", name=f"{kind} {name}", what=why or _("no answer yet")))
     for cluster in overview.clusters.values():
-        why = clauses(map(str, cluster.reasons))
+        kind, why = _("cluster"), clauses(map(str, cluster.reasons))
         if cluster.level is Level.FAILING:
-            failing.append(Failure(_("cluster"), cluster.name, why, cluster.since))
+            failing.append(Failure(kind, cluster.name, why, cluster.since))
         elif cluster.level is Level.DEGRADED:
             degraded.append(cluster.name)
         elif cluster.level is Level.UNKNOWN:
-            unknown.append(_("{name}: {what}", name=f"{_('cluster')} {cluster.name}", what=why))
+            unknown.append(_("{name}: {what}", name=f"{kind} {cluster.name}", what=why))
     halves = () if backups is None else backups.interrupted_restores
     failing += [Failure(_("restore"), each.restored.set, str(each.message)) for each in halves]
     if backups is None and has_plans:

@@ -96,6 +96,10 @@ async def test_what_the_account_may_not_read_is_told_and_the_rest_is_shown(clust
         assert ([each.workload.name for each in view.workloads], view.nodes, view.events) == (["web"], (), ())
 
 
+def images(view: ClusterView) -> list[str]:
+    return [each.image for pod in view.pods for each in pod.pod.containers]
+
+
 async def test_a_rollout_that_fails_and_an_api_that_is_away_turn_the_overview_red(cluster: KubeCluster) -> None:
     cluster.apply(deployment("web"))
     cluster.settle("web")
@@ -120,7 +124,7 @@ async def test_a_rollout_that_fails_and_an_api_that_is_away_turn_the_overview_re
         await seen(monitor, lambda view: any(each.reason == "BackOff" for each in view.events))
         cluster.set_image("web", "shop/web:2.0")
         cluster.settle("web")
-        await seen(monitor, lambda view: view.level < Level.FAILING)
+        await seen(monitor, lambda view: view.level < Level.FAILING and images(view) == ["shop/web:2.0"] * 3)
         cluster.stop_api()
         view = await seen(monitor, lambda view: view.error is not None)
         assert (view.level, len(view.pods)) == (Level.FAILING, 3), "and what was seen last stays"
