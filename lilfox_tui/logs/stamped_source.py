@@ -210,6 +210,8 @@ class StampedSource(ABC):
         """Whether what is asked has answered since the last failure, and whether it ever has."""
         self._settled, self._changed = asyncio.Event(), asyncio.Event()
         self._error: LilFoxError | None = None
+        self._told: Message | str | None = None
+        """The reason that was shown last: one is not shown again at each try."""
         self._reading: asyncio.Task[None] | None = None
 
     @property
@@ -356,8 +358,9 @@ class StampedSource(ABC):
                 tries = 0 if self._reached else tries + 1
                 self._error = error
                 self._status.fail(error)
-                if self._was_reached:
+                if self._was_reached and error.message != self._told:
                     self._note(tr("{reason}", reason=error.message))
+                self._told = error.message
             self._settle()
             self._wake()
             await wait_until_reconnected(self.host, AGAIN_S[min(tries, len(AGAIN_S) - 1)])
@@ -368,7 +371,7 @@ class StampedSource(ABC):
 
     def _caught_up(self) -> None:
         """Say that all that was there has been read."""
-        self._reached, self._was_reached, self._error = True, True, None
+        self._reached, self._was_reached, self._error, self._told = True, True, None, None
         self._settle()
         self._publish()
 

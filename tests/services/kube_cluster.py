@@ -123,7 +123,7 @@ class KubeCluster:
     def silence(self, silent: bool = True) -> None:
         """Has the API take requests and answer none of them."""
         assert self._api is not None
-        (self._api.is_silent.set if silent else self._api.is_silent.clear)()
+        (self._api.answers.clear if silent else self._api.answers.set)()
 
     # What the test does with it.
 

@@ -87,7 +87,9 @@ class ApiServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.state = state
         self.is_over = False
-        self.is_silent = threading.Event()
+        self.answers = threading.Event()
+        """Not set: it takes requests and says nothing."""
+        self.answers.set()
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -108,6 +110,7 @@ class ApiServer(ThreadingHTTPServer):
     def end(self) -> None:
         """Cuts all connections and listens no more."""
         self.is_over = True
+        self.answers.set()
         self.shutdown()
         self.server_close()
         self.cut()
@@ -138,8 +141,7 @@ class Handler(BaseHTTPRequestHandler):
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         state = self.server.state
         state.asked.append((self.command, self.path))
-        while self.server.is_silent.is_set() and not self.server.is_over:
-            time.sleep(0.02)
+        self.server.answers.wait()
         try:
             if state.knows_nobody:
                 raise Refused(401, "Unauthorized", "Unauthorized")

@@ -44,6 +44,8 @@ BEAT_S = 10.0
 WATCH_S = 300
 SETTLE_S = 1.0
 """So long after its end a container's new state may take to be told."""
+LINGER_S = 60.0
+"""So long lines are still read of a pod that is gone."""
 _AT_ONCE = 8
 _NAMED = 5
 _TOLD_AFTER = 2
@@ -199,9 +201,9 @@ class KubernetesLogSource(StampedSource):
         listed = [pod_of(each, {}) for each in parts(found, "items")]
         for pod in listed:
             self._tell(pod)
-        gone = [self._pods.pop(uid) for uid in list(self._pods) if uid not in {each.uid for each in listed}]
+        gone = [self._pods[uid] for uid in self._pods.keys() - {each.uid for each in listed}]
         for each in gone:
-            each.tell(None)
+            self._let_go(each)
         if is_first:
             self._note_gone([each.pod for each in gone])
             for each in gone:
@@ -213,6 +215,15 @@ class KubernetesLogSource(StampedSource):
             self._pods[pod.uid] = _FollowedPod(pod)
         self._pods[pod.uid].tell(pod)
         return self._pods[pod.uid]
+
+    def _let_go(self, pod: _FollowedPod) -> None:
+        """Take a pod for gone. What is still read of it ends by itself, or after a while where its node is gone."""
+        self._pods.pop(pod.pod.uid, None)
+        pod.tell(None)
+        for name in self._names(pod.pod):
+            progress = self._progress.get((pod.pod.uid, name))
+            if progress is not None and progress.running is not None and not progress.running.done():
+                asyncio.get_running_loop().call_later(LINGER_S, progress.running.cancel)
 
     def _forget(self, pod: Pod) -> None:
         for name in self._names(pod):
@@ -251,8 +262,8 @@ class KubernetesLogSource(StampedSource):
             return False
         kind, pod = text_of(event, "type"), pod_of(part(event, "object"), {})
         if kind == "DELETED":
-            if (followed := self._pods.pop(pod.uid, None)) is not None:
-                followed.tell(None)
+            if (followed := self._pods.get(pod.uid)) is not None:
+                self._let_go(followed)
         elif kind in ("ADDED", "MODIFIED"):
             self._go_on(group, api, self._tell(pod))
         return kind != "ERROR"
@@ -300,22 +311,23 @@ class KubernetesLogSource(StampedSource):
                     raise
             except ClusterError as error:
                 await self._look(api, pod)  # does it still answer? then only this one stream was cut
-                if pod.pod.uid not in self._pods:
-                    self._note_gone([pod.pod])
-                else:
-                    await self._failed(pod, name, error)
+                await self._failed(pod, name, error)
                 last = None
                 continue
             container = pod.container(name)
             if container.state == "running" and (container.restarts, "running") == last:
                 await pod.wait(SETTLE_S)  # it has ended, which is told in a moment; else it is followed on
                 last = None if pod.container(name).state == "running" else last
+        if self._progress_of(pod.pod, name).failures:
+            self._note_gone([pod.pod])
         self._progress.pop((pod.pod.uid, name), None)
 
     async def _failed(self, pod: _FollowedPod, name: str, error: ClusterError) -> None:
         """Wait before the lines of a container are asked for again; tell why where that goes on."""
         progress = self._progress_of(pod.pod, name)
         progress.failures += 1
+        if pod.gone:
+            return
         if progress.failures == _TOLD_AFTER:
             self._note(tr("{pod}: {reason}", pod=pod.pod.name, reason=error.message))
         await pod.wait(AGAIN_S[min(progress.failures, len(AGAIN_S) - 1)])
@@ -374,8 +386,7 @@ class KubernetesLogSource(StampedSource):
                 raise
             now = None
         if now is None or now.uid != pod.pod.uid:
-            self._pods.pop(pod.pod.uid, None)
-            pod.tell(None)
+            self._let_go(pod)
         else:
             pod.tell(now)
 

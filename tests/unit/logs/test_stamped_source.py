@@ -60,6 +60,33 @@ async def test_what_was_read_before_a_cut_is_kept_and_not_read_again(monkeypatch
     assert set(notices) == {"cut"}
 
 
+class Away(Interrupted):
+    """Is there once, then fails with one reason for a while and with another one after that."""
+
+    async def _read_on(self) -> None:
+        if not self.times:
+            await super()._read_on()
+        self.times += 1
+        raise HostUnreachable("here", "cut" if self.times < 10 else "refused")
+
+
+async def test_a_reason_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lilfox_tui.logs.stamped_source.AGAIN_S", (0.01,))
+    host = LocalHost("here", HostConfig(local=True))
+    source = Away(SourceSettings(host, UTC, format="plain"))
+    notices: list[str] = []
+    try:
+        async with aclosing(source.follow(AtBeginning(), EVERYTHING)) as batches:
+            async for batch in batches:
+                notices += [str(each.text) for each in batch if isinstance(each, SourceNotice)]
+                if "refused" in notices:
+                    break
+    finally:
+        await source.close()
+        await host.close()
+    assert notices == ["cut", "refused"]
+
+
 def lines_of(*stamps: int) -> list[StampedLine]:
     return [StampedLine(stamp, 1, f"line {number}".encode()) for number, stamp in enumerate(stamps)]
 
