@@ -293,7 +293,7 @@ def event_of(line: bytes) -> EngineEvent | None:
 _TEMPLATE = (
     '{"Id":{{json .ID}},"Created":{{json .Created}},"Name":{{json .Name}},"Image":{{json .Image}},'
     '"State":{{json .State}},"RestartCount":{{json .RestartCount}},"HostConfig":{{json .HostConfig}},'
-    '"NetworkSettings":{{json .NetworkSettings}},"Mounts":{{json .Mounts}},"Config":{"Image":{{json .Config.Image}},'
+    '"NetworkSettings":{{json .NetworkSettings}},"Config":{"Image":{{json .Config.Image}},'
     '"Labels":{{json .Config.Labels}}}}'
 )
 """Of ``inspect``: both programs know these keys. The environment, which may hold secrets, is left out."""

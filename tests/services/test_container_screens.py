@@ -70,12 +70,14 @@ async def shows(pilot: Pilot[None], *words: str) -> None:
 
 async def test_a_page_follows_what_happens_to_its_container(engine: ContainerEngine) -> None:
     labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}
-    first = engine.script("shop-web-1", WRITES, Labels=labels, host={"Memory": 64 << 20})
+    settings = {"Memory": 64 << 20, "Binds": [f"{engine.folder}:/data:ro"]}
+    first = engine.script("shop-web-1", WRITES, Labels=labels, host=settings)
     app = app_over(engine)
     try:
         async with app.run_test(size=(120, 40)) as pilot:
             await until(opens(app, "shop-web-1"), what="it is known")
-            await shows(pilot, "● shop-web-1", "INFO the first line of it", "ERROR went wrong", "memory 64M", "Podman")
+            await shows(pilot, "● shop-web-1", "INFO the first line of it", "ERROR went wrong", "memory 64M", "Podman",
+                        f"{engine.folder}:/data:ro")  # fmt: skip
             await pilot.press("l")
             await shows(pilot, "shop-web-1", "went wrong", "records")
             await pilot.press("1")

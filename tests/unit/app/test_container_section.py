@@ -43,12 +43,12 @@ def texts(found: EngineView, width: int = 120) -> list[str]:
 def test_a_row_tells_use_against_limits() -> None:
     busy = view("api", usage=ContainerUsage(memory=32.0 * (1 << 20)), rates=UsageRates(cpu=0.25))
     assert texts(engine(busy)) == [
-        "               state        cpu              memory",
-        " ● api         running 3 h  50% of 0.5 CPU   32M/64M       shop/api:2",
+        "               state           cpu              memory",
+        " ● api         running 3 h     50% of 0.5 CPU   32M/64M       shop/api:2",
     ]
     assert texts(engine(busy), 60) == [
-        "               state        cpu    memory",
-        " ● api         running 3 h  50%    32M/64M",
+        "               state           cpu    memory",
+        " ● api         running 3 h     50%    32M/64M",
     ]
 
 

@@ -94,13 +94,6 @@ def test_an_old_row_says_how_old() -> None:
     assert any(piece.text.strip() == "1m" and piece.role == "degraded" for piece in row)
 
 
-def test_a_host_without_swap_says_none() -> None:
-    without = replace(summary("web-1", 23, 61, 71), swap_total=0.0, swap_percent=0.0)
-    text = text_of(host_row(host("web-1", Level.GOOD, without), NOW, style(180)))
-    assert " none " in text
-    assert " 0% " not in text
-
-
 def test_unknown_is_never_zero() -> None:
     bare = replace(
         summary("web-1", 23, 61, 71), cpu=None, memory_percent=None, fullest=None, load=None, network_in_s=None

@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.evidence import Selected, Selection, page_evidence
 from lilfox_tui.app.pane import PaneContext
@@ -44,11 +46,20 @@ from lilfox_tui.app.rows.containers import (
     successor,
 )
 from lilfox_tui.app.rows.hosts import ROLES
-from lilfox_tui.containers.engine import EnginePlace
-from lilfox_tui.containers.model import Container, ContainerView, cpu_text, image_text, memory_text, state_text
+from lilfox_tui.containers.engine import ApiEngine, EnginePlace
+from lilfox_tui.containers.model import (
+    Container,
+    ContainerView,
+    container_of,
+    cpu_text,
+    image_text,
+    memory_text,
+    state_text,
+)
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_age, human_bytes
+from lilfox_tui.hosts.base import Host
 from lilfox_tui.logs.sources.containers import newest_lines
 from lilfox_tui.logs.stamped_source import StampedLine
 from lilfox_tui.metrics.model import Level, Series
@@ -351,11 +362,12 @@ def _setup_facts(page: ContainerPage) -> list[_Fact]:
     mounts = [(mount.text, "text") for mount in container.mounts]
     compose = "/".join(filter(None, (container.project, container.service)))
     cpu = _("no limit") if container.cpu_limit is None else _("{cores:g} CPU", cores=container.cpu_limit)
+    cpu_name, memory_name = _("cpu"), _("memory")
     memory = _("no limit") if container.memory_limit is None else human_bytes(container.memory_limit)
     facts: list[_Fact] = [
         (_("image"), image_text(container, page.now), "text"),
         *([(_("project"), compose, "text")] if compose else []),
-        (_("limits"), f"{_('cpu')} {cpu}  {_('memory')} {memory}", "text"),
+        (_("limits"), f"{cpu_name} {cpu}  {memory_name} {memory}", "text"),
         *((_("ports") if at == 0 else "", text, role) for at, (text, role) in enumerate(ports)),
         *((_("mounts") if at == 0 else "", text, role) for at, (text, role) in enumerate(mounts)),
     ]
@@ -382,6 +394,15 @@ def _alert_row(item: AlertItem, now: datetime, glyphs: Glyphs) -> Row:
 # The open page: what it shows, and what is read for it.
 
 
+async def _whole(host: Host, place: EnginePlace, id_: str) -> Container | None:
+    """A container with all that the API tells of it; None without one, and if it is gone. Raises EngineError,
+    HostError."""
+    if not place.socket:
+        return None
+    found = await ApiEngine(host, place).ask("GET", f"/containers/{quote(id_, safe='')}/json", missing=None)
+    return container_of(found) if isinstance(found, dict) else None
+
+
 class ContainerPages:
     """Makes the page of the open container, and reads its newest log lines while it is open. ``chart_height`` returns
     the rows of a plot."""
@@ -393,6 +414,9 @@ class ContainerPages:
         """The container whose page was drawn last, as it was seen last."""
         self._read_of: Subject | None = None
         self._lines: Sequence[StampedLine] | LilFoxError | None = None
+        self._asked: Container | None = None
+        """The open container with all that its engine tells of it, as it was asked last: the watch of all containers
+        may leave out mounts and what health checks wrote."""
 
     def rows(self, overview: Overview) -> list[Row]:
         """The rows of the open page. Where another container has taken over the name, as after ``compose up``, the page
@@ -416,6 +440,7 @@ class ContainerPages:
         found = found or known
         if found is None or subject is None:
             return None
+        found = self._with_details(found)
         if not gone:
             self._last = subject, found
         view, audit, history = found.view, overview.audit, app.monitor.container_history
@@ -444,6 +469,14 @@ class ContainerPages:
             findings=() if audit is None else findings_on(audit.findings, view),
         )
 
+    def _with_details(self, found: FoundContainer) -> FoundContainer:
+        """The container with its mounts and failed health checks, if it was asked for them."""
+        container, asked = found.view.container, self._asked
+        if asked is None or asked.id != container.id:
+            return found
+        told = replace(container, mounts=asked.mounts, failed_checks=asked.failed_checks)
+        return FoundContainer(found.engine, replace(found.view, container=told))
+
     def data_since(self, now: datetime) -> datetime | None:
         """When the charts of the open page begin; None if they have no data."""
         host = "" if self._state.page is None else self._state.page[1].partition("/")[0]
@@ -460,7 +493,7 @@ class ContainerPages:
         subject = self._state.page
         if subject is None or subject == self._read_of or self._app.rewound is not None:
             return
-        self._read_of, self._lines = subject, None
+        self._read_of, self._lines, self._asked = subject, None, None
         self._context.run(partial(self._read_log, subject), group="container log", exclusive=True)
 
     async def _read_log(self, subject: Subject) -> None:
@@ -482,6 +515,7 @@ class ContainerPages:
         place = EnginePlace(socket=engine.place) if engine.place.startswith("/") else EnginePlace(program=engine.place)
         config = self._app.config.hosts.get(view.host)
         try:
+            self._asked = await _whole(monitor.host(view.host), place, view.container.id) or self._asked
             self._lines = await newest_lines(
                 monitor.host(view.host), place, view.container.id, _LINES, sudo=config is not None and config.sudo
             )
