@@ -76,7 +76,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "l": ("logs: of the selection, or of its job", "logs output"),
     "m": ("mark a record", "mark"),
     "n": ("next match", "next-match"),
-    "o": ("sources and columns", "sources"),
+    "o": ("sources, columns, namespaces", "sources namespace"),
     "p": ("pause", "pause"),
     "q": ("quit", "quit"),
     "r": ("runbooks of the selection", "runbook"),

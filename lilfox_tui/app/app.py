@@ -88,6 +88,7 @@ class LilFoxApp(Console):
         self.do = self._do
         self.go_to_logs = self.navigation.go_to_logs
         self.go_to_errors = self.navigation.go_to_errors
+        self.go_to_cluster = self.navigation.go_to_cluster
         self.go_to_runbook = self.navigation.go_to_runbook
         self.open_runbook = self.navigation.open_runbook
         self.go_to_backups = partial(self.navigation.open, BACKUP)

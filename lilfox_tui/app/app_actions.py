@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
 OF_SELECTION = (
     "open", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
-    "shell", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup", "verify", "drill", "restore",
+    "shell", "containers", "project-logs", "explain", "keep", "drop", "trace", "mark", "evidence", "copy", "backup",
+    "verify", "drill", "restore",
     "undo", "prune", "kept", "settle", "output", "cancel", "run-again", "terminal", "by-hand", "skip", "stop",
-    "end-run", "note", "findings", "accept-finding",
+    "end-run", "note", "findings", "accept-finding", "restart-workload", "scale", "pause-rollout", "delete-pod",
+    "cordon", "drain",
     "decide", "moment", "call", "take-over", "hand-over", "close-incident", "export", "silences",
 )  # fmt: skip
 """The actions that ``a`` lists: those on the selected row."""
@@ -46,7 +48,7 @@ _AROUND_HELP = 7
 """Rows of the screen that the help does not have: the frame's, its border and its title."""
 _RARE = 99
 """After all ranks of the footer."""
-_LEADS = ("pane-1", "pane-2", "pane-3", "pane-4", "hosts", "alerts", "changes", "incident", "recent-errors")
+_LEADS = ("pane-1", "pane-2", "pane-3", "pane-4", "pane-5", "hosts", "alerts", "changes", "incident", "recent-errors")
 """Those that lead elsewhere."""
 _TITLE = 19
 """Cells of an action's title in a list."""
@@ -94,7 +96,11 @@ class PaneActions(_Everywhere):
             self._navigation.pane.select_run("")
         self._navigation.open(RUNBOOK)
 
-    @action("hosts", "at", tr("hosts"), tr("find a host, service or backend by name"), footer=4)
+    @action("pane-5", "5", tr("Clusters"), tr("workloads, pods, nodes, events"))
+    def show_clusters(self) -> None:
+        self._navigation.show_clusters()
+
+    @action("hosts", "at", tr("hosts"), tr("find a host, service, container or workload by name"), footer=4)
     def pick_host(self) -> None:
         if self._app.shown is not None:
             chooser = dialogs.Chooser(_("Go to"), self._subjects(), wide=True, anew=self._subjects)
@@ -120,11 +126,12 @@ class PaneActions(_Everywhere):
                 row = (mark, Piece(fit(view.name, 20), "strong"), Piece(about, "muted"))
                 words = " ".join((view.name, *view.config.tags, why))
                 choices.append(dialogs.Choice(f"{kind}/{view.name}", row, words))
-        return choices
+        found = self._navigation.metrics.containers.choices(overview)
+        return [*choices, *found, *self._navigation.cluster_choices()]
 
     def _go_to_subject(self, chosen: str | None) -> None:
         self._app.shown_above = None
-        if chosen is not None:
+        if chosen is not None and not self._navigation.go_to_choice(chosen):
             kind, _slash, name = chosen.partition("/")
             self._navigation.open(METRICS)
             self._navigation.metrics.open_page((kind, name))
@@ -213,12 +220,13 @@ class PaletteActions(_Everywhere):
         def others() -> list[dialogs.Choice]:
             elsewhere.update((f"{TABS[place].module} {each.id}", (place, each))
                              for place, each in self._navigation.elsewhere())  # fmt: skip
-            return [_choice_elsewhere(id_, *there) for id_, there in elsewhere.items()]
+            found = [_choice_elsewhere(id_, *there) for id_, there in elsewhere.items()]
+            return [*found, *self._navigation.cluster_choices()]
 
         def take(chosen: str | None) -> None:
             if chosen in elsewhere:
                 self._go_for(*elsewhere[chosen])
-            elif chosen is not None:
+            elif chosen is not None and not self._navigation.go_to_choice(chosen):
                 self._app.do(next(each for each in actions if each.id == chosen))
 
         self._choose(_("Command"), _in_groups(actions), take, others)

@@ -127,6 +127,8 @@ class Console(PrivateApp, inherit_bindings=False):
     """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest."""
     go_to_errors: Callable[[], None]
     """Shows the newest errors of all logs."""
+    go_to_cluster: Callable[[str, tuple[str, str] | None], None]
+    """Shows a cluster by its name, and the page of something in it."""
     go_to_runbook: Callable[[Cause], None]
     """Shows the runbooks for an alert."""
     open_runbook: Callable[[Runbook, Cause], None]
@@ -298,10 +300,11 @@ class Console(PrivateApp, inherit_bindings=False):
         self.copy_to_clipboard("\n".join(map(clean, text.split("\n"))))
         self.tell(_("copied"))
 
-    def run_shell(self, view: HostView) -> None:
-        """Suspends the app for a shell on the host, and resumes when it exits."""
+    def run_shell(self, view: HostView, argv: Sequence[str] = (), name: str = "") -> None:
+        """Suspends the app for a shell on the host, and resumes when it exits; with ``argv`` for one inside what is
+        called ``name`` there."""
         try:
-            argv = self.monitor.shell_argv(view.name)
+            argv = argv or self.monitor.shell_argv(view.name)
         except LilFoxError as error:
             self.tell(error)
             return
@@ -309,7 +312,7 @@ class Console(PrivateApp, inherit_bindings=False):
         # A shell of this machine is interactive only if its error output is the terminal; ssh has the host's own.
         status = self.step_aside_for(argv, None if view.config.local else heard)
         lasted_s = time.monotonic() - began_s
-        if status is not None and (why := shell_failure(view.name, argv, status, heard, lasted_s)) is not None:
+        if status is not None and (why := shell_failure(name or view.name, argv, status, heard, lasted_s)) is not None:
             self.tell(LilFoxError(why))
 
     def step_aside_for(self, argv: Sequence[str], heard: bytearray | None = None) -> int | None:

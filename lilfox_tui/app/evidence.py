@@ -51,6 +51,7 @@ def page_evidence(kind: str, name: str, said: str, overview: Overview, rows: Seq
         "backend": _("backend {name}: {said}", name=name, said=said),
         "alert": _("alert {name}: {said}", name=name, said=said),
         "finding": _("finding on {name}: {said}", name=name, said=said),
+        "container": _("container {name}: {why}", name=name, why=said),
     }
     text = words[kind]
     if overview.rewound:

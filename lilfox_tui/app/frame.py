@@ -12,7 +12,7 @@ from textual.css.query import NoMatches
 
 from lilfox_tui.app.actions import Action
 from lilfox_tui.app.console import Console
-from lilfox_tui.app.navigation import BACKUP, TABS, Navigation
+from lilfox_tui.app.navigation import BACKUP, Navigation
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import row_width
@@ -361,7 +361,7 @@ class FramePainter:
         if drawn_from == self._tabs:
             return
         self._tabs = drawn_from
-        titles = [str(tab.title) for tab in TABS]
+        titles = [str(tab.title) for tab in self._navigation.tabs]
         status = fitting(titles, marks, told, (*state, *jobs), width)
         shown = tab_titles(titles, marks, current, width)
         beside = note_beside(*app.note, width - sum(map(row_width, shown))) if app.tabs_fit else ()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.app import dialogs
 from lilfox_tui.app.actions import Action, ActionGroup, actions_of, bound_actions, key_name, rebound
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.pane import Pane
@@ -18,12 +19,13 @@ from lilfox_tui.core.i18n import Message, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.app.evidence import Cause, LoggedError, Selection
+    from lilfox_tui.app.panes.cluster.pane import ClusterPane
     from lilfox_tui.app.panes.metrics.pane import MetricsPane
     from lilfox_tui.app.panes.runbook.pane import RunbookPane
     from lilfox_tui.runbook.model import Runbook
 
 
-METRICS, LOGS, BACKUP, RUNBOOK = 0, 1, 2, 3
+METRICS, LOGS, BACKUP, RUNBOOK, CLUSTERS = 0, 1, 2, 3, 4
 _OF_INCIDENT = ("acknowledge", "note", "decide", "moment", "call", "evidence", "take-over", "hand-over",
                 "close-incident", "export")  # fmt: skip
 """The actions of the Runbook pane on the open incident: the palette offers them in every pane."""
@@ -48,7 +50,8 @@ class Tab(Struct, frozen=True):
 TABS = (
     Tab(
         tr("Metrics"), "metrics", "MetricsPane",
-        ("logs", "window", "cursor-back", "cursor-forward", "zoom", "sort", "reconnect", "trust", "shell", "targets",
+        ("logs", "window", "cursor-back", "cursor-forward", "zoom", "sort", "reconnect", "trust", "shell", "containers",
+         "project-logs", "targets",
          "query", "explain", "acknowledge", "unacknowledge", "silence", "silences", "runbook", "findings", "audit",
          "accept-finding", "recent-errors", "evidence"),
     ),
@@ -69,7 +72,13 @@ TABS = (
          "acknowledge", "logs", "note", "decide", "moment", "call", "evidence", "take-over", "hand-over",
          "close-incident", "export", "recent-errors"),
     ),
+    Tab(
+        tr("Clusters"), "cluster", "ClusterPane",
+        ("next-kind", "previous-kind", "namespace", "logs", "runbook", "read-again", "restart-workload", "undo",
+         "scale", "pause-rollout", "delete-pod", "shell", "cordon", "drain", "recent-errors", "evidence"),
+    ),
 )  # fmt: skip
+"""The last one is there only where the configuration names clusters."""
 
 
 class Navigation:
@@ -87,6 +96,11 @@ class Navigation:
         """What can be done in the pane that is shown, and everywhere."""
 
     @property
+    def tabs(self) -> Sequence[Tab]:
+        """Those that there are: that of clusters only where some are configured."""
+        return TABS if self._app.config.clusters else TABS[:CLUSTERS]
+
+    @property
     def pane(self) -> Pane:
         """The pane that is shown (a dialog may be above it)."""
         return self.panes[self.current]
@@ -96,11 +110,18 @@ class Navigation:
         """The pane of hosts and services."""
         return cast("MetricsPane", self.at(METRICS))
 
+    @property
+    def clusters(self) -> ClusterPane:
+        """The pane of clusters."""
+        return cast("ClusterPane", self.at(CLUSTERS))
+
     def keep_selected(self) -> None:
         """Keeps the row with which something is done selected, also where rows move: what nobody has chosen would give
         way to the worst one."""
         if self.current == METRICS and (subject := self.metrics.state.selected) is not None:
             self.metrics.state.choose(subject, in_problems=self.metrics.state.in_problems)
+        if self.current == CLUSTERS:
+            self.clusters.state.keep_selected()
 
     def at(self, place: int) -> Pane:
         """The pane at that index in TABS."""
@@ -127,6 +148,8 @@ class Navigation:
         """Collects the actions of the shown pane. Raises ConfigError if the keys in the configuration cannot be
         used."""
         own = (*self.pane.actions(), *(each for group in self.groups for each in bound_actions(group)))
+        if len(self.tabs) <= CLUSTERS:
+            own = tuple(each for each in own if each.id != "pane-5")
         elsewhere = [each for tab in TABS for each in tab.own]
         self.actions = rebound(own, self._app.config.keys, elsewhere)
 
@@ -156,7 +179,7 @@ class Navigation:
         known = {(each.id, str(each.help)) for each in (*self.actions, *self.of_incident())}
         keys = self._app.config.keys
         found: list[tuple[int, Action]] = []
-        for place, tab in enumerate(TABS):
+        for place, tab in enumerate(self.tabs):
             for each in actions_of(tab.load()) if place != self.current else ():
                 if (each.id, str(each.help)) not in known:
                     known.add((each.id, str(each.help)))
@@ -190,6 +213,35 @@ class Navigation:
         """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest."""
         self.open(LOGS)
         self.pane.look_at(kind, name, at)
+
+    def go_to_cluster(self, name: str, page: tuple[str, str] | None = None) -> None:
+        """Shows a cluster, and the page of one of its workloads, pods or nodes."""
+        self.open(CLUSTERS)
+        self.clusters.show_cluster(name, page)
+
+    def show_clusters(self) -> None:
+        """Shows the lists of a cluster; in their pane it closes the open page."""
+        if self.current == CLUSTERS:
+            self.clusters.show_lists()
+        self.open(CLUSTERS)
+
+    def cluster_choices(self) -> list[dialogs.Choice]:
+        """The clusters and their workloads to choose from; what draws them is imported where there are any."""
+        found = {} if self._app.shown is None else self._app.shown.clusters
+        if not found:
+            return []
+        rows = importlib.import_module("lilfox_tui.app.rows.clusters")
+        listed = rows.choices(found, self._app.glyphs)
+        return [dialogs.Choice(each.id, each.row, each.words, names=(each.name,)) for each in listed]
+
+    def go_to_choice(self, chosen: str) -> bool:
+        """Goes to a cluster (``cluster/NAME``) or a workload (``cluster/NAME/NAMESPACE/KIND/NAME``) that was chosen;
+        False if it is neither."""
+        kind, _slash, place = chosen.partition("/")
+        if kind == "cluster":
+            name, _slash, key = place.partition("/")
+            self.go_to_cluster(name, ("workloads", key) if key else None)
+        return kind == "cluster"
 
     def go_to_errors(self) -> None:
         """Shows the errors of the last minutes in all logs."""

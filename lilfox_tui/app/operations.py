@@ -21,7 +21,7 @@ from lilfox_tui.app.rows.job_words import job_kind_text
 from lilfox_tui.app.rows.processes import process_text
 from lilfox_tui.backends.model import ClientSession, Ending, EndsSessions
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.containers.model import EngineView
+from lilfox_tui.containers.model import ContainerView, EngineView
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, clauses, ngettext, tr
@@ -31,7 +31,7 @@ from lilfox_tui.jobs import listing, start
 from lilfox_tui.metrics.model import ProcessUsage
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, View
 from lilfox_tui.operations.addresses import addresses_in, ban_operation, bans, check_ban, unban_operation, why_never
-from lilfox_tui.operations.containers import CONTAINER_VERBS, container_operation
+from lilfox_tui.operations.containers import CONTAINER_VERBS, ContainerVerb, container_operation
 from lilfox_tui.operations.job import request_of as request_of_operation
 from lilfox_tui.operations.model import (
     Operation,
@@ -297,6 +297,40 @@ async def _any_container(app: Console, name: str, engines: Sequence[EngineView])
     choices = [choice_of(verb, each.title, each.changes[0], width=_HOST_NAME) for verb, each in offered.items()]
     verb = await one_of(app, clean(view.container.name), choices)
     return next((made_by_job(app, each) for known, each in offered.items() if known == verb), None)
+
+
+def container_acts(app: Console, engine: EngineView, view: ContainerView) -> list[Act]:
+    """The operations on one container."""
+    why = why_unchanged(app, view.host)
+    if why is None and engine.error is not None:
+        why = tr("{reason}", reason=engine.error.message)
+    name = clean(view.container.name or view.container.short_id)
+    titles = {
+        "restart": _("restart {unit}", unit=name),
+        "stop": _("stop {unit}", unit=name),
+        "start": _("start {unit}", unit=name),
+        "kill": _("kill {unit}", unit=name),
+    }
+    note = _("on {host}", host=view.host)
+    return [
+        Act(f"{verb} {view.host} {view.container.short_id}", titles[verb], note,
+            partial(_one_container, engine=engine, view=view, verb=verb), why or _why_not_verb(verb, view))
+        for verb in CONTAINER_VERBS
+    ]  # fmt: skip
+
+
+def _why_not_verb(verb: ContainerVerb, view: ContainerView) -> Message | None:
+    container = view.container
+    if verb == "start" and container.running:
+        return tr("{name} is already running", name=container.name)
+    if verb in ("stop", "kill") and not container.running and container.state != "restarting":
+        return tr("{name} is not running: {state}", name=container.name, state=container.state)
+    return None
+
+
+async def _one_container(app: Console, engine: EngineView, view: ContainerView, verb: ContainerVerb) -> Chosen | None:
+    sudo, there = host_config(app, view.host).sudo, name_for_jobs(app, view.host)
+    return made_by_job(app, container_operation(verb, there, view, engine.version, sudo=sudo))
 
 
 def _processes(app: Console, name: str) -> list[ProcessUsage]:

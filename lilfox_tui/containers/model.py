@@ -14,7 +14,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.i18n import Message, _, listed, tr
+from lilfox_tui.core.text import human_age, human_bytes
 from lilfox_tui.metrics.model import Labels, Level, Series
 
 PROJECT_LABELS = ("com.docker.compose.project", "io.podman.compose.project")
@@ -28,6 +29,7 @@ LOOPS_AFTER = 3
 ID_CHARS = 12
 """Of an id, as engines show it."""
 _LABELS_AT_MOST = 32
+_MOUNTS_AT_MOST, _FAILURES_AT_MOST, _OUTPUT_CHARS = 24, 3, 300
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d{1,9})?\s?(Z|[+-]\d\d:?\d\d)?")
 
 State = Literal["created", "running", "paused", "restarting", "exited", "dead", "removing", "unknown"]
@@ -55,6 +57,27 @@ class PublishedPort(Struct, frozen=True):
         return f"{address}:{self.host_port}->{self.container}"
 
 
+class ContainerMount(Struct, frozen=True):
+    """What a container sees at ``target``: a path of the host, or a volume by its name."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+    @property
+    def text(self) -> str:
+        """As ``docker run -v`` takes it."""
+        return f"{self.source or '-'}:{self.target}" + (":ro" if self.read_only else "")
+
+
+class FailedCheck(Struct, frozen=True):
+    """A health check that failed at ``at`` (aware UTC), with its exit code and the start of what it wrote."""
+
+    at: datetime | None
+    code: int
+    output: str
+
+
 class Container(Struct, frozen=True, kw_only=True):
     """A container's state and settings. Times are aware UTC, None where there is none yet; texts are untrusted."""
 
@@ -68,6 +91,8 @@ class Container(Struct, frozen=True, kw_only=True):
     """``healthy``, ``unhealthy`` or ``starting``; empty without a health check."""
     health_failures: int = 0
     """Failed health checks in a row."""
+    failed_checks: tuple[FailedCheck, ...] = ()
+    """The last health checks that failed, newest first, as far as the engine keeps them."""
     pid: int | None = None
     restarts: int = 0
     """By its engine, after it had ended by itself."""
@@ -87,6 +112,7 @@ class Container(Struct, frozen=True, kw_only=True):
     privileged: bool = False
     restart_policy: str = ""
     ports: tuple[PublishedPort, ...] = ()
+    mounts: tuple[ContainerMount, ...] = ()
     project: str = ""
     service: str = ""
     labels: Labels = ()
@@ -195,6 +221,7 @@ def container_of(found: Mapping[str, Any], image_created: datetime | None = None
         state=_STATES.get(_text(state.get("Status")).lower(), "unknown"),
         health="" if (word := _text(health.get("Status")).lower()) == "none" else word,
         health_failures=int(_number(health.get("FailingStreak")) or 0),
+        failed_checks=_failed_checks(health.get("Log")),
         pid=int(pid) if pid else None,
         restarts=int(_number(found.get("RestartCount")) or 0),
         exit_code=None if finished is None else int(_number(state.get("ExitCode")) or 0),
@@ -209,6 +236,7 @@ def container_of(found: Mapping[str, Any], image_created: datetime | None = None
         privileged=host.get("Privileged") is True,
         restart_policy=_text(_part(host, "RestartPolicy").get("Name")),
         ports=_ports(_part(_part(found, "NetworkSettings"), "Ports")),
+        mounts=_mounts(found.get("Mounts")),
         project=next((labels[name] for name in PROJECT_LABELS if labels.get(name)), ""),
         service=labels.get(SERVICE_LABEL, ""),
         labels=tuple(sorted(labels.items())[:_LABELS_AT_MOST]),
@@ -262,6 +290,28 @@ def _ports(found: Mapping[str, Any]) -> tuple[PublishedPort, ...]:
     return tuple(ports)
 
 
+def _mounts(found: object) -> tuple[ContainerMount, ...]:
+    known = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    return tuple(
+        ContainerMount(
+            _text(each.get("Name")) if each.get("Type") == "volume" else _text(each.get("Source")),
+            _text(each.get("Destination")),
+            each.get("RW") is False,
+        )
+        for each in known[:_MOUNTS_AT_MOST]
+    )
+
+
+def _failed_checks(found: object) -> tuple[FailedCheck, ...]:
+    known = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    failed = [
+        FailedCheck(moment(each.get("End")), int(code), _text(each.get("Output")).strip()[:_OUTPUT_CHARS])
+        for each in known
+        if (code := _number(each.get("ExitCode")))
+    ]
+    return tuple(failed[: -_FAILURES_AT_MOST - 1 : -1])
+
+
 # How well a container is.
 
 
@@ -312,6 +362,41 @@ def _end_words(container: Container) -> Message | str:
     if container.oom_killed:
         return tr(", the last for want of memory")
     return tr(", last exit code {code}", code=container.exit_code) if container.exit_code else ""
+
+
+# What is told of a container in a line, by commands and on the screen.
+
+
+def state_text(container: Container, now: datetime) -> str:
+    """State, since when, and health: ``running 3 h, healthy``; of one that has ended its exit code."""
+    since = container.started if container.running else container.finished or container.created
+    age = "" if since is None else f" {human_age((now - since).total_seconds())}"
+    if container.running:
+        return listed(filter(None, (f"{container.state}{age}", container.health)))
+    return f"{container.state}{age}" + ("" if container.exit_code is None else f" ({container.exit_code})")
+
+
+def image_text(container: Container, now: datetime) -> str:
+    """The image and its age."""
+    if container.image_created is None:
+        return container.image
+    return f"{container.image} ({human_age((now - container.image_created).total_seconds())})"
+
+
+def cpu_text(view: ContainerView) -> str:
+    """Use of the CPU against its limit: ``45% of 1.5 CPU``; of one core without a limit."""
+    percent, limit = view.cpu_percent, view.container.cpu_limit
+    if percent is None:
+        return "-"
+    return f"{percent:.0f}%" if limit is None else _("{percent:.0f}% of {cores:g} CPU", percent=percent, cores=limit)
+
+
+def memory_text(view: ContainerView) -> str:
+    """Use of memory against its limit: ``52M/64M``."""
+    used, limit = view.usage.memory, view.container.memory_limit
+    if used is None:
+        return "-"
+    return human_bytes(used) if limit is None else f"{human_bytes(used)}/{human_bytes(limit)}"
 
 
 # What control groups say, as the collector ``containers`` reads it.

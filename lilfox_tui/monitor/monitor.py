@@ -100,6 +100,8 @@ TURNED_S = 0.02
 """After a level has changed by the clock alone: not a moment before."""
 CLOSE_S = 1.5
 """How long the hosts have to close at the end."""
+CONTAINERS_SHARE = 4
+"""The history of containers may take so much less memory than that of everything else."""
 HOLDS_PERIODS = 2
 """How many periods a recorded value counts as what was known, where none came after it."""
 
@@ -130,6 +132,8 @@ class Monitor:
         self.client_errors: Callable[[], Iterable[ClientError]] = tuple
         """The newest errors of logs, newest first, in which services may say that a backend fails them."""
         self.history = History(config.history.hours, config.history.memory_mb)
+        self.container_history = History(config.history.hours, config.history.memory_mb / CONTAINERS_SHARE)
+        """What each container uses: apart, so that many of them cost other charts nothing."""
         self.changes = changes or ChangeLog()
         self._given = hosts or {}
         self._hosts = {
@@ -317,7 +321,8 @@ class Monitor:
     async def _watched_containers(self) -> WatchedContainers:
         module = await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.watchers.container")
         configs = {name: watch.config for name, watch in self._hosts.items()}
-        self.containers = watched = module.WatchedContainers(configs, self.host, self._at_once.set)
+        changed, history = self._at_once.set, self.container_history
+        self.containers = watched = module.WatchedContainers(configs, self.host, changed, history)
         return cast("WatchedContainers", watched)
 
     async def _watched_clusters(self) -> WatchedClusters:

@@ -54,6 +54,15 @@ def container_operation(verb: ContainerVerb, host: str, view: ContainerView, ver
     )
 
 
+def shell_words(view: ContainerView, version: str, *, sudo: bool) -> tuple[tuple[str, ...], bool]:
+    """Return the command of a shell in a container, by its engine's own program, and whether it is run with sudo.
+    Raises UsageError for an id that is none."""
+    if not _ID.fullmatch(view.container.id):
+        raise UsageError(tr("{id} is not the id of a container", id=view.container.id[:80]))
+    words = (*_program(view.engine, version), "exec", "-it", view.container.id, "sh")
+    return words, sudo and not view.engine.startswith("/")
+
+
 def _program(place: str, version: str) -> tuple[str, ...]:
     """Return the program that leads to the engine."""
     if not place.startswith("/"):

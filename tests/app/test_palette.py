@@ -14,7 +14,7 @@ from lilfox_tui.app.actions import actions_of
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.navigation import TABS
-from lilfox_tui.app.panes.metrics.state import PLAN
+from lilfox_tui.app.panes.metrics.finding_state import PLAN
 from lilfox_tui.app.rendering.draw import Piece
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.monitor.model import Overview
@@ -53,7 +53,7 @@ async def test_every_action_of_every_pane_is_found() -> None:
         assert isinstance(app.screen, Chooser)
         words = [choice.words for choice in app.screen._choices]
         assert not any("all actions by name" in text for text in words), "it does not list itself"
-        for tab in TABS:
+        for tab in app.navigation.tabs:
             for each in actions_of(tab.load()):
                 assert any(f"{each.id} {each.title} {each.help}" in text for text in words), (tab.module, each.id)
 

@@ -15,11 +15,13 @@ from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, RUNBOOK, TABS
+from lilfox_tui.app.navigation import BACKUP, CLUSTERS, LOGS, METRICS, RUNBOOK, TABS
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width
 from tests.app.backups_made import broken
+from tests.app.clusters_made import CONFIG, well, with_clusters
+from tests.app.clusters_made import broken as broken_cluster
 from tests.app.log_files import logs_app
 from tests.app.overviews import mixed
 from tests.app.restore_stand_in import StandIn
@@ -76,11 +78,16 @@ def runbooks(folder: Path) -> LilFoxApp:
     return showing_runbooks(view(), run(folder, failed(folder)), open_incident())
 
 
+def clusters(_folder: Path) -> LilFoxApp:
+    return still_app(with_clusters(broken_cluster(), well()), clusters=CONFIG)
+
+
 PANES: dict[int, Callable[[Path], LilFoxApp]] = {
     METRICS: metrics,
     LOGS: logs_app,
     BACKUP: lambda _folder: showing_backups(broken()),
     RUNBOOK: runbooks,
+    CLUSTERS: clusters,
 }
 
 

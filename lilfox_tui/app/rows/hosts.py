@@ -137,6 +137,8 @@ def _split(value: _HostCells) -> Row:
 
 def _swap(value: _HostCells) -> Row:
     used = value.summary.swap_percent
+    if value.summary.swap_total == 0:
+        return (Piece(_("none"), "muted"),)
     return (Piece(percent_text(used), _role(value, used, value.view.thresholds.swap_percent)),)
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row
-from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
 from lilfox_tui.core.i18n import Message, _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, clean, human_age, human_duration
@@ -128,6 +128,36 @@ def causes(overview: Overview) -> dict[Subject, Subject]:
             if failing := [each for each, of in known if of is not None and of.level is Level.FAILING]:
                 found["service", name] = failing[0]
                 break
+    return found
+
+
+Rank = tuple[bool, int, int, bool, datetime]
+"""What problems are sorted by: whether somebody has seen to it, the level, that of its alert (a critical one is worse
+than a threshold), whether it is a backup plan, since when."""
+
+
+def caused_last(first: Mapping[Subject, Rank], because: Mapping[Subject, Subject]) -> dict[Subject, tuple[Rank, int]]:
+    """What groups of rows are sorted by: their first rank, for what makes others fail that of the first of these, and
+    how many causes a group has one behind the other. A cause that somebody has seen to stays where it is."""
+    order = {group: (rank, 0) for group, rank in first.items()}
+    for group in first:
+        chain = [group]
+        while (cause := because.get(chain[-1])) is not None and cause not in chain:
+            chain.append(cause)
+        chain = [each for each in chain if each in order and not first[each][0]]
+        for depth, each in enumerate(reversed(chain)):
+            order[each] = min(order[each][0], order[group][0]), max(order[each][1], depth)
+    return order
+
+
+def histograms_of(overview: Overview | None) -> dict[str, tuple[float, ...]]:
+    """The bounds of the buckets of the services' latency, by the name of the histogram; none where services have other
+    buckets under one name, as an alert may be about any of them."""
+    found: dict[str, tuple[float, ...]] = {}
+    for view in () if overview is None else overview.services.values():
+        traffic = view.traffic.value if isinstance(view.traffic, Ready) else None
+        if traffic is not None and traffic.bounds and (name := traffic.taken.get("latency")):
+            found[name] = traffic.bounds if found.get(name, traffic.bounds) == traffic.bounds else ()
     return found
 
 

@@ -13,10 +13,17 @@ import msgspec
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape
 from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.containers.model import Container, ContainerView, EngineView
+from lilfox_tui.containers.model import (
+    Container,
+    ContainerView,
+    EngineView,
+    cpu_text,
+    image_text,
+    memory_text,
+    state_text,
+)
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import _, clauses, listed, tr
-from lilfox_tui.core.text import human_bytes, human_duration
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import level_name
 from lilfox_tui.monitor.export_sections import iso
@@ -102,39 +109,6 @@ def _row(view: ContainerView, now: datetime) -> list[Cell]:
         Cell(" ".join(port.text for port in container.ports if port.host_port)), Cell(container.project),
         Cell(clauses(map(str, view.reasons)), folds=True),
     ]  # fmt: skip
-
-
-def state_text(container: Container, now: datetime) -> str:
-    """State, since when, and health: ``running 3 h, healthy``."""
-    since = container.started if container.running else container.finished or container.created
-    age = "" if since is None else f" {human_duration(round(max(0.0, (now - since).total_seconds())))}"
-    words = f"{container.state}{age}"
-    if container.running:
-        return f"{words}, {container.health}" if container.health else words
-    return words if container.exit_code is None else f"{words} ({container.exit_code})"
-
-
-def image_text(container: Container, now: datetime) -> str:
-    """The image and its age."""
-    if container.image_created is None:
-        return container.image
-    return f"{container.image} ({human_duration(round((now - container.image_created).total_seconds()))})"
-
-
-def cpu_text(view: ContainerView) -> str:
-    """Use of the CPU against its limit: ``45% of 1.5``; of one core without a limit."""
-    percent, limit = view.cpu_percent, view.container.cpu_limit
-    if percent is None:
-        return "-"
-    return f"{percent:.0f}%" if limit is None else _("{percent:.0f}% of {cores:g} CPU", percent=percent, cores=limit)
-
-
-def memory_text(view: ContainerView) -> str:
-    """Use of memory against its limit: ``52M/64M``."""
-    used, limit = view.usage.memory, view.container.memory_limit
-    if used is None:
-        return "-"
-    return human_bytes(used) if limit is None else f"{human_bytes(used)}/{human_bytes(limit)}"
 
 
 def containers_document(overview: Overview, engines: list[EngineView]) -> dict[str, Any]:

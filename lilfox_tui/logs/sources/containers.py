@@ -15,10 +15,11 @@ from urllib.parse import urlencode
 
 from lilfox_tui.config.model import LogConfig
 from lilfox_tui.config.values import Seconds
-from lilfox_tui.containers.engine import ENGINE_ERRORS, ApiEngine, EngineError, find_engines
+from lilfox_tui.containers.engine import ANSWER_S, ENGINE_ERRORS, ApiEngine, EngineError, EnginePlace, find_engines
 from lilfox_tui.containers.model import Container
 from lilfox_tui.core.aio import CancelSafeTaskGroup
 from lilfox_tui.core.i18n import tr
+from lilfox_tui.hosts.base import Host
 from lilfox_tui.logs.source import SourceSettings
 from lilfox_tui.logs.stamped_source import (
     FollowedLines,
@@ -102,6 +103,31 @@ class Demultiplexer:
         for each in lines:
             if (line := stamped(each, stream)) is not None:
                 yield line
+
+
+async def newest_lines(
+    host: Host, place: EnginePlace, container: str, count: int, *, sudo: bool = False
+) -> list[StampedLine]:
+    """Return the last lines of a container with that id, oldest first. Raises EngineError, HostError."""
+    if not place.socket:
+        argv = (place.program, "logs", "--timestamps", "--tail", str(count), container)
+        done = await host.run(argv, timeout_s=ANSWER_S, sudo=sudo)
+        said = [(stream, line) for stream, text in ((1, done.stdout), (2, done.stderr)) for line in text.splitlines()]
+        found = [line for stream, text in said if (line := stamped(text, stream)) is not None]
+        return sorted(found, key=lambda line: line.stamp)[-count:]
+    query = {"stdout": "1", "stderr": "1", "timestamps": "1", "follow": "0", "tail": str(count)}
+    lines, parts = list[StampedLine](), Demultiplexer()
+    try:
+        async with asyncio.timeout(ANSWER_S), ApiEngine(host, place).logs(container, urlencode(query)) as answer:
+            async for block in answer.blocks():
+                lines += parts.take(block)
+            lines += parts.end()
+    except TimeoutError:
+        raise EngineError(
+            tr("{engine} on {host} did not answer within {seconds:g} s", engine=place.text, host=host.name,
+               seconds=ANSWER_S)
+        ) from None  # fmt: skip
+    return sorted(lines, key=lambda line: line.stamp)[-count:]
 
 
 class ContainersSource(StampedSource):

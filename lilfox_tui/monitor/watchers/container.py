@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -37,6 +37,7 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host, wait_until_reconnected
 from lilfox_tui.metrics.collectors import containers as collector
+from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import HostSnapshot, Level, Series
 
 FIND_AGAIN_S = 60.0
@@ -49,6 +50,8 @@ GATHER_S = 0.5
 """Events are gathered for so long, and longer where many containers change: each is asked for at most so often."""
 _GATHER_EACH_S = 0.02
 AGAIN_S = (0.5, 1.0, 2.0, 5.0, 15.0)
+HELD_S = 2.5 * collector.EVERY_S
+"""What a container uses counts for so long unless something newer is read."""
 _APART_S = 1.0
 """Between the two readings of a single look."""
 _LEAST_APART_S, _BOOT_S = 0.5, 60.0
@@ -204,12 +207,12 @@ class EngineWatch:
         self._error = error
         self._changed()
 
-    def take_usages(self, read_at: float | None, usages: Mapping[str, ContainerUsage]) -> None:
-        """Take in what the host's control groups say, read at that uptime."""
+    def take_usages(self, read_at: float | None, usages: Mapping[str, ContainerUsage]) -> bool:
+        """Take in what the host's control groups say, read at that uptime; return whether it is new."""
         if read_at is None:
-            return
+            return False
         if self._read_at is not None and -_BOOT_S < read_at - self._read_at < _LEAST_APART_S:
-            return  # of two who read at the same time: no rate can be told between them
+            return False  # of two who read at the same time: no rate can be told between them
         seconds = 0.0 if self._read_at is None else read_at - self._read_at
         known = self._usages
         self._rates = {name: rates_of(known[name], usage, seconds) for name, usage in usages.items() if name in known}
@@ -217,6 +220,29 @@ class EngineWatch:
         for name, seen in self._seen.items():
             usage = usages.get(name[:ID_CHARS])
             seen.take_kills(None if usage is None else usage.oom_kills)
+        return True
+
+    def series(self) -> Iterator[tuple[Series, float]]:
+        """Yield what each running container uses, as charts take it: bytes, bytes per second, and cores."""
+        for name, seen in self._seen.items():
+            if seen.container.state != "running":
+                continue
+            labels = (("id", name[:ID_CHARS]),)
+            usage, rates = self._used(seen)
+            known = (("memory", usage.memory), ("cpu", rates.cpu), ("read", rates.read), ("write", rates.write),
+                     ("receive", rates.receive), ("transmit", rates.transmit))  # fmt: skip
+            yield from ((Series(what, labels), value) for what, value in known if value is not None)
+
+    def _used(self, seen: _EngineSeen) -> tuple[ContainerUsage, UsageRates]:
+        """Return what a container uses, as far as that is its own."""
+        container, name = seen.container, seen.container.short_id
+        usage, rates = self._usages.get(name, ContainerUsage()), self._rates.get(name, UsageRates())
+        if container.state != "running":
+            return ContainerUsage(), UsageRates()
+        if container.host_network:  # its numbers are the host's
+            usage = replace(usage, receive_bytes=None, transmit_bytes=None)
+            rates = replace(rates, receive=None, transmit=None)
+        return usage, rates
 
     def view(self, now: datetime) -> EngineView:
         """Return the engine's row with those of its containers, worst first."""
@@ -232,16 +258,11 @@ class EngineWatch:
                           self._error)  # fmt: skip
 
     def _of(self, seen: _EngineSeen, now: datetime) -> ContainerView:
-        container, name = seen.container, seen.container.short_id
+        container = seen.container
         recent = seen.recent_restarts(now)
         oomed_s = None if seen.oomed_at is None else (now - seen.oomed_at).total_seconds()
         level, reasons = judge(container, now, recent_restarts=recent, oomed_s=oomed_s)
-        usage, rates = self._usages.get(name, ContainerUsage()), self._rates.get(name, UsageRates())
-        if container.state != "running":
-            usage, rates = ContainerUsage(), UsageRates()
-        elif container.host_network:  # its numbers are the host's
-            usage = replace(usage, receive_bytes=None, transmit_bytes=None)
-            rates = replace(rates, receive=None, transmit=None)
+        usage, rates = self._used(seen)
         return ContainerView(
             host=self._host.name, engine=self.place.text, container=container, level=level, reasons=reasons,
             usage=usage,
@@ -297,11 +318,11 @@ class HostContainers:
         places = await find_engines(host, self._config.containers)
         self._engines = [EngineWatch(host, each, self._changed, sudo=self._config.sudo) for each in places]
 
-    def take(self, values: Iterable[tuple[Series, float]]) -> None:
-        """Take in a new reading of the host."""
+    def take(self, values: Iterable[tuple[Series, float]]) -> dict[Series, float]:
+        """Take in a new reading of the host; return what each container uses, if the reading tells something new."""
         read_at, usages = usages_of(values)
-        for engine in self._engines:
-            engine.take_usages(read_at, usages)
+        told = [engine for engine in self._engines if engine.take_usages(read_at, usages)]
+        return {series: value for engine in told for series, value in engine.series()}
 
     def views(self, now: datetime) -> tuple[EngineView, ...]:
         """Return a row for each engine. A program that no containers were ever seen of, and that fails, is none."""
@@ -310,11 +331,17 @@ class HostContainers:
 
 
 class WatchedContainers:
-    """The containers of all hosts whose configuration does not switch them off."""
+    """The containers of all hosts whose configuration does not switch them off. ``history`` takes what each uses, by
+    its host."""
 
     def __init__(
-        self, hosts: Mapping[str, HostConfig], host_of: Callable[[str], Host], changed: Callable[[], None]
+        self,
+        hosts: Mapping[str, HostConfig],
+        host_of: Callable[[str], Host],
+        changed: Callable[[], None],
+        history: History,
     ) -> None:
+        self._history = history
         self._hosts = {
             name: HostContainers(config, lambda name=name: host_of(name), changed)  # type: ignore[misc]
             for name, config in hosts.items()
@@ -333,8 +360,11 @@ class WatchedContainers:
 
     def take(self, snapshot: HostSnapshot) -> None:
         """Take in a new reading of a host."""
-        if snapshot.host in self._hosts:
-            self._hosts[snapshot.host].take(chain(snapshot.counters.items(), snapshot.gauges.items()))
+        if snapshot.host not in self._hosts:
+            return
+        used = self._hosts[snapshot.host].take(chain(snapshot.counters.items(), snapshot.gauges.items()))
+        if used:
+            self._history.add(f"host/{snapshot.host}", snapshot.at, used, holds_s=HELD_S)
 
     def views(self, now: datetime) -> dict[str, tuple[EngineView, ...]]:
         """Return the engines of each host that has any."""

@@ -26,8 +26,8 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     was_text,
 )
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
-from lilfox_tui.app.panes.metrics.state import histograms_of
 from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
+from lilfox_tui.app.rows.reasons import histograms_of
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import set_language
 from lilfox_tui.core.text import cell_width

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lilfox_tui.app.panes.metrics.container_section import SHOWN_AT_MOST, container_sections
+from lilfox_tui.app.panes.metrics.container.rows import SHOWN_AT_MOST, container_sections
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.containers.model import Container, ContainerUsage, ContainerView, EngineView, UsageRates
 from lilfox_tui.core.i18n import tr
@@ -43,8 +43,12 @@ def texts(found: EngineView, width: int = 120) -> list[str]:
 def test_a_row_tells_use_against_limits() -> None:
     busy = view("api", usage=ContainerUsage(memory=32.0 * (1 << 20)), rates=UsageRates(cpu=0.25))
     assert texts(engine(busy)) == [
-        "       State                   CPU         Memory",
-        " ● api running 3 h             50% of 0.5  32M/64M     shop/api:2",
+        "               state           cpu              memory",
+        " ● api         running 3 h     50% of 0.5 CPU   32M/64M       shop/api:2",
+    ]
+    assert texts(engine(busy), 60) == [
+        "               state           cpu    memory",
+        " ● api         running 3 h     50%    32M/64M",
     ]
 
 

@@ -60,7 +60,7 @@ def test_it_begins_with_the_basics_and_ends_with_the_other_panes() -> None:
     assert names[1:3] == ["Display", "Hosts"], "what the pane does comes before how to move in it"
     at = names.index("Move, filter, copy")
     others = [name.partition(":")[0] for name in names[at + 1 : -1]]
-    assert list(dict.fromkeys(others)) == ["2 Logs", "3 Backup", "4 Runbook"]
+    assert list(dict.fromkeys(others)) == ["2 Logs", "3 Backup", "4 Runbook", "5 Clusters"]
     assert names[-1] == "Symbols"
     assert len(names) == len(set(names))
 
@@ -167,7 +167,7 @@ def test_below_the_keys_of_this_pane_are_those_of_the_others() -> None:
         assert all(cells(line) <= width for line in lines)
         below = lines[len(own) :]
         assert [text_of(row).strip() for row in below if row and row[0].role == "title"] == [
-            "1 Metrics", "2 Logs", "4 Runbook",
+            "1 Metrics", "2 Logs", "4 Runbook", "5 Clusters",
         ]  # fmt: skip
         words = " ".join(map(text_of, below)).split()
         assert all(each.key_text.split()[0] in words for _pane, each in elsewhere(2) if each.keys)

@@ -8,6 +8,8 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.app.rows.hosts import TableStyle, host_row
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
@@ -112,3 +114,10 @@ def test_values_above_limits_are_told_in_full_on_a_narrow_page() -> None:
     rows = page(40, host("db-1", Level.GOOD, summary("db-1", 97, 98, 20)))
     told = [text_of(row).strip() for row in rows[1:3]]
     assert " ".join(told) == "CPU 97% ✖ after 3 samples; Memory 98% ✖ after 3 samples"
+
+
+def test_a_host_without_swap_says_none_in_its_row() -> None:
+    without = host("web-1", Level.GOOD, replace(summary("web-1", 23, 61, 71), swap_total=0.0))
+    row = text_of(host_row(without, NOW, TableStyle(180, UNICODE, 2.0)))
+    assert " none " in row
+    assert " 0% " not in row

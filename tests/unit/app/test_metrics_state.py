@@ -132,7 +132,7 @@ def test_the_rows_of_one_thing_stand_together_worst_and_oldest_first() -> None:
     first = next(place for place, name in enumerate(names) if "HighErrorRate" in name)
     assert "HighLatency" in names[first + 1], "although others are worse"
     since = [view.since for view in overview.views if view.level is Level.FAILING and view.name != "backend"]
-    shown = [state.problem(overview, each) for each in state.problems(overview)]
+    shown = [state.faults(overview)[each] for each in state.problems(overview)]
     found = [each.since for each in shown if isinstance(each, HostView | ServiceView) and each.level is Level.FAILING]
     assert found == sorted(since)
 
@@ -188,7 +188,7 @@ def test_an_alert_that_restates_a_reason_is_one_row_with_it_although_it_only_inf
     def rows(*alerts: Alert) -> list[tuple[str, bool]]:
         found = replace(some(), alerts=alerts, rules=(cpu, disk))
         overview = state.overview = Overview(NOW, {"vm": busy}, {}, {}, alerts=Ready(found, NOW))
-        shown = [state.problem(overview, each) for each in state.problems(overview)]
+        shown = [state.faults(overview)[each] for each in state.problems(overview)]
         assert [each.level for each in shown][:1] == [Level.FAILING]
         names = [each.item.name if isinstance(each, Fault) else getattr(each, "name", "") for each in shown]
         return [(name, isinstance(each, Fault)) for name, each in zip(names, shown, strict=True)]
@@ -218,7 +218,7 @@ def chained(*names: str, alerts: Sequence[Alert] = (), **changes: Any) -> Overvi
 def rows_of(overview: Overview) -> list[tuple[str, str]]:
     """What each row is about, and what makes it fail."""
     state = MetricsState()
-    problems = [state.problem(overview, each) for each in state.problems(overview)]
+    problems = [state.faults(overview)[each] for each in state.problems(overview)]
     shown = [each for each in problems if not isinstance(each, AuditView)]
     return [((each.view if isinstance(each, Fault) else each).name, cause_of(each, state.causes)) for each in shown]
 

@@ -194,6 +194,7 @@ WANTS = st.fixed_dictionaries(
         "hosts": st.integers(2, 101),
         "services": st.integers(0, 40).map(lambda rows: rows and rows + 1),
         "backends": st.integers(0, 12),
+        "containers": st.integers(0, 40).map(lambda rows: rows and rows + 1),
         "processes": st.integers(0, 41),
         "changes": st.integers(0, 100),
         "next": st.integers(0, 5),
@@ -221,7 +222,7 @@ def test_panels_fill_the_screen_and_do_not_overlap(
     if placed:
         wanted = {name for name in LISTS if wants[name]}
         assert wanted <= {name for name, _place in placed}, "each list that has rows shows one"
-        heads = {"hosts", "services"}
+        heads = {"hosts", "services", "containers"}
         assert all(place.inner_height >= 1 + (name in heads) for name, place in placed if name in wanted)
         assert {0, width - 1} <= {x for _n, p in placed for x in (p.left, p.left + p.width - 1)}
         assert {0, height - 1} <= {y for _n, p in placed for y in (p.top, p.top + p.height - 1)}
@@ -235,8 +236,8 @@ def names(placed: list[Placed]) -> set[PanelId]:
 @pytest.mark.parametrize("hosts", [1, 3, 25, 100])
 @pytest.mark.parametrize("size", [(80, 21), (120, 37), (200, 52)])
 def test_what_can_be_selected_has_a_panel(hosts: int, size: tuple[int, int]) -> None:
-    wants: dict[PanelId, int] = {"problems": 3, "hosts": hosts + 1, "services": 5, "backends": 2, "processes": 41,
-                                 "changes": 9}  # fmt: skip
+    wants: dict[PanelId, int] = {"problems": 3, "hosts": hosts + 1, "services": 5, "backends": 2, "containers": 4,
+                                 "processes": 41, "changes": 9}  # fmt: skip
     placed = arrange(*size, wants, 4)
     assert set(LISTS) <= names(placed)
     for name, place in placed:

@@ -44,7 +44,7 @@ def drawn(width: int, views: Sequence[View] | None = None) -> list[str]:
     if views is None:
         state = MetricsState()
         overview = state.overview = replace(fleet(3), backups=broken())
-        problems = [state.problem(overview, subject) for subject in state.problems(overview)]
+        problems = [state.faults(overview)[subject] for subject in state.problems(overview)]
     widths = problem_widths(problems, NOW, width)
     return [text(problem_row(each, widths, NOW, UNICODE, width)) for each in problems]
 
@@ -200,6 +200,8 @@ def test_the_limit_of_an_alert_beside_that_of_the_state_says_whose_it_is() -> No
         ("cpu_usage_percent > 80", "vm98.5 is busy", "98.5% > 80%  vm98.5 is busy"),
         ("cpu_usage_percent > 80", "", "98.5% > 80%"),
         ("cpu_usage_percent", "vm: CPU usage is 98.53%", "98.5%  CPU usage is 98.53%"),
+        ("up == 98.531", "vm: it does not answer", "it does not answer"),
+        ("up == 98.531", "", "98.53 == 98.53"),
     ],
 )
 def test_an_alert_tells_its_name_and_its_value_once(expression: str, said: str, shown: str) -> None:

@@ -10,12 +10,20 @@ import pytest
 from lilfox_tui.containers.engine import EngineEvent, event_of
 from lilfox_tui.containers.model import (
     Container,
+    ContainerMount,
     ContainerUsage,
+    ContainerView,
+    FailedCheck,
     PublishedPort,
+    UsageRates,
     container_of,
+    cpu_text,
+    image_text,
     judge,
+    memory_text,
     moment,
     rates_of,
+    state_text,
     usages_of,
 )
 from lilfox_tui.core.errors import LilFoxError
@@ -52,6 +60,49 @@ def test_an_inspected_container() -> None:
     assert found.ports == (PublishedPort("80/tcp", "::", "8080"), PublishedPort("9/udp"))
     assert [port.text for port in found.ports] == ["[::]:8080->80/tcp", "9/udp"]
     assert (found.project, found.host_network, found.privileged) == ("shop", True, True)
+
+
+def test_mounts_and_the_last_failed_health_checks() -> None:
+    mounts = [
+        {"Type": "bind", "Source": "/srv/shop", "Destination": "/data", "RW": True},
+        {"Type": "volume", "Name": "certs", "Source": "/var/lib/docker/volumes/certs/_data", "Destination": "/tls",
+         "RW": False},
+        "nonsense",
+    ]  # fmt: skip
+    log = [{"End": f"2026-12-01T11:0{turn}:00Z", "ExitCode": turn % 2, "Output": f" run {turn}\n" * 99}
+           for turn in range(8)]  # fmt: skip
+    state = {
+        "Status": "running",
+        "Health": {"Status": "unhealthy", "FailingStreak": 1, "Log": [*log, None, {"End": 3}]},
+    }
+    found = container_of({"State": state, "Mounts": mounts})
+    assert found.mounts == (ContainerMount("/srv/shop", "/data"), ContainerMount("certs", "/tls", read_only=True))
+    assert [mount.text for mount in found.mounts] == ["/srv/shop:/data", "certs:/tls:ro"]
+    assert [each.at and each.at.minute for each in found.failed_checks] == [7, 5, 3], "newest first"
+    assert found.failed_checks[0].code == 1
+    assert len(found.failed_checks[0].output) == 300
+    assert container_of({"State": {"Health": {"Log": "x"}}, "Mounts": {"a": 1}}).failed_checks == ()
+    assert isinstance(found.failed_checks[0], FailedCheck)
+
+
+def test_what_is_told_in_a_line() -> None:
+    hours = timedelta(hours=3)
+    runs = Container(id="x", name="x", image="shop/api:2", state="running", started=NOW - hours, health="healthy",
+                     image_created=NOW - 2 * hours, memory_limit=64.0 * 2**20, cpu_limit=0.5)  # fmt: skip
+    ended = Container(id="x", name="x", image="i", state="exited", started=NOW - hours, finished=NOW - hours / 3,
+                      exit_code=3)  # fmt: skip
+    assert state_text(runs, NOW) == "running 3 h, healthy"
+    assert state_text(ended, NOW) == "exited 1 h (3)"
+    assert state_text(Container(id="x", name="x", image="i", state="created"), NOW) == "created"
+    assert (image_text(runs, NOW), image_text(ended, NOW)) == ("shop/api:2 (6 h)", "i")
+    view = ContainerView(host="h", engine="docker", container=runs, level=Level.GOOD,
+                         usage=ContainerUsage(memory=32.0 * 2**20), rates=UsageRates(cpu=0.25))  # fmt: skip
+    assert (cpu_text(view), memory_text(view)) == ("50% of 0.5 CPU", "32M/64M")
+    unlimited = ContainerView(host="h", engine="docker", container=ended, level=Level.GOOD, usage=view.usage,
+                              rates=view.rates)  # fmt: skip
+    assert (cpu_text(unlimited), memory_text(unlimited)) == ("25%", "32M")
+    nothing = ContainerView(host="h", engine="docker", container=ended, level=Level.GOOD)
+    assert (cpu_text(nothing), memory_text(nothing)) == ("-", "-")
 
 
 @pytest.mark.parametrize("found", [{}, {"State": [], "HostConfig": 3, "Config": None}, {"State": {"Status": 1}}])

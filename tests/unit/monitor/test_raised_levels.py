@@ -113,7 +113,7 @@ def test_an_alert_that_alone_makes_a_thing_ill_is_told_once_among_the_problems()
     state = MetricsState()
     state.overview = raised(overview(GOOD, firing("warning")))
     [subject] = [each for each in state.problems(state.overview) if each[0] != "rule"]
-    fault = state.problem(state.overview, subject)
+    fault = state.faults(state.overview)[subject]
     assert isinstance(fault, Fault)
     row = problem_row(fault, problem_widths([fault], NOW, 118), NOW, UNICODE, 118)
     text = "".join(piece.text for piece in row)

@@ -11,7 +11,7 @@ from functools import partial
 
 from textual.worker import WorkerCancelled, WorkerFailed
 
-from lilfox_tui.app.open_logs import OpenLogs
+from lilfox_tui.app.open_logs import CONTAINER_KINDS, PODS, OpenLogs
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.state import BeforeTrace, LogsState
 from lilfox_tui.core.errors import LilFoxError
@@ -261,6 +261,11 @@ class LogFeed:
             self._look_at(self._state.opened, kind, name)
 
     def _look_at(self, opened: OpenLogs, kind: str, name: str) -> None:
+        if kind == PODS:
+            self._show_chosen([opened.open_pods(name)])
+            return
+        if kind in CONTAINER_KINDS:
+            opened.open_containers(kind, name)
         host = opened.where_to_look(kind, name)
         if host is not None:
             self._context.run(partial(self._look_for, opened, kind, name, host), group="look-for", exclusive=True)
@@ -287,12 +292,15 @@ class LogFeed:
         self._show_about(opened, kind, name)
 
     def _show_about(self, opened: OpenLogs, kind: str, name: str) -> None:
-        state, at = self._state, self._looking_from
-        state.close_page()
-        state.at_end, state.cursor = state.rewound is None and at is None, None
         names, why = opened.chosen(kind, name)
         if why is not None:
             self._app.tell(why)
+        self._show_chosen(names)
+
+    def _show_chosen(self, names: Iterable[str]) -> None:
+        state, at = self._state, self._looking_from
+        state.close_page()
+        state.at_end, state.cursor = state.rewound is None and at is None, None
         state.show_only(names)
         self.reopen(None if at is None else AtTime(microseconds(at)))
 

@@ -13,9 +13,11 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.alert_section import target_rows
 from lilfox_tui.app.panes.metrics.backend_page import cell_text
-from lilfox_tui.app.panes.metrics.finding_state import AUDIT, finding_of
-from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of, link_error
+from lilfox_tui.app.panes.metrics.container.actions import ContainerActions
+from lilfox_tui.app.panes.metrics.finding_state import AUDIT, finding_of, has_findings
+from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, MetricsState, Subject, alerts_of, link_error
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rows.containers import ENGINE, PROJECT, members, subject_of
 from lilfox_tui.app.rows.hosts import well
 from lilfox_tui.app.rows.reasons import HostGroup, changed_key_rows, unknown_key_rows
 from lilfox_tui.app.shared_actions import StateList
@@ -36,7 +38,7 @@ Context = PaneContext[MetricsState]
 
 class MetricsList(StateList[MetricsState]):
     """The list of the Metrics pane. ``scroll_page`` scrolls the open page, ``show_findings`` lists the findings on what
-    is selected."""
+    is selected, ``show_containers`` its containers."""
 
     def __init__(
         self,
@@ -44,9 +46,11 @@ class MetricsList(StateList[MetricsState]):
         open_page: Callable[[Subject | None], None],
         scroll_page: Callable[[int], None],
         show_findings: Callable[[], None],
+        show_containers: Callable[[], None],
     ) -> None:
         super().__init__(context)
-        self._open_page, self._scroll_page, self._show_findings = open_page, scroll_page, show_findings
+        self._open_page, self._scroll_page = open_page, scroll_page
+        self._show_findings, self._show_containers = show_findings, show_containers
 
     def move(self, step: int) -> None:
         """Moves ``step`` rows down (or up, if negative) in the list or on the open page."""
@@ -59,12 +63,29 @@ class MetricsList(StateList[MetricsState]):
     def open_selected(self) -> None:
         if self._state.selected_plan() is not None:
             self._app.go_to_backups()
+        elif self._state.page is None and (cluster := self._state.selected_cluster()) is not None:
+            self._app.go_to_cluster(cluster.name, None)
         elif self._state.page is None and self._select_first_of_group():
             self._context.repaint_all()
         elif self._state.page is not None or self._state.selected == AUDIT:
-            self._show_findings()
+            self._open_from_page()
+        elif self._state.selected is not None and self._state.selected[0] == PROJECT:
+            self._show_containers()
+        elif self._state.selected is not None and self._state.selected[0] == ENGINE:
+            self._open_page(("host", self._state.selected[1].partition("/")[0]))
         else:
             self._open_page(self._state.selected)
+
+    def _open_from_page(self) -> None:
+        """Goes on from an open page: from that of an alert to its container, else to findings, or to containers."""
+        page, overview = self._state.page, self._state.overview
+        found = self._state.selected_container()
+        if page is not None and page[0] in ALERT_KINDS and found is not None:
+            self._open_page(subject_of(found.view))
+        elif page is not None and page[0] == "host" and not has_findings(overview, page) and members(overview, page):
+            self._show_containers()
+        else:
+            self._show_findings()
 
     def _select_first_of_group(self) -> bool:
         """Goes from a row of several hosts to the first of them in the list of hosts; False if none is selected."""
@@ -91,7 +112,8 @@ class MetricsList(StateList[MetricsState]):
             self.set_filter("")
 
     def copy_selected(self) -> None:
-        """Copies the name and state of the row; for an alert the expression of its rule, for a finding its fix."""
+        """Copies the name and state of the row; for an alert the expression of its rule, for a finding its fix, for a
+        container its id."""
         if (finding := finding_of(self._state.overview, self._state.page)) is not None:
             if finding.copied:
                 self._app.copy_text(finding.copied)
@@ -106,6 +128,8 @@ class MetricsList(StateList[MetricsState]):
         elif view is not None:
             why = clauses(str(reason) for reason in view.reasons) or well(view)
             self._app.copy_text(f"{view.name}: {why}, {view.since.isoformat(timespec='seconds')}")
+        elif (found := self._state.selected_container()) is not None:
+            self._app.copy_text(found.view.container.id)
 
     def why_not_copy(self) -> Message | None:
         return self._state.nothing_selected()
@@ -123,18 +147,26 @@ class ViewActions(ActionGroup):
         "logs",
         "l",
         tr("logs"),
-        tr("show the logs of the selected host or service at this time"),
-        why_not=lambda self: self._state.nothing_selected(),
+        tr("show the logs of the selected host, service or container at this time"),
+        why_not=lambda self: None if self._is_project() else self._state.nothing_selected(),
         footer=2,
-        fits=lambda self: self._state.selected_plan() is None,
+        fits=lambda self: self._state.selected_plan() is None and self._state.selected_cluster() is None,
     )
     def show_logs(self) -> None:
-        view = self._state.place_selected()
-        if view is not None:
-            at = self._state.cursor or self._app.rewound
+        view, found = self._state.place_selected(), self._state.selected_container()
+        at, selected = self._state.cursor or self._app.rewound, self._state.selected
+        if found is not None:
+            self._app.go_to_logs(*subject_of(found.view), at)
+        elif self._is_project() and selected is not None:
+            self._app.go_to_logs(*selected, at)
+        elif view is not None:
             self._app.go_to_logs("host" if isinstance(view, HostView) else "service", view.name, at)
         elif self._state.selected_item() is not None:
             self._app.tell(tr("the alert's labels match no monitored service or host"))
+
+    def _is_project(self) -> bool:
+        """Whether the row of several containers is selected, whose logs are one list."""
+        return self._state.page is None and self._state.selected is not None and self._state.selected[0] == PROJECT
 
     @action("window", "t", tr("window"), tr("change the time range of the charts (5 min or longer)"))
     def next_window(self) -> None:
@@ -181,11 +213,15 @@ class LinkActions(ActionGroup):
 
     TASK = tr("Hosts")
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, containers: ContainerActions) -> None:
         self._context, self._state, self._app = context, context.state, context.app
+        self._containers = containers
 
     def _is_host(self) -> bool:
         return isinstance(self._state.selected_view(), HostView)
+
+    def _has_shell(self) -> bool:
+        return self._is_host() or self._state.selected_container() is not None
 
     def _why_not_reconnect(self) -> Message | None:
         view = self._state.selected_view()
@@ -238,9 +274,11 @@ class LinkActions(ActionGroup):
             self._app.monitor.retry(view.name)
 
     def _why_no_shell(self) -> Message | None:
-        view = self._state.selected_view()
+        view, found = self._state.selected_view(), self._state.selected_container()
+        if found is not None:
+            return self._containers.why_no_shell(found)
         if not isinstance(view, HostView):
-            return tr("select a host first")
+            return tr("select a host or a container first")
         if self._app.config.read_only or view.config.protected:
             return tr("{name} is read-only here; the shell is disabled because it could make changes", name=view.name)
         return None
@@ -249,13 +287,15 @@ class LinkActions(ActionGroup):
         "shell",
         "x",
         tr("shell"),
-        tr("open a shell on the selected host; suspends the console"),
+        tr("open a shell on the selected host or container; suspends the console"),
         why_not=_why_no_shell,
-        fits=_is_host,
+        fits=_has_shell,
     )
     def shell(self) -> None:
-        view = self._state.selected_view()
-        if isinstance(view, HostView):
+        view, found = self._state.selected_view(), self._state.selected_container()
+        if found is not None:
+            self._containers.shell(found)
+        elif isinstance(view, HostView):
             self._app.run_shell(view)
 
 

@@ -11,9 +11,10 @@ from lilfox_tui.app import dialogs
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.evidence import Cause, cause_of
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.alert_section import runbooks_for, runbooks_for_finding
+from lilfox_tui.app.panes.metrics.alert_section import alerts_at, runbooks_for, runbooks_for_finding
 from lilfox_tui.app.panes.metrics.finding_state import finding_of
-from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_at, alerts_of
+from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of
+from lilfox_tui.app.rows.containers import of_alert, subject_of
 from lilfox_tui.app.rows.job_words import user
 from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.metrics.model import Labels, Level
@@ -21,6 +22,7 @@ from lilfox_tui.monitor.model import FindingView, HostView, ServiceView
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert
+    from lilfox_tui.app.panes.metrics.alert_page import AlertItem
     from lilfox_tui.app.panes.metrics.dialogs import SilenceRequest
     from lilfox_tui.runbook.model import Runbook
 
@@ -174,18 +176,22 @@ class AlertActions(ActionGroup):
             return None if found else tr("no runbook names {check} under on_alert", check=finding.check)
         if self._alert_that_fires() is not None or self._runbook_of_service() is not None:
             return None
-        return tr("select an alert, or a host or service with a firing alert")
+        return tr("select an alert, or a host, service or container with a firing alert")
 
     def _has_runbooks(self) -> bool:
         if finding_of(self._state.overview, self._state.page) is not None:
             return self._why_no_runbook() is None
-        return self._is_alert() or isinstance(self._state.selected_view(), HostView | ServiceView)
+        return (
+            self._is_alert()
+            or isinstance(self._state.selected_view(), HostView | ServiceView)
+            or (self._state.selected_container() is not None)
+        )
 
     @action(
         "runbook",
         "r",
         tr("runbook"),
-        tr("runbooks for the alert, or for alerts firing on the selected host or service"),
+        tr("runbooks for the alert, or for alerts firing on the selected host, service or container"),
         why_not=_why_no_runbook,
         footer=2,
         fits=_has_runbooks,
@@ -231,9 +237,14 @@ class AlertActions(ActionGroup):
             return alert
         subject = self._state.page or self._state.selected
         for item in self._state.items(self._state.overview).values():
-            if item.alert is not None and item.alert.resolved_at is None and self._state.place_of(item) == subject:
+            if item.alert is not None and item.alert.resolved_at is None and subject in self._subjects_of(item):
                 return item.alert
         return None
+
+    def _subjects_of(self, item: AlertItem) -> list[Subject | None]:
+        """What the labels of an alert name: a host, a service or a backend, and a container."""
+        found = of_alert(self._state.overview, item.alert)
+        return [self._state.place_of(item), *([] if found is None else [subject_of(found.view)])]
 
 
 # Silence alerts: which (matchers), for how long, and what that would silence, before anything is done.

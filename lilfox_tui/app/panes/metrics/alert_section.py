@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.app.evidence import error_row
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of, histograms_of
+from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of
 from lilfox_tui.app.panes.metrics.traffic_sections import kept_text, scrape_outage
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import shell_pieces
+from lilfox_tui.app.rows.reasons import histograms_of
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
@@ -48,6 +49,12 @@ def others_there(item: AlertItem, items: Sequence[AlertItem]) -> list[AlertItem]
         and not each.alert.is_resolved
         and here & {value for name, value in each.alert.labels if name in _PLACES}
     ]
+
+
+def alerts_at(state: MetricsState, place: Subject) -> list[str]:
+    """The names of the alerts about a watched thing that fire or are pending."""
+    found = (each for each in state.items(state.overview).values() if each.alert and not each.alert.is_resolved)
+    return [each.name for each in found if state.place_of(each) == place]
 
 
 def runbooks_for(app: Console, alerts: Collection[str], service: str = "") -> list[Runbook]:

@@ -124,6 +124,8 @@ def value_and_summary(alert: Alert, expression: str, now: datetime, bounds: Boun
     if alert.state is AlertState.RESOLVED:
         return "", was_text(alert, expression, now)
     said, sides = said_of(alert), compared(expression)
+    if said and sides.op == "==" and sides.limit == alert.value:
+        return said, ""  # "0 == 0" says nothing
     if not said or not sides.op or not _tells(said, alert.value):
         return against(alert, expression, bounds), said
     limit = sides.right if sides.limit is None else _beside_limit(alert.value, sides.limit, sides.unit)[1]

@@ -1,13 +1,97 @@
-"""Which findings of the audit a selection or a page is about. Pure."""
+"""Which findings of the audit a selection or a page is about, and the problems that other panes show: backup plans and
+clusters. Pure."""
 
 from __future__ import annotations
 
-from lilfox_tui.monitor.model import AuditView, FindingView, Overview
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from lilfox_tui.core.i18n import Message
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import AuditView, FindingView, Overview, PlanView
+
+if TYPE_CHECKING:
+    from lilfox_tui.clusters.model import ClusterView
 
 AUDIT = "audit", ""
 """The subject of the row of all findings, among the problems."""
 FINDING = "finding"
 """The kind of the page of one finding, whose name is the key of the finding."""
+PLAN, CLUSTER = "plan", "cluster"
+"""The kinds of rows that open another pane."""
+
+
+class ClusterProblem(Struct, frozen=True):
+    """A cluster that is not good, as a row of the problems: without what its own pane needs to be drawn."""
+
+    name: str
+    level: Level
+    since: datetime
+    reasons: tuple[Message, ...]
+
+
+def bad_plans(overview: Overview, words: str) -> dict[tuple[str, str], PlanView]:
+    """The backup plans that are not good and hold every one of ``words``."""
+    plans = () if overview.backups is None else overview.backups.plans.values()
+    return {
+        (PLAN, f"{plan.name} {plan.store}"): plan
+        for plan in plans
+        if plan.config is not None
+        and plan.level in (Level.DEGRADED, Level.FAILING)
+        and holds_all((plan.name, plan.store, *map(str, plan.reasons)), words)
+    }
+
+
+def bad_clusters(overview: Overview, words: str) -> dict[tuple[str, str], ClusterProblem]:
+    """The clusters that are not good and hold every one of ``words``."""
+    return {
+        (CLUSTER, name): ClusterProblem(name, view.level, view.since or overview.at, view.reasons)
+        for name, view in overview.clusters.items()
+        if view.level in (Level.DEGRADED, Level.FAILING) and cluster_holds(view, words)
+    }
+
+
+def bad_elsewhere(overview: Overview, words: str) -> dict[tuple[str, str], PlanView | ClusterProblem]:
+    """What is not good of what other panes show."""
+    return {**bad_clusters(overview, words), **bad_plans(overview, words)}
+
+
+def cluster_holds(view: ClusterView, words: str) -> bool:
+    """Whether a cluster holds every one of ``words``."""
+    return holds_all((view.name, view.context, *map(str, view.reasons)), words)
+
+
+def listed_clusters(overview: Overview, words: str, sort: str) -> list[ClusterView]:
+    """The clusters that hold every one of ``words``, worst first, or as they are configured."""
+    found = [each for each in overview.clusters.values() if cluster_holds(each, words)]
+    return found if sort == "configured" else sorted(found, key=lambda view: -int(view.level))
+
+
+def cluster_of(overview: Overview | None, subject: tuple[str, str] | None) -> ClusterView | None:
+    """The cluster whose row is ``subject``."""
+    if overview is None or subject is None or subject[0] != CLUSTER:
+        return None
+    return overview.clusters.get(subject[1])
+
+
+def elsewhere_holds(overview: Overview, subject: tuple[str, str], words: str) -> bool:
+    """Whether the row of a backup plan or a cluster holds every one of ``words``."""
+    view = cluster_of(overview, subject)
+    return subject in bad_plans(overview, words) if view is None else cluster_holds(view, words)
+
+
+def elsewhere_level(overview: Overview, subject: tuple[str, str]) -> Level:
+    """The level of a backup plan that is not good, or of a cluster."""
+    view = cluster_of(overview, subject)
+    return bad_plans(overview, "")[subject].level if view is None else view.level
+
+
+def holds_all(texts: tuple[str, ...], words: str) -> bool:
+    """Whether the texts together hold every one of ``words``."""
+    text = " ".join(texts).lower()
+    return all(word in text for word in words.lower().split())
 
 
 def audit_row(overview: Overview, words: str) -> dict[tuple[str, str], AuditView]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
@@ -15,6 +16,7 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_row
 from lilfox_tui.app.panes.metrics.errors import NewestErrors
+from lilfox_tui.app.panes.metrics.finding_state import CLUSTER
 from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
 from lilfox_tui.app.panes.metrics.layout import THREE_COLUMNS, TWO_COLUMNS, PanelId, arrange
 from lilfox_tui.app.panes.metrics.pages import FarPast
@@ -164,7 +166,37 @@ class Home:
                 [HomeRow(("backend", view.name), partial(_sized, backend, view, at, style)) for view in backends],
                 note=_count(len(backends), len(overview.backends)),
             ),
+            "containers": self._containers(overview),
+            "clusters": self._clusters(overview),
         }
+
+    def _clusters(self, overview: Overview) -> HomeList:
+        """The clusters; what draws them is imported where there are any: the first frame has none."""
+        if not overview.clusters:
+            return HomeList(_("Clusters"), ())
+        row = importlib.import_module("lilfox_tui.app.rows.clusters").cluster_row
+        found, at, glyphs = self._state.clusters(overview), overview.at, self._app.glyphs
+        names = max((cell_width(clean(view.name)) for view in found), default=0)
+        rows = [HomeRow((CLUSTER, view.name), partial(row, view, at, glyphs, names)) for view in found]
+        return HomeList(_("Clusters"), rows, note=_count(len(found), len(overview.clusters)))
+
+    def _containers(self, overview: Overview) -> HomeList:
+        """The containers, by projects; what draws them is imported where there are any."""
+        entries = self._state.containers.listed(overview, self._state.shown_words)
+        title = _("Containers")
+        if not overview.containers:
+            return HomeList(title, ())
+        module = importlib.import_module("lilfox_tui.app.panes.metrics.container.rows")
+        drawn = module.HomeContainers(entries, overview, self._app.glyphs)
+        rows = [HomeRow(subject, partial(drawn.row, subject)) for subject in entries]
+        return HomeList(title, rows, drawn.heads, module.home_note(overview, self._app.glyphs))
+
+    def container_detail(self, overview: Overview, subject: Subject) -> list[Row]:
+        """The selected row of containers as text."""
+        entry = self._state.containers.entry(overview, subject, self._state.shown_words)
+        module = importlib.import_module("lilfox_tui.app.panes.metrics.container.rows")
+        found: list[Row] = [] if entry is None else module.entry_detail(entry, overview.at, self._app.glyphs)
+        return found
 
     def _problems(self, overview: Overview) -> list[HomeRow]:
         problems, at, glyphs = self._state.faults(overview), overview.at, self._app.glyphs
@@ -303,7 +335,7 @@ class Home:
         wants["changes"] = 0 if quiet else len(happened) + len(self._gaps(overview, happened))
         config = self._app.config
         steps: Sequence[Row] = ()
-        if not (config.hosts or config.services or config.backends):
+        if not (config.hosts or config.services or config.backends or config.clusters):
             steps = first_steps(told_config_file(self._app.monitor.backups.config_path))
         wants["next"] = len(wrapped(steps, style.width // (2 if style.width >= TWO_COLUMNS else 1) - 2))
         if style.width >= THREE_COLUMNS and height - sum(each.want() + 1 for each in lists.values()) >= _FIGURES_BESIDE:

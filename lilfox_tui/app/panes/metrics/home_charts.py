@@ -186,9 +186,11 @@ class HomeCharts:
 
     def host(self, overview: Overview) -> HostView | None:
         """The host that is looked at: the selected one, that of the selected alert, or the first that has numbers."""
-        view = self._state.place_selected()
+        view, found = self._state.place_selected(), self._state.selected_container()
         if isinstance(view, HostView):
             return view
+        if found is not None and found.view.host in overview.hosts:
+            return overview.hosts[found.view.host]
         hosts = self._state.hosts(overview)
         return next((each for each in hosts if each.summary is not None), next(iter(hosts), None))
 

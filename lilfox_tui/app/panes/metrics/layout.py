@@ -7,10 +7,12 @@ from typing import Literal
 
 from lilfox_tui.app.rendering.panels import PanelArea, bordered
 
-PanelId = Literal["problems", "hosts", "services", "backends", "next", "charts", "processes", "changes"]
-LISTS: tuple[PanelId, ...] = ("problems", "hosts", "services", "backends")
+PanelId = Literal[
+    "problems", "hosts", "services", "backends", "containers", "clusters", "next", "charts", "processes", "changes"
+]  # fmt: skip
+LISTS: tuple[PanelId, ...] = ("problems", "hosts", "services", "backends", "containers", "clusters")
 """The panels whose rows can be selected, in the order in which the selection moves through them."""
-_RIGHT: tuple[PanelId, ...] = ("services", "backends", "next")
+_RIGHT: tuple[PanelId, ...] = ("services", "backends", "containers", "clusters", "next")
 _BOTTOM: tuple[PanelId, ...] = ("processes", "changes")
 LISTS_LOWEST = 15
 """Rows in which each list has room for a row in its borders."""

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.evidence import LoggedError, Selected, Selection, each_once, is_named_after, page_evidence
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.metrics.alert_section import runbooks_for, runbooks_for_finding
+from lilfox_tui.app.panes.metrics.alert_section import alerts_at, runbooks_for, runbooks_for_finding
 from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
 from lilfox_tui.app.panes.metrics.finding_state import finding_of
 from lilfox_tui.app.panes.metrics.findings import FindingPage, finding_page, no_finding
@@ -27,7 +27,6 @@ from lilfox_tui.app.panes.metrics.state import (
     WINDOWS,
     MetricsState,
     Subject,
-    alerts_at,
     alerts_of,
     link_error,
 )

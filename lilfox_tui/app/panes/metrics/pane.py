@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from lilfox_tui.app.panes.metrics.actions import LinkActions, MetricsList, Query
 from lilfox_tui.app.panes.metrics.alert_actions import AlertActions
 from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_page
+from lilfox_tui.app.panes.metrics.container.actions import ContainerActions
 from lilfox_tui.app.panes.metrics.finding_actions import FindingActions
 from lilfox_tui.app.panes.metrics.finding_state import AUDIT, FINDING
 from lilfox_tui.app.panes.metrics.findings import audit_detail
@@ -29,6 +31,7 @@ from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
 from lilfox_tui.app.rendering.changed_cells import cells_of
 from lilfox_tui.app.rendering.columns import slice_row
 from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rows.containers import CONTAINER, KINDS
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, reason_pieces
 from lilfox_tui.app.rows.reasons import HostGroup, group_detail
 from lilfox_tui.app.shared_actions import ErrorActions, EvidenceActions, ListActions
@@ -55,8 +58,8 @@ class MetricsPane(Pane):
     """Hosts, services, backends, alerts, what changed, and their pages."""
 
     GROUPS = (
-        ListActions, ViewActions, LinkActions, QueryActions, AlertActions, FindingActions, ErrorActions,
-        EvidenceActions,
+        ListActions, ViewActions, LinkActions, ContainerActions, QueryActions, AlertActions, FindingActions,
+        ErrorActions, EvidenceActions,
     )  # fmt: skip
 
     ID = "metrics"
@@ -70,16 +73,24 @@ class MetricsPane(Pane):
         self.alerts = AlertSection(context)
         self._alert_actions = AlertActions(context)
         self._finding_actions = FindingActions(context, self.open_page)
-        self.list = MetricsList(context, self.open_page, self._scroll_page, self._finding_actions.show_findings)
+        self.containers = ContainerActions(context, self.open_page, self.pages.chart_height)
+        self.list = MetricsList(
+            context,
+            self.open_page,
+            self._scroll_page,
+            self._finding_actions.show_findings,
+            self.containers.show_containers,
+        )
         self.groups = (
             ListActions(lilfox, self.list),
             ViewActions(context),
-            LinkActions(context),
+            LinkActions(context, self.containers),
+            self.containers,
             QueryActions(context),
             self._alert_actions,
             self._finding_actions,
             ErrorActions(lilfox),
-            EvidenceActions(context, self.pages.evidence),
+            EvidenceActions(context, self.evidence),
         )
         self.home = Home(context, self.alerts, self.far)
         self.pages.newest_errors = lambda: self.home.errors.found
@@ -167,14 +178,16 @@ class MetricsPane(Pane):
         self.repaint()
 
     def evidence(self) -> Selection | None:
-        return self.pages.evidence()
+        return self.containers.evidence() or self.pages.evidence()
 
     def cause(self) -> Cause | None:
         return self._alert_actions.cause()
 
     def acts(self) -> Sequence[Act]:
-        from lilfox_tui.app.operations import view_acts
+        from lilfox_tui.app.operations import container_acts, view_acts
 
+        if (found := self.state.selected_container()) is not None:
+            return container_acts(self.lilfox, *found)
         return view_acts(self.lilfox, self.state.place_selected())
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
@@ -240,6 +253,8 @@ class MetricsPane(Pane):
 
     def _detail(self, overview: Overview) -> list[Row]:
         """The selected row as text: what is wrong and since when, and what to do."""
+        if self.state.selected is not None and self.state.selected[0] in KINDS:
+            return self.home.container_detail(overview, self.state.selected)
         view = self.state.selected_view()
         if (plan := self.state.selected_plan()) is not None:
             return plan_detail(plan, overview.at, self.lilfox.glyphs)
@@ -247,6 +262,9 @@ class MetricsPane(Pane):
             return audit_detail(overview.audit, overview.at, self.lilfox.glyphs)
         if isinstance(group := self.state.faults(overview).get(self.state.selected or ("", "")), HostGroup):
             return group_detail(group, overview.at, self.lilfox.glyphs, self.lilfox.room.width)
+        if (cluster := self.state.selected_cluster()) is not None:
+            detail = importlib.import_module("lilfox_tui.app.rows.clusters").cluster_detail
+            return list(detail(cluster, overview.at, self.lilfox.glyphs, self.lilfox.room.width))
         if view is None:
             return self.alerts.detail(overview)
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])
@@ -278,6 +296,8 @@ class MetricsPane(Pane):
             lines.show(backend_page(self.pages.backend_page(overview.backends[name], overview.at)), follow=False)
         elif kind in ("alert", "rule"):
             self.alerts.paint_page(overview, lines, self.pages.chart_height(single=True))
+        elif kind == CONTAINER:
+            self.containers.paint_page(overview, lines)
         elif kind == FINDING:
             lines.show(self.pages.finding_page(overview.at), follow=False)
         self.far.page_is_drawn()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.app.panes.metrics.finding_state import ClusterProblem
 from lilfox_tui.app.panes.metrics.findings import audit_text
 from lilfox_tui.app.panes.metrics.state import Fault, Subject, cause_of
 from lilfox_tui.app.rendering.columns import cells
@@ -93,6 +94,8 @@ def _columns(problem: Problem, now: datetime, width: int) -> tuple[str, str, str
             return problem.name, _at_level(problem, now, width), _("service")
         case BackendView():
             return problem.name, _at_level(problem, now, width), problem.config.kind
+        case ClusterProblem():
+            return problem.name, _at_level(problem, now, width), _("cluster")
         case PlanView():
             lost = problem.outage is not None
             state = _held(_plan_since(problem), now, width) if lost else _at_level(problem, now, width)
@@ -159,6 +162,8 @@ def _what(problem: Problem, now: datetime, glyphs: Glyphs, *, named: bool) -> Ro
             why = reason_pieces(problem)
         case PlanView():
             why = plan_reasons(problem)
+        case ClusterProblem():
+            why = (Piece(clauses(map(str, problem.reasons)), ROLES[problem.level]),)
         case HostGroup():
             why = (Piece(_("cannot be reached: {why}", why=problem.why), ROLES[problem.level]),)
         case AuditView():
@@ -240,7 +245,7 @@ def _held(since: datetime, now: datetime, width: int = _WIDE) -> str:
     return short_age(seconds) if width < _NARROW else _("for {time}", time=human_age(seconds))
 
 
-def _at_level(problem: View | HostGroup | PlanView, now: datetime, width: int) -> str:
+def _at_level(problem: View | HostGroup | PlanView | ClusterProblem, now: datetime, width: int) -> str:
     """For how long it has had its level, which may have begun with another reason than the one that is told. Where
     there is no room to say so, what does not answer has the age of that: else it would be taken for it."""
     if width < _WIDEST:
@@ -251,7 +256,7 @@ def _at_level(problem: View | HostGroup | PlanView, now: datetime, width: int) -
     return _("failing {age}", age=age) if problem.level is Level.FAILING else _("degraded {age}", age=age)
 
 
-def _told_since(problem: View | HostGroup | PlanView) -> datetime:
+def _told_since(problem: View | HostGroup | PlanView | ClusterProblem) -> datetime:
     """Since when there is the reason that is told, as far as that is known: an outage has a start of its own."""
     match problem:
         case HostView(link=Unavailable(since=since), summary=summary):

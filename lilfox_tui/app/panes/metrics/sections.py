@@ -83,7 +83,7 @@ def container_sections(engines: Sequence[EngineView], now: datetime, glyphs: Gly
     none."""
     if not engines:
         return ()
-    module = importlib.import_module("lilfox_tui.app.panes.metrics.container_section")
+    module = importlib.import_module("lilfox_tui.app.panes.metrics.container.rows")
     return list(module.container_sections(engines, now, glyphs))
 
 

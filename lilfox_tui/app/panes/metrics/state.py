@@ -10,10 +10,36 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from lilfox_tui.app.panes.metrics.finding_state import AUDIT, FINDING, audit_row, finding_of, has_findings
+from lilfox_tui.app.panes.metrics.finding_state import (
+    AUDIT,
+    CLUSTER,
+    FINDING,
+    PLAN,
+    ClusterProblem,
+    audit_row,
+    bad_elsewhere,
+    bad_plans,
+    cluster_of,
+    elsewhere_holds,
+    elsewhere_level,
+    finding_of,
+    has_findings,
+    listed_clusters,
+)  # fmt: skip
+from lilfox_tui.app.rows import containers
 from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
 from lilfox_tui.app.rows.processes import PROCESS_SORTS
-from lilfox_tui.app.rows.reasons import GROUP, HostGroup, began_together, causes, grouped, of_kind
+from lilfox_tui.app.rows.reasons import (
+    GROUP,
+    HostGroup,
+    Rank,
+    began_together,
+    caused_last,
+    causes,
+    grouped,
+    histograms_of,
+    of_kind,
+)  # fmt: skip
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -32,8 +58,9 @@ from lilfox_tui.monitor.raised_levels import place_of
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
+    from lilfox_tui.clusters.model import ClusterView
 
-    Problem: TypeAlias = AlertItem | View | PlanView | AuditView | HostGroup | "Fault"
+    Problem: TypeAlias = AlertItem | View | PlanView | ClusterProblem | AuditView | HostGroup | "Fault"
 
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 FAR_WINDOW = timedelta(days=7)
@@ -44,13 +71,21 @@ CURSOR_STEPS = 60
 _ROOM_BEFORE = 1.25
 """So many times the age of an alert are shown, so that what was before it is seen."""
 ALERT_KINDS = ("alert", "rule")
-PLAN = "plan"
+_NOT_ONE = {
+    PLAN: tr("a backup plan is selected; enter shows it in pane 3"),
+    CLUSTER: tr("a cluster is selected; enter shows it in pane 5"),
+    AUDIT[0]: tr("the findings of the audit are selected; enter lists them"),
+    GROUP: tr("several hosts are selected; enter goes to the first"),
+    containers.PROJECT: tr("several containers are selected; enter lists them"),
+    containers.ENGINE: tr("a container engine is selected; enter shows its host"),
+}
+"""Why an action on one thing is disabled: the row is of several, or of what has its actions elsewhere."""
 PROBLEM_KINDS = (*ALERT_KINDS, PLAN, AUDIT[0], GROUP)
 """What is listed among the problems alone."""
 AnyView = TypeVar("AnyView", HostView, ServiceView, BackendView)
 Subject = tuple[str, str]
-"""``("host", name)``, ``("service", name)``, ``("backend", name)``, ``("finding", key)``, or an alert's or rule's
-(``alert_rows.Item``)."""
+"""``("host", name)``, ``("service", name)``, ``("backend", name)``, ``("cluster", name)``, ``("finding", key)``, or an
+alert's or rule's (``alert_rows.Item``)."""
 
 
 def alerts_of(overview: Overview | None) -> Alerts | None:
@@ -107,6 +142,7 @@ class MetricsState:
         self._page_window: timedelta | None = None
         """A longer range than the chosen one, which the open page needs."""
         self._windows = (*WINDOWS, FAR_WINDOW) if far else WINDOWS
+        self.containers = containers.ContainerRows()
         self._items: dict[Subject, AlertItem] = {}
         self._items_of: tuple[Alerts, str] | None = None
         self._faults: Mapping[Subject, Problem] = {}
@@ -128,12 +164,16 @@ class MetricsState:
         """The rows of the BACKENDS table, in their order."""
         return self._ordered([each for each in overview.backends.values() if self._is_shown(each)])
 
+    def clusters(self, overview: Overview) -> list[ClusterView]:
+        """The rows of the CLUSTERS table, in their order."""
+        return listed_clusters(overview, self.shown_words, self.sort)
+
     def items(self, overview: Overview | None) -> Mapping[Subject, AlertItem]:
         """The rows of the ALERTS table, in their order; the same object while nothing changes."""
         alerts = alerts_of(overview)
         if alerts is None:
             return {}
-        wanted = self.filter if self.only_matching else ""
+        wanted = self.shown_words
         if self._items_of is None or self._items_of[0] is not alerts or self._items_of[1] != wanted:
             from lilfox_tui.app.panes.metrics.alert_page import items_of  # numpy: only where there are alerts
 
@@ -147,14 +187,10 @@ class MetricsState:
         """The rows of what is wrong, worst and oldest first."""
         return list(self.faults(overview))
 
-    def problem(self, overview: Overview, subject: Subject) -> Problem:
-        """What a row of the problems is about."""
-        return self.faults(overview)[subject]
-
     def faults(self, overview: Overview) -> Mapping[Subject, Problem]:
         """What the rows of the problems are about, in their order: alerts, and what is watched and not good; the same
         object while nothing changes."""
-        of = (overview, self.filter if self.only_matching else "")
+        of = (overview, self.shown_words)
         if self._faults_of is None or self._faults_of[0] is not overview or self._faults_of[1] != of[1]:
             views = {
                 (kind, view.name): view
@@ -162,7 +198,8 @@ class MetricsState:
                 for view in of_kind(overview, kind).values()
                 if view.level in (Level.DEGRADED, Level.FAILING) and self._is_shown(view)
             }
-            items, plans, self.causes = self.items(overview), self._bad_plans(overview), causes(overview)
+            items, self.causes = self.items(overview), causes(overview)
+            plans = bad_elsewhere(overview, of[1])
             found = fault_rows(views, plans, items, partial(_place_of, overview), self.causes)
             self._faults = {**grouped(found), **audit_row(overview, of[1])}
             self._faults_of = of
@@ -170,22 +207,11 @@ class MetricsState:
 
     def selected_plan(self) -> PlanView | None:
         """The backup plan that is highlighted among the problems."""
-        if self.overview is None or self.selected is None or self.selected[0] != PLAN:
-            return None
-        return self._bad_plans(self.overview).get(self.selected)
+        return None if self.overview is None else bad_plans(self.overview, "").get(self.selected or ("", ""))
 
-    def _bad_plans(self, overview: Overview) -> dict[Subject, PlanView]:
-        plans = () if overview.backups is None else overview.backups.plans.values()
-        return {
-            (PLAN, f"{plan.name} {plan.store}"): plan
-            for plan in plans
-            if plan.config is not None and plan.level in (Level.DEGRADED, Level.FAILING) and self._holds(plan)
-        }
-
-    def _holds(self, plan: PlanView) -> bool:
-        words = self.filter.lower().split() if self.only_matching else ()
-        text = " ".join((plan.name, plan.store, *map(str, plan.reasons))).lower()
-        return all(word in text for word in words)
+    def selected_cluster(self) -> ClusterView | None:
+        """The cluster that is highlighted."""
+        return cluster_of(self.overview, self.selected)
 
     def rows(self) -> list[tuple[bool, Subject]]:
         """All rows, from the first of the problems to the last of the last list; the first value tells whether it is
@@ -197,6 +223,8 @@ class MetricsState:
             *(("host", view.name) for view in self.hosts(self.overview)),
             *(("service", view.name) for view in self.services(self.overview)),
             *(("backend", view.name) for view in self.backends(self.overview)),
+            *self.containers.listed(self.overview, self.shown_words),
+            *((CLUSTER, view.name) for view in self.clusters(self.overview)),
         ]
         if self.each_once:
             above = set(problems)
@@ -214,8 +242,8 @@ class MetricsState:
         if subject[0] in ALERT_KINDS:
             item = self.items(overview).get(subject)
             return Level.UNKNOWN if item is None else item.level
-        if subject[0] == PLAN:
-            return self._bad_plans(overview)[subject].level
+        if subject[0] in (PLAN, CLUSTER):
+            return elsewhere_level(overview, subject)
         if subject == AUDIT:
             return Level.DEGRADED
         return of_kind(overview, subject[0])[subject[1]].level
@@ -225,10 +253,12 @@ class MetricsState:
         if subject[0] in ALERT_KINDS:
             item = self.items(overview).get(subject)
             return item is not None and _holds_all(item, self.filter)
-        if subject[0] == PLAN:
-            return self._holds(self._bad_plans(overview)[subject])
+        if subject[0] in (PLAN, CLUSTER):
+            return elsewhere_holds(overview, subject, self.filter)
         if subject == AUDIT:
             return bool(audit_row(overview, self.filter))
+        if subject[0] in containers.KINDS:
+            return self.containers.matches(overview, subject, self.filter, self.shown_words)
         if isinstance(group := self.faults(overview).get(subject), HostGroup):
             return any(map(self._matches, group.views))
         return self._matches(of_kind(overview, subject[0])[subject[1]])
@@ -242,6 +272,11 @@ class MetricsState:
             self.process_sort = PROCESS_SORTS[(PROCESS_SORTS.index(self.process_sort) + 1) % len(PROCESS_SORTS)]
             return
         self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
+
+    @property
+    def shown_words(self) -> str:
+        """The words of the filter that hides rows; empty if it marks them."""
+        return self.filter if self.only_matching else ""
 
     def _is_shown(self, view: View) -> bool:
         return not self.only_matching or self._matches(view)
@@ -274,18 +309,16 @@ class MetricsState:
 
     def nothing_selected(self) -> Message | None:
         """Why an action on the selection is disabled: nothing is selected, or a backup plan, which has none here."""
-        if self.page is None and self.selected_plan() is not None:
-            return tr("a backup plan is selected; enter shows it in pane 3")
-        if self.page is None and self.selected == AUDIT:
-            return tr("the findings of the audit are selected; enter lists them")
-        if self.page is None and self.selected is not None and self.selected[0] == GROUP:
-            return tr("several hosts are selected; enter goes to the first")
+        if self.page is None and self.selected is not None and self.selected[0] in _NOT_ONE:
+            return _NOT_ONE[self.selected[0]]
         selected = self.selected_item() is not None or self.selected_view() is not None
-        return None if selected else tr("nothing is selected")
+        return None if selected or self.selected_container() is not None else tr("nothing is selected")
 
-    def _nothing_to_open(self) -> Message | None:
-        listed = self.selected is not None and self.selected[0] in (PLAN, GROUP, AUDIT[0])
-        return None if listed else self.nothing_selected()
+    def selected_container(self) -> containers.FoundContainer | None:
+        """The container that actions apply to: of the open page or the highlighted row, or of the alert there."""
+        if (alert := self.selected_alert()) is not None:
+            return containers.of_alert(self.overview, alert)
+        return containers.find(self.overview, self.page or self.selected)
 
     def place_of(self, item: AlertItem) -> Subject | None:
         """The watched service or host that an alert's labels name."""
@@ -440,7 +473,10 @@ class MetricsState:
     def why_not_open(self) -> Message | None:
         """Why nothing can be opened."""
         if self.page is None:
-            return self._nothing_to_open()
+            listed = self.selected is not None and self.selected[0] in _NOT_ONE
+            return None if listed else self.nothing_selected()
+        if containers.leads_on(self.overview, self.page, self.selected_container()):
+            return None
         return None if has_findings(self.overview, self.page) else tr("this page is already open")
 
     def why_not_back(self) -> Message | None:
@@ -452,23 +488,6 @@ class MetricsState:
         if self.overview is None or self.overview.alerts is None:
             return tr("no rule files are configured; add rules: [FILE]")
         return None if alerts_of(self.overview) is not None else tr("alerts are currently unknown")
-
-
-def histograms_of(overview: Overview | None) -> dict[str, tuple[float, ...]]:
-    """The bounds of the buckets of the services' latency, by the name of the histogram; none where services have other
-    buckets under one name, as an alert may be about any of them."""
-    found: dict[str, tuple[float, ...]] = {}
-    for view in () if overview is None else overview.services.values():
-        traffic = view.traffic.value if isinstance(view.traffic, Ready) else None
-        if traffic is not None and traffic.bounds and (name := traffic.taken.get("latency")):
-            found[name] = traffic.bounds if found.get(name, traffic.bounds) == traffic.bounds else ()
-    return found
-
-
-def alerts_at(state: MetricsState, place: Subject) -> list[str]:
-    """The names of the alerts about a watched thing that fire or are pending."""
-    found = (each for each in state.items(state.overview).values() if each.alert and not each.alert.is_resolved)
-    return [each.name for each in found if state.place_of(each) == place]
 
 
 def _place_of(overview: Overview, item: AlertItem) -> Subject | None:
@@ -484,9 +503,6 @@ def _holds_all(item: AlertItem, words: str) -> bool:
 
 
 _NO_TIME = datetime.max.replace(tzinfo=UTC)
-_Rank = tuple[bool, int, int, bool, datetime]
-"""What rows are sorted by: whether somebody has seen to it, the level, that of its alert (a critical one is worse than
-a threshold), whether it is a backup plan, since when."""
 
 
 class Fault(Struct, frozen=True):
@@ -509,7 +525,7 @@ class _ProblemRow(Struct, frozen=True):
     subject: Subject
     problem: Problem
     group: Subject
-    rank: _Rank
+    rank: Rank
 
 
 def cause_of(problem: Problem, because: Mapping[Subject, Subject]) -> str:
@@ -521,15 +537,15 @@ def cause_of(problem: Problem, because: Mapping[Subject, Subject]) -> str:
 
 def fault_rows(
     views: Mapping[Subject, View],
-    plans: Mapping[Subject, PlanView],
+    plans: Mapping[Subject, PlanView | ClusterProblem],
     items: Mapping[Subject, AlertItem],
     place_of: Callable[[AlertItem], Subject | None],
     because: Mapping[Subject, Subject] | None = None,
 ) -> dict[Subject, Problem]:
     """What is wrong by the subject of its row, worst and oldest first, and the rows of one thing together; what makes
     others fail (``because``) comes before these. Backup plans come after what else is as bad, then alerts that only
-    inform, and those that are acknowledged, silenced or resolved come last. ``views`` and ``plans`` are those that are
-    not good; ``place_of`` is what an alert's labels name.
+    inform, and those that are acknowledged, silenced or resolved come last. ``views`` and ``plans`` (and clusters) are
+    those that are not good; ``place_of`` is what an alert's labels name.
 
     The worst alert of a thing and the thing's own state are one row, that of the alert; an alert that tells one of the
     reasons of the state comes before others, and if it only informs, no other one is taken. An alert that was
@@ -546,7 +562,7 @@ def fault_rows(
             leading[place] = subject
     began = began_together({subject: view.since for subject, view in (*views.items(), *plans.items())})
     rows = [
-        _ProblemRow(subject, view, subject, (False, -int(view.level), 0, subject in plans, began[subject]))
+        _ProblemRow(subject, view, subject, (False, -int(view.level), 0, subject[0] == PLAN, began[subject]))
         for subject, view in (*views.items(), *plans.items())
         if subject not in leading
     ]
@@ -559,31 +575,15 @@ def fault_rows(
         else:
             alone = rank[0] or item.level is Level.UNKNOWN  # one that only informs
             rows.append(_ProblemRow(subject, item, subject if alone or place is None else place, rank))
-    first: dict[Subject, _Rank] = {}
+    first: dict[Subject, Rank] = {}
     for row in rows:
         first[row.group] = min(first.get(row.group, row.rank), row.rank)
-    order, turns = _caused_last(first, because or {}), {group: at for at, group in enumerate(first)}
+    order, turns = caused_last(first, because or {}), {group: at for at, group in enumerate(first)}
     rows.sort(key=lambda row: (order[row.group], turns[row.group], row.rank))
     return {row.subject: row.problem for row in rows}
 
 
-def _caused_last(
-    first: Mapping[Subject, _Rank], because: Mapping[Subject, Subject]
-) -> dict[Subject, tuple[_Rank, int]]:
-    """What groups of rows are sorted by: their first rank, for what makes others fail that of the first of these, and
-    how many causes a group has one behind the other. A cause that somebody has seen to stays where it is."""
-    order = {group: (rank, 0) for group, rank in first.items()}
-    for group in first:
-        chain = [group]
-        while (cause := because.get(chain[-1])) is not None and cause not in chain:
-            chain.append(cause)
-        chain = [each for each in chain if each in order and not first[each][0]]
-        for depth, each in enumerate(reversed(chain)):
-            order[each] = min(order[each][0], order[group][0]), max(order[each][1], depth)
-    return order
-
-
-def _rank_of_alert(item: AlertItem) -> _Rank:
+def _rank_of_alert(item: AlertItem) -> Rank:
     alert, rule, level = item.alert, item.rule, -int(item.level)
     if alert is None:
         return False, level, level, False, (rule.failing_since if rule is not None else None) or _NO_TIME

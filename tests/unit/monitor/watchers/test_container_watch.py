@@ -68,6 +68,26 @@ def test_one_that_was_killed_before_it_was_watched_is_no_event() -> None:
     assert seen.oomed_at == NOW - timedelta(hours=5)
 
 
+def test_what_runs_is_recorded_once_a_reading() -> None:
+    host = LocalHost("web", HostConfig(local=True))
+    watch = EngineWatch(host, EnginePlace(socket="/run/none.sock"), lambda: None)
+    runs, stopped = container(), ended(id="cd" * 32)
+    beside = container(id="ef" * 32, host_network=True)
+    watch._take((runs, stopped, beside), set())
+    use = {
+        each.short_id: ContainerUsage(cpu_s=1.0, memory=64.0, receive_bytes=10.0) for each in (runs, stopped, beside)
+    }
+    assert watch.take_usages(100.0, use)
+    assert not watch.take_usages(100.0, use), "the same reading again"
+    more = {name: ContainerUsage(cpu_s=6.0, memory=32.0, receive_bytes=30.0) for name in use}
+    assert watch.take_usages(110.0, more)
+    told = {(series.name, series.label("id")): value for series, value in watch.series()}
+    assert told == {
+        ("memory", runs.short_id): 32.0, ("cpu", runs.short_id): 0.5, ("receive", runs.short_id): 2.0,
+        ("memory", beside.short_id): 32.0, ("cpu", beside.short_id): 0.5,
+    }  # fmt: skip
+
+
 def test_series_have_the_names_and_labels_of_cadvisor() -> None:
     well = container(health="healthy", project="shop", service="api", memory_limit=1024.0, cpu_limit=0.5)
     view = ContainerView(host="web", engine="/s", container=well, level=Level.GOOD, oom_events=2)
