@@ -19,6 +19,9 @@ and one or both of
 
 and, where the defaults do not fit,
 
+``ignored(options) -> str``
+    an extended regular expression of lines of FILES that ``parse`` leaves out, and of no other file's: a host with many
+    of them does not send them. Empty: none.
 ``EVERY_S``
     how often at most it is asked, in seconds; 0 (each sample) when not given.
 ``WHEN_FOCUSED``
