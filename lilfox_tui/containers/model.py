@@ -29,6 +29,7 @@ ID_CHARS = 12
 """Of an id, as engines show it."""
 _LABELS_AT_MOST = 32
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d{1,9})?\s?(Z|[+-]\d\d:?\d\d)?")
+_PLAIN_ID = re.compile(r"[0-9a-f]{64}")
 
 State = Literal["created", "running", "paused", "restarting", "exited", "dead", "removing", "unknown"]
 _STATES: Mapping[str, State] = {
@@ -190,7 +191,7 @@ def container_of(found: Mapping[str, Any], image_created: datetime | None = None
         id=_text(found.get("Id")),
         name=_text(found.get("Name")).removeprefix("/"),
         image=_text(found.get("ImageName")) or _text(config.get("Image")) or _text(found.get("Image")),
-        image_id=_text(found.get("Image")),
+        image_id=_image_id(_text(found.get("Image"))),
         image_created=image_created,
         state=_STATES.get(_text(state.get("Status")).lower(), "unknown"),
         health="" if (word := _text(health.get("Status")).lower()) == "none" else word,
@@ -228,6 +229,11 @@ def moment(text: object) -> datetime | None:
         ).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _image_id(name: str) -> str:
+    """Podman's program leaves out how the id was made."""
+    return f"sha256:{name}" if _PLAIN_ID.fullmatch(name) else name
 
 
 def _part(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:

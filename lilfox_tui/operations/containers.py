@@ -7,7 +7,7 @@ import asyncio
 import re
 from typing import Literal
 
-from lilfox_tui.containers.engine import EngineError, EnginePlace, open_engine
+from lilfox_tui.containers.engine import EngineError, EnginePlace, open_engine, program_of
 from lilfox_tui.containers.model import Container, ContainerView
 from lilfox_tui.core.errors import CommandFailed, HostError, UsageError
 from lilfox_tui.core.i18n import _, tr
@@ -46,21 +46,12 @@ def container_operation(verb: ContainerVerb, host: str, view: ContainerView, ver
         kind=_KINDS[verb],
         host=host,
         subject=f"container {container.short_id}",
-        argv=(*_program(view.engine, version), verb, container.id),
+        argv=(*program_of(view.engine, version), verb, container.id),
         sudo=sudo and not view.engine.startswith("/"),
         title=titles[verb],
         changes=(changes[verb],),
         confirm=host if verb in ("stop", "kill") else "",
     )
-
-
-def _program(place: str, version: str) -> tuple[str, ...]:
-    """Return the program that leads to the engine."""
-    if not place.startswith("/"):
-        return (place,)
-    if version.startswith("Podman"):
-        return ("podman", "--url", f"unix://{place}")
-    return ("docker", "--host", f"unix://{place}")
 
 
 async def prove_container(host: Host, operation: Operation, settles_s: float = SETTLES_S) -> str:

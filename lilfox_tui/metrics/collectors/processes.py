@@ -19,7 +19,7 @@ from lilfox_tui.core.i18n import Message
 from lilfox_tui.metrics.collector import bad_line, checked, count
 from lilfox_tui.metrics.model import Sample
 
-WHEN_FOCUSED = True
+WHEN_FOCUSED = REPEATS = True
 EVERY_S = 3.0
 """Reading them costs a host more than all its other numbers; over a shorter time their usage would be noise."""
 _TICKS_PER_S = 100.0
