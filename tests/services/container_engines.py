@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -58,6 +59,7 @@ class ContainerEngine:
 
     def __init__(self, kind: str, *, user: int | None = None) -> None:
         self.kind, self._user = kind, user
+        self._podman = shutil.which("podman") or "podman"
         self.folder = Path(tempfile.mkdtemp(prefix=f"lilfox-{kind}-"))
         self.folder.chmod(0o755)
         place = self.folder / "podman"
@@ -111,7 +113,7 @@ class ContainerEngine:
         own = () if self._user is None else ("--storage-opt", "vfs.ignore_chown_errors=true")
         return (
             *by,
-            *("podman", "--root", f"{folder}/s", "--runroot", f"{folder}/r", "--tmpdir", f"{folder}/t"),
+            *(self._podman, "--root", f"{folder}/s", "--runroot", f"{folder}/r", "--tmpdir", f"{folder}/t"),
             *("--runtime", "runc", "--cgroup-manager", "cgroupfs"),
             *own,
         )
@@ -232,3 +234,15 @@ class ContainerEngine:
         if self.kind == "podman":
             with contextlib.suppress(subprocess.CalledProcessError):
                 self.podman("healthcheck", "run", name)
+
+
+def installed(engine: ContainerEngine, folder: Path, name: str) -> Path:
+    """A program of that name which leads to the engine, and the folder that it is in."""
+    words = shlex.join(engine.podman_words)
+    if engine.kind == "docker":
+        words = f"{shutil.which('docker')} --host unix://{engine.socket}"
+    own = " ".join(f"{key}={shlex.quote(value)}" for key, value in engine.env.items() if os.environ.get(key) != value)
+    program = folder / name
+    program.write_text(f'#!/bin/sh\n{own} exec {words} "$@"\n')
+    program.chmod(0o755)
+    return folder

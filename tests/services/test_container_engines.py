@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ from lilfox_tui.containers.model import Container, moment
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.watchers.container import EngineWatch
-from tests.services.container_engines import ContainerEngine
+from tests.services.container_engines import ContainerEngine, installed
 from tests.waiting import until
 
 USER = 64321
@@ -77,17 +76,6 @@ def either(request: pytest.FixtureRequest) -> ContainerEngine:
     found = request.getfixturevalue(request.param)
     assert isinstance(found, ContainerEngine)
     return found
-
-
-def installed(engine: ContainerEngine, folder: Path, name: str) -> Path:
-    """A program of that name which leads to the engine, and the folder that it is in."""
-    words = " ".join((shutil.which("podman") or "podman", *engine.podman_words[1:]))
-    if engine.kind == "docker":
-        words = f"{shutil.which('docker')} --host unix://{engine.socket}"
-    program = folder / name
-    program.write_text(f'#!/bin/sh\nSTORAGE_DRIVER=vfs exec {words} "$@"\n')
-    program.chmod(0o755)
-    return folder
 
 
 async def test_a_program_says_the_same_as_a_socket(
