@@ -7,7 +7,9 @@ not use the socket, or the server forwards none, ``docker`` or ``podman`` on the
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
@@ -33,6 +35,7 @@ _AT_ONCE = 4
 _FEW = 8
 """More containers are asked for through the engine's program on the host: in one question, and an answer of a fifth the
 length, for it leaves out what is not shown."""
+_PACKED = '{ "$@"; echo "$?"; } | gzip -c'
 _TOGETHER = 250
 """Ids in one question, of 65 bytes each."""
 EVENTS = (
@@ -87,8 +90,12 @@ class Engine(Protocol):
         """Return the ids of all containers, running or not."""
         ...
 
-    async def inspect(self, ids: Sequence[str]) -> list[Container]:
-        """Return these containers; those that are gone are left out."""
+    async def inspect(self, ids: Sequence[str], *, whole: bool = False) -> list[Container]:
+        """Return these containers; those that are gone are left out. ``whole``: with what only an audit needs."""
+        ...
+
+    async def is_rootless(self) -> bool:
+        """Return whether the engine runs without the rights of root."""
         ...
 
     def events(self) -> AsyncGenerator[EngineEvent | None, None]:
@@ -183,15 +190,24 @@ class ApiEngine:
             await answer.body(1000)
 
     async def list_ids(self) -> list[str]:
-        """See :meth:`Engine.list_ids`."""
+        """See :meth:`Engine.list_ids`. The API tells all of each container beside its id."""
+        ok, lines = await self._printed("ps", "--all", "--quiet", "--no-trunc")
+        if ok:
+            return [line.decode("ascii", "replace").strip() for line in lines]
         found = await self.ask("GET", "/containers/json?all=1")
         return [each["Id"] for each in found if isinstance(each, dict) and isinstance(each.get("Id"), str)]
 
-    async def inspect(self, ids: Sequence[str]) -> list[Container]:
+    async def inspect(self, ids: Sequence[str], *, whole: bool = False) -> list[Container]:
         """See :meth:`Engine.inspect`. What the host's program does not tell is asked of the API."""
-        told = {each.id: each for each in await self._told(ids)} if len(ids) > _FEW else {}
+        told = {each.id: each for each in await self._told(ids)} if len(ids) > _FEW and not whole else {}
         found = await asyncio.gather(*(self._inspected(each) for each in ids if each not in told))
         return [*told.values(), *(each for each in found if each is not None)]
+
+    async def is_rootless(self) -> bool:
+        """See :meth:`Engine.is_rootless`."""
+        found = await self.ask("GET", "/info")
+        options = found.get("SecurityOptions") if isinstance(found, dict) else None
+        return isinstance(options, list) and any("rootless" in str(each) for each in options)
 
     async def _told(self, ids: Sequence[str]) -> list[Container]:
         found = await self._by_program("container", _template(self._program), ids)
@@ -211,11 +227,23 @@ class ApiEngine:
             if not self._program:
                 break
             words = ("inspect", "--type", kind, "--format", template, "--", *ids[begin : begin + _TOGETHER])
-            done = await self._host.run((*self._program, *words), timeout_s=ANSWER_S)
-            if done.exit_status in (126, 127):
-                self._program = ()
-            found += _documents(done.stdout.splitlines())
+            _ok, lines = await self._printed(*words)
+            found += _documents(lines)
         return found
+
+    async def _printed(self, *words: str) -> tuple[bool, list[bytes]]:
+        """Return whether the engine's program on the host ended well, and the lines that it printed. That it is not
+        there is remembered."""
+        if not self._program:
+            return False, []
+        done = await self._host.run(("sh", "-c", _PACKED, "sh", *self._program, *words), timeout_s=ANSWER_S)
+        try:
+            *lines, status = gzip.decompress(done.stdout).splitlines()
+        except (OSError, EOFError, ValueError, zlib.error):
+            *lines, status = [b"127"]  # no gzip
+        if status in (b"126", b"127"):
+            self._program = ()
+        return status == b"0", lines
 
     async def _inspected(self, name: str) -> Container | None:
         async with self._turns:
@@ -350,6 +378,7 @@ _TEMPLATE = (
 health checks have printed."""
 _DOCKER_TEMPLATE = _TEMPLATE.replace(".HostConfig.Cpu", ".HostConfig.CPU").replace(".NanoCpus", ".NanoCPUs")
 """A template names the fields of the program: one that is not there is an error."""
+_WHOLE = ('"Config":{', '"Mounts":{{json .Mounts}},"Config":{"User":{{json .Config.User}},')
 _IMAGE_TEMPLATE = '{"Id":{{json .ID}},"Created":{{json .Created}}}'
 
 
@@ -376,21 +405,28 @@ class CommandEngine:
         """See :meth:`Engine.list_ids`."""
         return (await self._run("ps", "--all", "--quiet", "--no-trunc")).decode("ascii", "replace").split()
 
-    async def inspect(self, ids: Sequence[str]) -> list[Container]:
+    async def is_rootless(self) -> bool:
+        """See :meth:`Engine.is_rootless`."""
+        field = "{{json .Host.Security.Rootless}}" if self.place.program == "podman" else "{{json .SecurityOptions}}"
+        said = await self._run("info", "--format", field)
+        return b"rootless" in said or said.strip() == b"true"
+
+    async def inspect(self, ids: Sequence[str], *, whole: bool = False) -> list[Container]:
         """See :meth:`Engine.inspect`."""
         if not ids:
             return []
-        done = await self._inspected(ids)
+        done = await self._inspected(ids, whole=whole)
         if not done.ok and b"template" in done.stderr:  # a program ``docker`` may be Podman
             self._template = _TEMPLATE if self._template == _DOCKER_TEMPLATE else _DOCKER_TEMPLATE
-            done = await self._inspected(ids)
+            done = await self._inspected(ids, whole=whole)
         found = [container_of(each) for each in _documents(done.stdout.splitlines())]
         if not done.ok and not found and not _says_gone(done.stderr):
             raise self._refused(done)
         return found
 
-    async def _inspected(self, ids: Sequence[str]) -> Completed:
-        argv = (self.place.program, "inspect", "--type", "container", "--format", self._template, "--", *ids)
+    async def _inspected(self, ids: Sequence[str], *, whole: bool) -> Completed:
+        template = self._template.replace(*_WHOLE) if whole else self._template
+        argv = (self.place.program, "inspect", "--type", "container", "--format", template, "--", *ids)
         return await self._host.run(argv, timeout_s=ANSWER_S, sudo=self._sudo)  # ends with 1 where one of them is gone
 
     async def events(self) -> AsyncGenerator[EngineEvent | None, None]:

@@ -55,10 +55,12 @@ class _SocketConnection(http.client.HTTPConnection):
 
 class ContainerEngine:
     """One engine, ``docker`` or ``podman``, with the image :data:`IMAGE`. Use as a context manager. ``user`` is the id
-    of a user without rights who runs it; ``folder`` is then also the user's runtime folder."""
+    of a user without rights who runs it; ``folder`` is then also the user's runtime folder. ``words`` are for dockerd,
+    behind the others."""
 
-    def __init__(self, kind: str, *, user: int | None = None) -> None:
+    def __init__(self, kind: str, *, user: int | None = None, words: tuple[str, ...] = ()) -> None:
         self.kind, self._user = kind, user
+        self.words = words
         self._podman = shutil.which("podman") or "podman"
         self.folder = Path(tempfile.mkdtemp(prefix=f"lilfox-{kind}-"))
         self.folder.chmod(0o755)
@@ -127,7 +129,7 @@ class ContainerEngine:
             argv = ending_with_us(
                 *("dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"),
                 *("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"),
-                *("-H", f"unix://{self.socket}"),
+                *("-H", f"unix://{self.socket}", *self.words),
                 by="TERM",
             )
         with (folder / "log").open("ab") as log:
