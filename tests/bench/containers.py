@@ -1,24 +1,31 @@
-"""What containers cost: the bytes on the wire, memory and CPU of one SSH host, without and with a hundred of them."""
+"""What containers cost: the bytes on the wire, memory and CPU of one SSH host, without and with a hundred of them; and
+how soon two hundred of both engines are seen.
+
+All processes of the machine count: ``unshare -pf --mount-proc python -m tests.bench containers`` leaves out others.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.on_terminal import CannotMeasure, OnTerminal, tree_cpu_s
 from tests.bench.programs import TREE, Peers
 from tests.bench.ssh_hosts import config_of, connected
-from tests.bench.table import Row, against
+from tests.bench.table import Row, against, within
 from tests.services.container_engines import ContainerEngine
+from tests.services.many_containers import fill, seen_after_s
 from tests.services.sshd import sshd_lab
 
 SETTLE_S = 20.0
-_GOAL = 1.3
+_GOAL, _SEEN_S = 1.3, 6.0
 _BYTES = re.compile(r"\bbytes_(?:acked|received):(\d+)")
 
 
@@ -42,6 +49,21 @@ def measure(_peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
             labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": f"service-{number % 7}"}
             engine.run(f"shop-service-{number}", "sleep", "3600", Labels=labels, host={"Memory": 64 << 20})
         yield from _rows(f"{count} containers", without, _cost(home, (engine.socket,), seconds), seconds)
+    yield from _seen(count)
+
+
+def _seen(count: int) -> Iterator[Row]:
+    with ExitStack() as stack:
+        lab = stack.enter_context(sshd_lab())
+        server = lab.sshd()
+        engines = [stack.enter_context(ContainerEngine(kind)) for kind in ("podman", "docker")]
+        for engine in engines:
+            fill(engine, count)
+        took = asyncio.run(seen_after_s(lab, server, engines, count))
+    name = f"{2 * count} containers on a host"
+    yield within(f"{name}: all seen", max(each["all"] for each in took.values()), _SEEN_S, "s")
+    for what in ("oom", "unhealthy", "crash loop", "stopped"):
+        yield within(f"  {what} seen", max(each[what] for each in took.values()), _SEEN_S, "s")
 
 
 def _rows(name: str, without: Cost, found: Cost, seconds: float) -> Iterator[Row]:

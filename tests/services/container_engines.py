@@ -175,10 +175,12 @@ class ContainerEngine:
         if self.kind == "podman":
             with contextlib.suppress(subprocess.SubprocessError):
                 self.podman("rm", "--all", "--force", "--time", "0")
-        for file in Path("/proc").glob("[0-9]*/cmdline"):  # such as what holds the namespace of a user without rights
+        for place in Path("/proc").glob("[0-9]*"):  # such as what holds the namespace of a user without rights
             with contextlib.suppress(OSError):
-                if f"{self.folder}/".encode() in file.read_bytes():
-                    os.kill(int(file.parent.name), signal.SIGKILL)
+                ours = f"{self.folder}/".encode() in (place / "cmdline").read_bytes()
+                held = f"XDG_RUNTIME_DIR={self.folder}\0".encode() in (place / "environ").read_bytes()
+                if ours or held:
+                    os.kill(int(place.name), signal.SIGKILL)
         for line in Path("/proc/self/mounts").read_text().splitlines():
             if (place := line.split(" ")[1]).startswith(f"{self.folder}/"):
                 subprocess.run(["umount", "-l", place], capture_output=True, check=False)
