@@ -19,6 +19,7 @@ CONTAINER_VERBS: tuple[ContainerVerb, ...] = ("restart", "start", "stop", "kill"
 _KINDS: dict[ContainerVerb, Kind] = {
     "restart": "restart container", "stop": "stop container", "start": "start container", "kill": "kill container",
 }  # fmt: skip
+CONTAINER_KINDS = frozenset(_KINDS.values())
 _ID = re.compile(r"[0-9a-f]{12,64}")
 _LOOKS_S = 1.0
 

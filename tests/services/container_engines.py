@@ -175,12 +175,12 @@ class ContainerEngine:
         if self.kind == "podman":
             with contextlib.suppress(subprocess.SubprocessError):
                 self.podman("rm", "--all", "--force", "--time", "0")
-        for place in Path("/proc").glob("[0-9]*"):  # such as what holds the namespace of a user without rights
+        for process in Path("/proc").glob("[0-9]*"):  # such as what holds the namespace of a user without rights
             with contextlib.suppress(OSError):
-                ours = f"{self.folder}/".encode() in (place / "cmdline").read_bytes()
-                held = f"XDG_RUNTIME_DIR={self.folder}\0".encode() in (place / "environ").read_bytes()
+                ours = f"{self.folder}/".encode() in (process / "cmdline").read_bytes()
+                held = f"XDG_RUNTIME_DIR={self.folder}\0".encode() in (process / "environ").read_bytes()
                 if ours or held:
-                    os.kill(int(place.name), signal.SIGKILL)
+                    os.kill(int(process.name), signal.SIGKILL)
         for line in Path("/proc/self/mounts").read_text().splitlines():
             if (place := line.split(" ")[1]).startswith(f"{self.folder}/"):
                 subprocess.run(["umount", "-l", place], capture_output=True, check=False)
