@@ -15,10 +15,11 @@ import pytest
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.checks.host.containers import parse_engines
 from lilfox_tui.audit.facts import Absent
-from lilfox_tui.audit.model import AuditFinding, Report
-from lilfox_tui.audit.run import Audit, targets_of
-from lilfox_tui.audit.targets.hosts import Printed
+from lilfox_tui.audit.model import AuditFinding, Found, Passed, Report, Target
+from lilfox_tui.audit.run import Audit, judged, targets_of
+from lilfox_tui.audit.targets.hosts import CONTAINERS, AuditedContainer, Printed
 from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.containers.model import Container
 from tests.ports import free_port
 from tests.services.container_engines import ContainerEngine
 
@@ -181,6 +182,21 @@ async def test_an_engine_that_cannot_be_asked_is_no_pass(tmp_path: Any) -> None:
     config = Config(hosts={"here": HostConfig(local=True, containers=())})
     report = await Audit(config, timeout_s=60).run(chosen(["container-privileged"]), targets_of(config))
     assert (report.not_checked, report.passed, report.found) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("image", "versioned"),
+    [
+        ("redis", False), ("redis:latest", False), ("registry.example:5000/a/redis", False), ("redis:7.2", True),
+        ("registry.example:5000/a/redis:7", True), (f"redis@sha256:{'ab' * 32}", True), ("ab" * 6, True),
+        (f"sha256:{'ab' * 32}", True),
+    ],
+)  # fmt: skip
+def test_which_images_have_a_version(image: str, versioned: bool) -> None:
+    runs = Container(id="ab" * 32, name="app", image=image, state="running")
+    answer = {CONTAINERS.name: (AuditedContainer(runs, "docker", rootless=False),)}
+    [check] = chosen(["container-image-tag"])
+    assert [type(each) for each in judged(Target("host", "web"), [check], answer)] == [Passed if versioned else Found]
 
 
 @pytest.mark.parametrize(
