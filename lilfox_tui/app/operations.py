@@ -219,7 +219,7 @@ def host_acts(app: Console, view: HostView) -> list[Act]:
     """The operations on a host: on its failed units and those of ``recovery:``, on any other unit, on its processes,
     and on its bans."""
     why = _why_not(app, view)
-    own = [each.unit for each in app.config.recovery.values() if each.host == view.name]
+    own = [each.unit for each in app.config.recovery.values() if each.host == view.name and each.unit]
     failed = () if view.summary is None else view.summary.failed_units or ()
     units = list(dict.fromkeys([*failed, *own]))
     acts = [_unit_act(verb, view.name, unit, why) for verb in _VERBS for unit in units]
@@ -237,7 +237,7 @@ def host_acts(app: Console, view: HostView) -> list[Act]:
 
 def service_acts(app: Console, view: ServiceView) -> list[Act]:
     """The operations on the units that the configuration names for the service."""
-    own = [each for each in app.config.recovery.values() if each.service == view.name]
+    own = [each for each in app.config.recovery.values() if each.service == view.name and each.unit]
     return [_unit_act(verb, each.host, each.unit, why_unchanged(app, each.host)) for verb in _VERBS for each in own]
 
 

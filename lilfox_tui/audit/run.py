@@ -18,7 +18,7 @@ from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Passed, Report
 from lilfox_tui.audit.targets import configuration, kubernetes, plans, postgresql, redis, source
 from lilfox_tui.audit.targets import hosts as host_facts
 from lilfox_tui.audit.targets import services as service_facts
-from lilfox_tui.audit.targets.hosts import EXPORTED, SETTINGS, ExportedFile
+from lilfox_tui.audit.targets.hosts import CONTAINERS, EXPORTED, SETTINGS, ExportedFile
 from lilfox_tui.backends.kinds.postgresql import open_session
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
 from lilfox_tui.backup.context import BackupContext
@@ -210,9 +210,17 @@ class Audit:
 
     async def _ask_host(self, name: str, facts: Sequence[Fact[Any]], *, sudo: bool) -> Mapping[str, Any]:
         logs, repositories = logs_of(self._config, name), repositories_of(self._config, name)
-        answers = await host_facts.gather(self._host(name), facts, sudo=sudo, logs=logs, repositories=repositories)
+        host = self._host(name)
+        own: dict[str, Any] = {}
+        if CONTAINERS in facts:
+            facts = [fact for fact in facts if fact != CONTAINERS]
+            sockets = self._config.hosts[name].containers
+            own[CONTAINERS.name] = await host_facts.gather_containers(host, sockets, sudo=sudo)
+        answers: Mapping[str, Any] = {}
+        if facts:
+            answers = await host_facts.gather(host, facts, sudo=sudo, logs=logs, repositories=repositories)
         exported = NotKnown(tr("what LilFox exports for this host is not known"))
-        own = {EXPORTED.name: exported if self._exports is None else self._exports(name)}
+        own[EXPORTED.name] = exported if self._exports is None else self._exports(name)
         return {**answers, **own, SETTINGS.name: self._config.audit}
 
     async def _ask_kubernetes(self, target: Target, facts: Sequence[Fact[Any]]) -> Mapping[str, Any]:

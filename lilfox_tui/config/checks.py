@@ -189,7 +189,9 @@ def _check_recovery(
     if unit.service is not None and unit.service not in config.services:
         what = _("no service named {value}", value=quoted(unit.service))
         findings.add_at((*path, "service"), f"{what}; {rather(unit.service, config.services)}")
-    if not _UNIT.fullmatch(unit.unit):
+    if bool(unit.unit) == bool(unit.container):
+        findings.add_at(path, _("name either a unit or a container"))
+    elif unit.unit and not _UNIT.fullmatch(unit.unit):
         what = _(
             "{value} is not a systemd unit name; write one such as lilfox-backend.service", value=quoted(unit.unit)
         )

@@ -45,10 +45,13 @@ class ContactConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class RecoveryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A systemd unit that is restarted automatically when it is unhealthy. Listing it here is the confirmation."""
+    """A systemd unit, or a container, that is restarted automatically when it is unhealthy. Listing it here is the
+    confirmation."""
 
     host: str
-    unit: str
+    unit: str = ""
+    container: Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$")] = ""
+    """Its name, in place of ``unit``."""
     service: str | None = None
     """One of ``services`` whose health counts besides the unit's state."""
     every: Seconds = Seconds(10)
@@ -62,6 +65,11 @@ class RecoveryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Between the first restart and the second; doubled each time."""
     settle: Seconds = Seconds(10)
     """After a restart before its health is asked."""
+
+    @property
+    def subject(self) -> str:
+        """The unit, or the container, as texts name it."""
+        return self.unit or f"container {self.container}"
 
 
 class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

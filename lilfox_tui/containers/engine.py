@@ -7,7 +7,9 @@ not use the socket, or the server forwards none, ``docker`` or ``podman`` on the
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
@@ -20,15 +22,22 @@ from msgspec import Struct
 from lilfox_tui.containers.model import Container, container_of, moment
 from lilfox_tui.core.errors import HostError, LilFoxError
 from lilfox_tui.core.i18n import Message, tr
-from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.base import Completed, Host
 from lilfox_tui.hosts.http import HttpConnection, HttpFault, HttpResponse
 from lilfox_tui.hosts.process import last_words
 
 ANSWER_S = 20.0
 _BODY_LIMIT = 32 * 1024 * 1024
 _EVENT_LIMIT = 256 * 1024
+_SHA = "sha256:"
 _AT_ONCE = 4
 """Questions about single containers."""
+_FEW = 8
+"""More containers are asked for through the engine's program on the host: in one question, and an answer of a fifth the
+length, for it leaves out what is not shown."""
+_PACKED = '{ "$@"; echo "$?"; } | gzip -c'
+_TOGETHER = 250
+"""Ids in one question, of 65 bytes each."""
 EVENTS = (
     "create", "start", "die", "died", "stop", "oom", "kill", "restart", "pause", "unpause", "rename", "update",
     "destroy", "remove", "health_status",
@@ -81,8 +90,12 @@ class Engine(Protocol):
         """Return the ids of all containers, running or not."""
         ...
 
-    async def inspect(self, ids: Sequence[str]) -> list[Container]:
-        """Return these containers; those that are gone are left out."""
+    async def inspect(self, ids: Sequence[str], *, whole: bool = False) -> list[Container]:
+        """Return these containers; those that are gone are left out. ``whole``: with what only an audit needs."""
+        ...
+
+    async def is_rootless(self) -> bool:
+        """Return whether the engine runs without the rights of root."""
         ...
 
     def events(self) -> AsyncGenerator[EngineEvent | None, None]:
@@ -136,6 +149,15 @@ async def find_engines(host: Host, sockets: Sequence[str] | None = None) -> list
     return usable
 
 
+def program_of(place: str, version: str) -> tuple[str, ...]:
+    """Return the words of the program that lead to the engine at ``place`` (a socket, or its program)."""
+    if not place.startswith("/"):
+        return (place,)
+    if version.startswith("Podman"):
+        return ("podman", "--url", f"unix://{place}")
+    return ("docker", "--host", f"unix://{place}")
+
+
 def open_engine(host: Host, place: EnginePlace, *, sudo: bool = False) -> Engine:
     """Return the engine at ``place``; nothing is asked yet. With ``sudo`` its program is run as root."""
     return ApiEngine(host, place) if place.socket else CommandEngine(host, place, sudo=sudo)
@@ -151,13 +173,16 @@ class ApiEngine:
         self.place, self._host = place, host
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._images: dict[str, datetime | None] = {}
+        self._program: tuple[str, ...] = ()
 
     async def version(self) -> str:
         """See :meth:`Engine.version`."""
         found = await self.ask("GET", "/version")
         names = [each.get("Name", "") for each in found.get("Components") or () if isinstance(each, dict)]
         kind = "Podman" if any("Podman" in str(name) for name in names) else "Docker"
-        return f"{kind} {found.get('Version', '')}".strip()
+        version = f"{kind} {found.get('Version', '')}".strip()
+        self._program = program_of(self.place.socket, version)
+        return version
 
     async def ping(self) -> None:
         """See :meth:`Engine.ping`."""
@@ -165,14 +190,60 @@ class ApiEngine:
             await answer.body(1000)
 
     async def list_ids(self) -> list[str]:
-        """See :meth:`Engine.list_ids`."""
+        """See :meth:`Engine.list_ids`. The API tells all of each container beside its id."""
+        ok, lines = await self._printed("ps", "--all", "--quiet", "--no-trunc")
+        if ok:
+            return [line.decode("ascii", "replace").strip() for line in lines]
         found = await self.ask("GET", "/containers/json?all=1")
         return [each["Id"] for each in found if isinstance(each, dict) and isinstance(each.get("Id"), str)]
 
-    async def inspect(self, ids: Sequence[str]) -> list[Container]:
-        """See :meth:`Engine.inspect`."""
-        found = await asyncio.gather(*map(self._inspected, ids))
-        return [each for each in found if each is not None]
+    async def inspect(self, ids: Sequence[str], *, whole: bool = False) -> list[Container]:
+        """See :meth:`Engine.inspect`. What the host's program does not tell is asked of the API."""
+        told = {each.id: each for each in await self._told(ids)} if len(ids) > _FEW and not whole else {}
+        found = await asyncio.gather(*(self._inspected(each) for each in ids if each not in told))
+        return [*told.values(), *(each for each in found if each is not None)]
+
+    async def is_rootless(self) -> bool:
+        """See :meth:`Engine.is_rootless`."""
+        found = await self.ask("GET", "/info")
+        options = found.get("SecurityOptions") if isinstance(found, dict) else None
+        return isinstance(options, list) and any("rootless" in str(each) for each in options)
+
+    async def _told(self, ids: Sequence[str]) -> list[Container]:
+        found = await self._by_program("container", _template(self._program), ids)
+        images = dict.fromkeys(image for each in found if isinstance(image := each.get("Image"), str) and image)
+        unknown = [each for each in images if each not in self._images]
+        if len(unknown) > _FEW:
+            told = await self._by_program("image", _IMAGE_TEMPLATE, unknown)
+            created = {str(each.get("Id")).removeprefix(_SHA): moment(each.get("Created")) for each in told}
+            known = {each: created[each.removeprefix(_SHA)] for each in unknown if each.removeprefix(_SHA) in created}
+            self._images |= known
+        return [container_of(each, await self._image_created(each.get("Image"))) for each in found]
+
+    async def _by_program(self, kind: str, template: str, ids: Sequence[str]) -> list[Mapping[str, Any]]:
+        """Return what the engine's program on the host tells; nothing if it is not there."""
+        found: list[Mapping[str, Any]] = []
+        for begin in range(0, len(ids), _TOGETHER):
+            if not self._program:
+                break
+            words = ("inspect", "--type", kind, "--format", template, "--", *ids[begin : begin + _TOGETHER])
+            _ok, lines = await self._printed(*words)
+            found += _documents(lines)
+        return found
+
+    async def _printed(self, *words: str) -> tuple[bool, list[bytes]]:
+        """Return whether the engine's program on the host ended well, and the lines that it printed. That it is not
+        there is remembered."""
+        if not self._program:
+            return False, []
+        done = await self._host.run(("sh", "-c", _PACKED, "sh", *self._program, *words), timeout_s=ANSWER_S)
+        try:
+            *lines, status = gzip.decompress(done.stdout).splitlines()
+        except (OSError, EOFError, ValueError, zlib.error):
+            *lines, status = [b"127"]  # no gzip
+        if status in (b"126", b"127"):
+            self._program = ()
+        return status == b"0", lines
 
     async def _inspected(self, name: str) -> Container | None:
         async with self._turns:
@@ -292,11 +363,27 @@ def event_of(line: bytes) -> EngineEvent | None:
 
 _TEMPLATE = (
     '{"Id":{{json .ID}},"Created":{{json .Created}},"Name":{{json .Name}},"Image":{{json .Image}},'
-    '"State":{{json .State}},"RestartCount":{{json .RestartCount}},"HostConfig":{{json .HostConfig}},'
-    '"NetworkSettings":{{json .NetworkSettings}},"Config":{"Image":{{json .Config.Image}},'
+    '"State":{"Status":{{json .State.Status}},"Pid":{{json .State.Pid}},"ExitCode":{{json .State.ExitCode}},'
+    '"OOMKilled":{{json .State.OOMKilled}},"Error":{{json .State.Error}},"StartedAt":{{json .State.StartedAt}},'
+    '"FinishedAt":{{json .State.FinishedAt}},"Health":{{with .State.Health}}{"Status":{{json .Status}},'
+    '"FailingStreak":{{json .FailingStreak}}}{{else}}null{{end}}},"RestartCount":{{json .RestartCount}},'
+    '"HostConfig":{"Memory":{{json .HostConfig.Memory}},"NanoCpus":{{json .HostConfig.NanoCpus}},'
+    '"CpuQuota":{{json .HostConfig.CpuQuota}},"CpuPeriod":{{json .HostConfig.CpuPeriod}},'
+    '"NetworkMode":{{json .HostConfig.NetworkMode}},"Privileged":{{json .HostConfig.Privileged}},'
+    '"RestartPolicy":{"Name":{{with .HostConfig.RestartPolicy}}{{json .Name}}{{else}}""{{end}}}},'
+    '"NetworkSettings":{"Ports":{{json .NetworkSettings.Ports}}},"Config":{"Image":{{json .Config.Image}},'
     '"Labels":{{json .Config.Labels}}}}'
 )
-"""Of ``inspect``: both programs know these keys. The environment, which may hold secrets, is left out."""
+"""Of ``inspect``, as Podman names the fields. The environment, which may hold secrets, is left out, and what
+health checks have printed."""
+_DOCKER_TEMPLATE = _TEMPLATE.replace(".HostConfig.Cpu", ".HostConfig.CPU").replace(".NanoCpus", ".NanoCPUs")
+"""A template names the fields of the program: one that is not there is an error."""
+_WHOLE = ('"Config":{', '"Mounts":{{json .Mounts}},"Config":{"User":{{json .Config.User}},')
+_IMAGE_TEMPLATE = '{"Id":{{json .ID}},"Created":{{json .Created}}}'
+
+
+def _template(words: Sequence[str]) -> str:
+    return _DOCKER_TEMPLATE if words[:1] == ("docker",) else _TEMPLATE
 
 
 class CommandEngine:
@@ -304,6 +391,7 @@ class CommandEngine:
 
     def __init__(self, host: Host, place: EnginePlace, *, sudo: bool = False) -> None:
         self.place, self._host, self._sudo = place, host, sudo
+        self._template = _template((place.program,))
 
     async def version(self) -> str:
         """See :meth:`Engine.version`."""
@@ -317,13 +405,29 @@ class CommandEngine:
         """See :meth:`Engine.list_ids`."""
         return (await self._run("ps", "--all", "--quiet", "--no-trunc")).decode("ascii", "replace").split()
 
-    async def inspect(self, ids: Sequence[str]) -> list[Container]:
+    async def is_rootless(self) -> bool:
+        """See :meth:`Engine.is_rootless`."""
+        field = "{{json .Host.Security.Rootless}}" if self.place.program == "podman" else "{{json .SecurityOptions}}"
+        said = await self._run("info", "--format", field)
+        return b"rootless" in said or said.strip() == b"true"
+
+    async def inspect(self, ids: Sequence[str], *, whole: bool = False) -> list[Container]:
         """See :meth:`Engine.inspect`."""
         if not ids:
             return []
-        argv = (self.place.program, "inspect", "--type", "container", "--format", _TEMPLATE, "--", *ids)
-        done = await self._host.run(argv, timeout_s=ANSWER_S, sudo=self._sudo)  # ends with 1 where one of them is gone
-        return [container_of(found) for found in _documents(done.stdout.splitlines())]
+        done = await self._inspected(ids, whole=whole)
+        if not done.ok and b"template" in done.stderr:  # a program ``docker`` may be Podman
+            self._template = _TEMPLATE if self._template == _DOCKER_TEMPLATE else _DOCKER_TEMPLATE
+            done = await self._inspected(ids, whole=whole)
+        found = [container_of(each) for each in _documents(done.stdout.splitlines())]
+        if not done.ok and not found and not _says_gone(done.stderr):
+            raise self._refused(done)
+        return found
+
+    async def _inspected(self, ids: Sequence[str], *, whole: bool) -> Completed:
+        template = self._template.replace(*_WHOLE) if whole else self._template
+        argv = (self.place.program, "inspect", "--type", "container", "--format", template, "--", *ids)
+        return await self._host.run(argv, timeout_s=ANSWER_S, sudo=self._sudo)  # ends with 1 where one of them is gone
 
     async def events(self) -> AsyncGenerator[EngineEvent | None, None]:
         """See :meth:`Engine.events`."""
@@ -342,6 +446,9 @@ class CommandEngine:
         done = await self._host.run((self.place.program, *words), timeout_s=ANSWER_S, sudo=self._sudo)
         if done.ok:
             return done.stdout
+        raise self._refused(done)
+
+    def _refused(self, done: Completed) -> EngineError:
         why = last_words(done.stderr) or done.ending
         hint = (
             tr("The login may not use {socket}: add it to the group of the socket, or set sudo for the host.",
@@ -349,11 +456,15 @@ class CommandEngine:
             if self.place.denied
             else ""
         )  # fmt: skip
-        raise EngineError(tr("{engine} on {host} cannot be asked: {why}", engine=self.place.program,
-                             host=self._host.name, why=why), hint)  # fmt: skip
+        return EngineError(tr("{engine} on {host} cannot be asked: {why}", engine=self.place.program,
+                              host=self._host.name, why=why), hint)  # fmt: skip
 
     async def close(self) -> None:
         """See :meth:`Engine.close`; nothing is open."""
+
+
+def _says_gone(stderr: bytes) -> bool:
+    return b"no such" in stderr.lower()
 
 
 def _documents(lines: Iterable[bytes]) -> Iterable[Mapping[str, Any]]:

@@ -31,6 +31,8 @@ ID_CHARS = 12
 _LABELS_AT_MOST = 32
 _MOUNTS_AT_MOST, _FAILURES_AT_MOST, _OUTPUT_CHARS = 24, 3, 300
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d{1,9})?\s?(Z|[+-]\d\d:?\d\d)?")
+_PLAIN_ID = re.compile(r"[0-9a-f]{64}")
+_SOCKETS = ("docker.sock", "podman.sock", "containerd.sock", "crio.sock")
 
 State = Literal["created", "running", "paused", "restarting", "exited", "dead", "removing", "unknown"]
 _STATES: Mapping[str, State] = {
@@ -110,6 +112,10 @@ class Container(Struct, frozen=True, kw_only=True):
     """In cores."""
     host_network: bool = False
     privileged: bool = False
+    user: str = ""
+    """Of its process; empty for root, and where it was not asked for whole."""
+    engine_sockets: tuple[str, ...] = ()
+    """Sockets of engines that it has of the host; as ``user``."""
     restart_policy: str = ""
     ports: tuple[PublishedPort, ...] = ()
     mounts: tuple[ContainerMount, ...] = ()
@@ -216,7 +222,7 @@ def container_of(found: Mapping[str, Any], image_created: datetime | None = None
         id=_text(found.get("Id")),
         name=_text(found.get("Name")).removeprefix("/"),
         image=_text(found.get("ImageName")) or _text(config.get("Image")) or _text(found.get("Image")),
-        image_id=_text(found.get("Image")),
+        image_id=_image_id(_text(found.get("Image"))),
         image_created=image_created,
         state=_STATES.get(_text(state.get("Status")).lower(), "unknown"),
         health="" if (word := _text(health.get("Status")).lower()) == "none" else word,
@@ -234,6 +240,8 @@ def container_of(found: Mapping[str, Any], image_created: datetime | None = None
         cpu_limit=_cpu_limit(host),
         host_network=_text(host.get("NetworkMode")) == "host",
         privileged=host.get("Privileged") is True,
+        user=_text(config.get("User")),
+        engine_sockets=_engine_sockets(found),
         restart_policy=_text(_part(host, "RestartPolicy").get("Name")),
         ports=_ports(_part(_part(found, "NetworkSettings"), "Ports")),
         mounts=_mounts(found.get("Mounts")),
@@ -256,6 +264,19 @@ def moment(text: object) -> datetime | None:
         ).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _image_id(name: str) -> str:
+    """Podman's program leaves out how the id was made."""
+    return f"sha256:{name}" if _PLAIN_ID.fullmatch(name) else name
+
+
+def _engine_sockets(found: Mapping[str, Any]) -> tuple[str, ...]:
+    mounts = found.get("Mounts")
+    sources = (
+        [_text(each.get("Source")) for each in mounts if isinstance(each, dict)] if isinstance(mounts, list) else []
+    )
+    return tuple(sorted(each for each in sources if each.endswith(_SOCKETS)))
 
 
 def _part(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import ModuleType
@@ -79,9 +80,11 @@ class Collector(Struct, frozen=True):
 
     kind: str
     files: tuple[str, ...]
+    ignored: str
     script: str
     every_s: float
     when_focused: bool
+    repeats: bool
     parse: Callable[[Mapping[str, str]], list[Sample]]
     read_here: Callable[[], str | None]
     options: Any
@@ -98,13 +101,16 @@ def _collector(kind: str, module: ModuleType, chosen: Any) -> Collector:
     options = module.Options() if chosen is None else chosen
     files: Sequence[str] = getattr(module, "FILES", ())
     script = getattr(module, "script", None)
+    ignored = getattr(module, "ignored", None)
     here = getattr(module, "read_here", None)
     return Collector(
         kind=kind,
         files=tuple(files),
+        ignored="" if ignored is None else ignored(options),
         script="" if script is None else script(options),
         every_s=getattr(module, "EVERY_S", 0.0),
         when_focused=getattr(module, "WHEN_FOCUSED", False),
+        repeats=getattr(module, "REPEATS", False),
         parse=lambda text: module.parse(text, options),
         read_here=(lambda: None) if here is None else (lambda: here(options)),
         options=options,
@@ -119,6 +125,9 @@ def _collector(kind: str, module: ModuleType, chosen: Any) -> Collector:
 # A question is a list of kinds. The answer has the FILES of all of them by one ``tail`` (its ``==> FILE <==`` headers),
 # then the output of each script after a line with ``MARK``, this loop's secret and the kind. The secret keeps what a
 # host's programs print from passing for a mark.
+#
+# A loop keeps what a script that REPEATS itself has printed. Asked for ``KIND+``, it prints only what has changed:
+# ``=A B`` for the lines A to B of the time before, ``+LINE`` for another one.
 
 
 UPTIME = "/proc/uptime"
@@ -129,8 +138,8 @@ _HEADER = re.compile(r"(?:\A|\n)==> (/\S+) <==\n")
 _PRELUDE = r"""
 LC_ALL=C; export LC_ALL
 case $(tail -n +1 -- /proc/uptime /proc/uptime 2>/dev/null) in
-'==> /proc/uptime <=='*'==> /proc/uptime <=='*) lilfox_read() { tail -n +1 -- "$@" 2>/dev/null </dev/null; } ;;
-*) lilfox_read() {
+'==> /proc/uptime <=='*'==> /proc/uptime <=='*) lilfox_all() { tail -n +1 -- "$@" 2>/dev/null </dev/null; } ;;
+*) lilfox_all() {
        for file; do [ -r "$file" ] && printf '\n==> %s <==\n' "$file" && cat "$file" 2>/dev/null </dev/null; done
    } ;;
 esac
@@ -138,6 +147,53 @@ if timeout 3 true 2>/dev/null; then lilfox_limit() { timeout "$@"; }
 else lilfox_limit() { shift; "$@"; }
 fi
 """
+_READ_ALL = """
+lilfox_read() { lilfox_all "$@"; }
+"""
+_READ_MOST = r"""
+lilfox_turn=0
+lilfox_read() {
+    if [ $lilfox_turn = 0 ]; then
+        lilfox_many=$(cat FILES 2>/dev/null </dev/null | grep -acE LINES 2>/dev/null)
+    fi
+    lilfox_turn=$(((lilfox_turn + 1) % 30))
+    if [ "${lilfox_many:-0}" -gt 8 ]; then lilfox_all "$@" | grep -avE LINES
+    else lilfox_all "$@"
+    fi
+}
+"""
+"""Where a host has many lines that nobody wants, they do not travel: looked for once in 30 answers, as it takes a
+process, and the leaving out takes one each time."""
+_CHANGES = r"""
+if awk 'BEGIN { exit }' </dev/null 2>/dev/null; then
+    lilfox_changes() { awk -v mark='MARK' '
+        function flush() { if (first) print "=" first " " last; first = 0 }
+        $0 == mark { now = 1; next }
+        !now { at[$0] = ++count; next }
+        $0 in at { if (first && at[$0] == last + 1) last++; else { flush(); first = last = at[$0] }; next }
+        { flush(); print "+" $0 }
+        END { flush() }' <<LILFOX
+$lilfox_before
+MARK
+$lilfox_now
+LILFOX
+    }
+else
+    lilfox_changes() { while IFS= read -r line; do printf '+%s\n' "$line"; done <<LILFOX
+$lilfox_now
+LILFOX
+    }
+fi
+"""
+_REPEATING = """\
+KIND|KIND+) lilfox_before=$lilfox_before_KIND
+    lilfox_now=$(lilfox_KIND 2>/dev/null </dev/null)
+    lilfox_before_KIND=$lilfox_now
+    if [ "$kind" = KIND ]; then printf '\\n%s\\n' 'MARK KIND kept'; cat <<LILFOX
+$lilfox_now
+LILFOX
+    else printf '\\n%s\\n' 'MARK KIND changed'; lilfox_changes
+    fi ;;"""
 _LOOP = """
 while read -r tick words; do
     lilfox_answer $words
@@ -160,16 +216,17 @@ class HostAnswer(Struct, frozen=True):
 
 def loop_script(collectors: Sequence[Collector], secret: str) -> str:
     """Return the script for ``Host.loop``, which reads lines ``TICK KIND…`` and answers each."""
-    return _functions(collectors, secret) + _LOOP
+    return _functions(collectors, secret, keeping=True) + _LOOP
 
 
 def once_script(collectors: Sequence[Collector], secret: str) -> str:
     """Return the script for ``Host.run_script``, which answers once, for the kinds in its arguments."""
-    return _functions(collectors, secret) + _ONCE
+    return _functions(collectors, secret, keeping=False) + _ONCE
 
 
-def _functions(collectors: Sequence[Collector], secret: str) -> str:
-    parts = [_PRELUDE]
+def _functions(collectors: Sequence[Collector], secret: str, *, keeping: bool) -> str:
+    own = f"{MARK} {secret}"
+    parts = [_PRELUDE, _reading(collectors), _CHANGES.replace("MARK", f"{own} now") if keeping else ""]
     parts += [f"lilfox_{one.kind}() {{\n{one.script}\n}}" for one in collectors if one.script]
     parts += ["lilfox_answer() {", f"files={UPTIME}", "for kind; do case $kind in"]
     for one in collectors:
@@ -177,15 +234,75 @@ def _functions(collectors: Sequence[Collector], secret: str) -> str:
             parts.append(f'{one.kind}) files="$files {" ".join(files)}" ;;')
     parts += ["esac; done", "lilfox_read $files", "for kind; do case $kind in"]
     for one in collectors:
-        if one.script:
-            mark = f"printf '\\n%s\\n' '{MARK} {secret} {one.kind}'"
+        if one.repeats and keeping:
+            parts.append(_REPEATING.replace("MARK", own).replace("KIND", one.kind))
+        elif one.script:
+            mark = f"printf '\\n%s\\n' '{own} {one.kind}'"
             parts.append(f"{one.kind}) {mark}; (lilfox_{one.kind}) 2>/dev/null </dev/null ;;")
-    parts += ["esac; done", f"printf '\\n%s\\n' '{MARK} {secret} .'", "}"]
+    parts += ["esac; done", f"printf '\\n%s\\n' '{own} .'", "}"]
     return "\n".join(parts)
 
 
-def read_answer(output: bytes, asked: Sequence[Collector], secret: str) -> HostAnswer | None:
+def _reading(collectors: Sequence[Collector]) -> str:
+    """Return the function that prints the files."""
+    ignoring = [one for one in collectors if one.ignored]
+    if not ignoring:
+        return _READ_ALL
+    files = " ".join(path for one in ignoring for path in one.files)
+    lines = shlex.quote("|".join(one.ignored for one in ignoring))
+    return _READ_MOST.replace("FILES", files).replace("LINES", lines)
+
+
+class KeptLines:
+    """What the loop of a host keeps too: the lines that each script that repeats itself has printed last."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, list[str]] = {}
+        self._age: dict[str, int] = {}
+
+    def words(self, kinds: Sequence[str]) -> str:
+        """Return the question for ``kinds``. What was not asked for in a long time is kept no more."""
+        for kind in list(self._lines):
+            self._age[kind] = 0 if kind in kinds else self._age.get(kind, 0) + 1
+            if self._age[kind] > _KEPT_FOR:
+                del self._lines[kind]
+        return " ".join(f"{kind}+" if kind in self._lines else kind for kind in kinds)
+
+    def take(self, kind: str, how: str, printed: str) -> str:
+        """Return the whole text of what was printed as ``how``. Raises ValueError for what no script of ours prints."""
+        if not how:
+            return printed
+        lines = printed.removesuffix("\n").split("\n")
+        if how == "changed":
+            lines = list(self._changed(self._lines.pop(kind, []), lines))
+        self._lines[kind] = lines
+        return "\n".join(lines)
+
+    @staticmethod
+    def _changed(before: list[str], lines: list[str]) -> Iterator[str]:
+        for line in lines:
+            if line.startswith("+"):
+                yield line[1:]
+                continue
+            first, last = map(int, line.removeprefix("=").split(" "))
+            if not 1 <= first <= last <= len(before):
+                raise ValueError(line)
+            yield from before[first - 1 : last]
+
+    def forget(self) -> None:
+        """Keep nothing: the loop has ended."""
+        self._lines.clear()
+
+
+_KEPT_FOR = 100
+"""Answers."""
+
+
+def read_answer(
+    output: bytes, asked: Sequence[Collector], secret: str, kept: KeptLines | None = None
+) -> HostAnswer | None:
     """Parse the output of the script for the collectors ``asked``; None if it is incomplete (its last mark is missing).
+    ``kept`` is what the loop has printed before.
 
     Bytes that are not UTF-8 become lone surrogates (PEP 383).
     """
@@ -194,9 +311,14 @@ def read_answer(output: bytes, asked: Sequence[Collector], secret: str) -> HostA
     if not sections or sections[-1].split("\n", 1)[0] != ".":
         return None
     scripts = {}
+    kept = kept or KeptLines()
     for section in sections[:-1]:
-        kind, _, printed = section.partition("\n")
-        scripts[kind] = printed
+        mark, _, printed = section.partition("\n")
+        kind, _, how = mark.partition(" ")
+        try:
+            scripts[kind] = kept.take(kind, how, printed)
+        except ValueError:
+            return None
     return HostAnswer(_files(first, asked), scripts)
 
 
@@ -254,6 +376,7 @@ class HostSource:
         self._secret = os.urandom(8).hex()
         self._loop: Loop | None = None
         self._kept = AsyncExitStack()
+        self._lines = KeptLines()
         self._plain = False
 
     async def read(self, asked: Sequence[Collector], *, timeout_s: float) -> HostAnswer:
@@ -267,7 +390,7 @@ class HostSource:
                 self._loop = await self._kept.enter_async_context(
                     self._host.loop(loop_script(self._collectors, self._secret))
                 )
-            output = await self._loop.ask(" ".join(kinds), timeout_s=timeout_s)
+            output = await self._loop.ask(self._lines.words(kinds), timeout_s=timeout_s)
         except CommandTimeout:
             await self.close()
             raise
@@ -279,7 +402,7 @@ class HostSource:
         except BaseException:
             await self.close()
             raise
-        answer = read_answer(output, asked, self._secret)
+        answer = read_answer(output, asked, self._secret, self._lines)
         if answer is None:
             await self.close()
             raise _not_ours(self._host.name)
@@ -301,6 +424,7 @@ class HostSource:
 
     async def close(self) -> None:
         """See :class:`SampleSource`."""
+        self._lines.forget()
         kept, self._kept, self._loop = self._kept, AsyncExitStack(), None
         await kept.aclose()
 

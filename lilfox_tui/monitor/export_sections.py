@@ -232,7 +232,7 @@ def _plans(backups: Backups | None) -> Iterator[PlanView]:
 def recovery_families(units: Mapping[str, RecoveryConfig], records: Mapping[str, UnitRecord]) -> Iterator[Family]:
     """Yield for each unit that was checked whether recovery gave up on it, and its restarts within its window."""
     known: list[tuple[Labels, UnitRecord]] = [
-        ((("name", name), ("host", unit.host), ("unit", unit.unit)), records[name])
+        ((("name", name), ("host", unit.host), ("unit", unit.subject)), records[name])
         for name, unit in units.items()
         if name in records
     ]

@@ -7,7 +7,7 @@ import asyncio
 import re
 from typing import Literal
 
-from lilfox_tui.containers.engine import EngineError, EnginePlace, open_engine
+from lilfox_tui.containers.engine import EngineError, EnginePlace, open_engine, program_of
 from lilfox_tui.containers.model import Container, ContainerView
 from lilfox_tui.core.errors import CommandFailed, HostError, UsageError
 from lilfox_tui.core.i18n import _, tr
@@ -19,6 +19,7 @@ CONTAINER_VERBS: tuple[ContainerVerb, ...] = ("restart", "start", "stop", "kill"
 _KINDS: dict[ContainerVerb, Kind] = {
     "restart": "restart container", "stop": "stop container", "start": "start container", "kill": "kill container",
 }  # fmt: skip
+CONTAINER_KINDS = frozenset(_KINDS.values())
 _ID = re.compile(r"[0-9a-f]{12,64}")
 _LOOKS_S = 1.0
 
@@ -46,7 +47,7 @@ def container_operation(verb: ContainerVerb, host: str, view: ContainerView, ver
         kind=_KINDS[verb],
         host=host,
         subject=f"container {container.short_id}",
-        argv=(*_program(view.engine, version), verb, container.id),
+        argv=(*program_of(view.engine, version), verb, container.id),
         sudo=sudo and not view.engine.startswith("/"),
         title=titles[verb],
         changes=(changes[verb],),
@@ -59,17 +60,8 @@ def shell_words(view: ContainerView, version: str, *, sudo: bool) -> tuple[tuple
     Raises UsageError for an id that is none."""
     if not _ID.fullmatch(view.container.id):
         raise UsageError(tr("{id} is not the id of a container", id=view.container.id[:80]))
-    words = (*_program(view.engine, version), "exec", "-it", view.container.id, "sh")
+    words = (*program_of(view.engine, version), "exec", "-it", view.container.id, "sh")
     return words, sudo and not view.engine.startswith("/")
-
-
-def _program(place: str, version: str) -> tuple[str, ...]:
-    """Return the program that leads to the engine."""
-    if not place.startswith("/"):
-        return (place,)
-    if version.startswith("Podman"):
-        return ("podman", "--url", f"unix://{place}")
-    return ("docker", "--host", f"unix://{place}")
 
 
 async def prove_container(host: Host, operation: Operation, settles_s: float = SETTLES_S) -> str:

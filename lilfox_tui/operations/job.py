@@ -34,7 +34,7 @@ from lilfox_tui.incident import incidents
 from lilfox_tui.incident.model import Changed, Reverted
 from lilfox_tui.jobs.model import JobRequest, Outcome, Run
 from lilfox_tui.operations.addresses import check_ban, check_nft, prove_ban
-from lilfox_tui.operations.containers import prove_container
+from lilfox_tui.operations.containers import CONTAINER_KINDS, prove_container
 from lilfox_tui.operations.model import ANOTHER, SETTLES_S, Kind, Operation, prove_signal, prove_unit
 
 # What operations leave otherwise than it was, in the timeline of the incident that is open: until when, and how it is
@@ -116,12 +116,8 @@ _PROOFS: dict[Kind, Callable[[Host, Operation], Awaitable[str]]] = {
     "signal": prove_signal,
     "ban": prove_ban,
     "unban": prove_ban,
-    "restart container": prove_container,
-    "stop container": prove_container,
-    "start container": prove_container,
-    "kill container": prove_container,
 }
-"""What looks whether it came true; of units ``prove_unit``."""
+"""What looks whether it came true; of units ``prove_unit``, of containers ``prove_container``."""
 
 
 class OperationRequest(Struct, frozen=True):
@@ -291,6 +287,8 @@ async def _proved(run: Run, host: Host, operation: Operation, settles_s: float, 
     async def prove() -> str:
         if proof is not None:
             return await proof.proved(operation)
+        if operation.kind in CONTAINER_KINDS:
+            return await prove_container(host, operation, settles_s)
         if operation.kind in _PROOFS:
             return await _PROOFS[operation.kind](host, operation)
         run.say(

@@ -30,6 +30,7 @@ from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.metrics.model import Health, HealthCheck
 from lilfox_tui.operations.job import NotProved, make_change, opened_host
 from lilfox_tui.operations.model import Operation, Unit, prove_unit, read_unit, stopped_by_order, unit_operation
+from lilfox_tui.recovery.containers import find_container, judge_container, passes_its_check
 from lilfox_tui.recovery.history import RecoveryHistory, UnitRecord, UnitState
 
 # The job of one restart by recovery: restarts the unit, proves that it stays up, and checks its health.
@@ -47,9 +48,8 @@ class RestartRequest(Struct, frozen=True):
     name: str
 
 
-def request_of(name: str, config: RecoveryConfig, sudo: bool, config_file: str | None) -> JobRequest:
-    """Return the request for a job that restarts the unit ``name``."""
-    operation = unit_operation("restart", config.host, config.unit, sudo=sudo)
+def request_of(name: str, operation: Operation, config_file: str | None) -> JobRequest:
+    """Return the request for a job that restarts the unit ``name`` by ``operation``."""
     return JobRequest(
         entry=f"{__name__}:restart",
         kind="recover",
@@ -60,7 +60,7 @@ def request_of(name: str, config: RecoveryConfig, sudo: bool, config_file: str |
 
 
 async def restart(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Restart the unit and report its state afterwards."""
+    """Restart the unit, or the container, and report its state afterwards."""
     asked = msgspec.convert(arguments, RestartRequest)
     config = load(Path(asked.config) if asked.config else None).config
     found = config.recovery.get(asked.name)
@@ -69,6 +69,8 @@ async def restart(run: Run, arguments: dict[str, Any]) -> Outcome:
     host = opened_host(config, found.host)
     try:
         sudo = config.hosts[found.host].sudo
+        if found.container:
+            return await _restart_container(run, config, found, host)
         if await stopped_by_order(host, await read_unit(host, found.unit), sudo=sudo):
             said = _("{unit} was stopped on purpose in the meantime, so it was not restarted", unit=found.unit)
             return Outcome("failed", said, exit_code=1)
@@ -80,6 +82,23 @@ async def restart(run: Run, arguments: dict[str, Any]) -> Outcome:
         return await _healthy(config, found, host, operation, now)
     finally:
         await host.close()
+
+
+async def _restart_container(run: Run, config: Config, recovery: RecoveryConfig, host: Host) -> Outcome:
+    at = config.hosts[recovery.host]
+    found = await find_container(host, at.containers, recovery.container, sudo=at.sudo)
+    if judge_container(found.container)[0] == "left alone":
+        said = _("{unit} was stopped on purpose in the meantime, so it was not restarted", unit=recovery.subject)
+        return Outcome("failed", said, exit_code=1)
+    operation = found.restart(host, sudo=at.sudo)
+    try:
+        now = await make_change(run, host, operation, recovery.settle)
+    except NotProved as error:
+        return error.outcome
+    state, why = judge_container(await passes_its_check(host, found, sudo=at.sudo))
+    if state != "well":
+        return Outcome("failed", _("{state}, but {reason}", state=now, reason=why), exit_code=1)
+    return await _healthy(config, recovery, host, operation, now)
 
 
 async def _healthy(config: Config, unit: RecoveryConfig, host: Host, operation: Operation, now: str) -> Outcome:
@@ -100,7 +119,8 @@ async def _healthy(config: Config, unit: RecoveryConfig, host: Host, operation: 
     if check.health is Health.HEALTHY:
         return Outcome("ok", _("{state}; {service} is healthy", state=now, service=unit.service))
     said = check.error or check.detail or _("it returns status {status}", status=check.status_code)
-    await prove_unit(host, operation, 0)  # it may have gone down meanwhile, which says more
+    if not unit.container:
+        await prove_unit(host, operation, 0)  # it may have gone down meanwhile, which says more
     return Outcome("failed", _("{state}, but {service} is unhealthy: {reason}",
                                state=now, service=unit.service, reason=said),
                    exit_code=1)  # fmt: skip
@@ -166,10 +186,10 @@ def report_give_up(name: str, config: RecoveryConfig, record: UnitRecord) -> Non
     text = ngettext(
         "{unit} on {host} is still unhealthy after {count} restart; recovery gave up: {why}",
         "{unit} on {host} is still unhealthy after {count} restarts; recovery gave up: {why}",
-        len(record.restarts), unit=config.unit, host=config.host, why=record.why,
+        len(record.restarts), unit=config.subject, host=config.host, why=record.why,
     )  # fmt: skip
     incident = open_incident(
-        _("{unit} on {host} failed to recover", unit=config.unit, host=config.host),
+        _("{unit} on {host} failed to recover", unit=config.subject, host=config.host),
         "SEV-2", f"recovery {name}", "lilfox recover", unless_open=True,
     )  # fmt: skip
     append(incident.id, Noted(text=text), by="lilfox recover")
@@ -191,9 +211,12 @@ class UnitWatch:
     ) -> None:
         self.name = name
         self.config: RecoveryConfig = config.recovery[name]
-        self.key = f"{self.config.host}/{self.config.unit}"
+        self.key = f"{self.config.host}/{self.config.subject}"
         self._host, self._book, self._config_file = host, book, config_file
         self._sudo = config.hosts[self.config.host].sudo
+        self._sockets = config.hosts[self.config.host].containers
+        self._operation: Operation | None = None
+        """What restarts a container, known since the last look."""
         self._protected = allows_no_change(config, self.config.host)
         self.job = ""
         """Of the last restart by this watch; empty before the first."""
@@ -234,17 +257,26 @@ class UnitWatch:
         """Return the unit's state, and why. Raises HostError, UsageError."""
         window = covers(
             await asyncio.to_thread(windows, datetime.now(UTC)),
-            *(self.name, self.config.host, self.config.unit, self.config.service or self.name),
+            *(self.name, self.config.host, self.config.unit or self.config.container, self.config.service or self.name),
         )
         if window is not None:
             return "left alone", _(
                 "in maintenance until {time:%H:%M} UTC, set by {who}", time=window.until, who=window.by
             )
+        if self.config.container:
+            sudo = self._sudo
+            found = await find_container(self._host, self._sockets, self.config.container, sudo=sudo)
+            self._operation = found.restart(self._host, sudo=sudo)
+            state, why = judge_container(found.container)
+            return (state, why) if state != "well" else await self._service()
         unit = await read_unit(self._host, self.config.unit)
         if unit.enabled not in _ON:
             return "left alone", _("{unit} is {enabled}", unit=unit.name, enabled=unit.enabled)
         if not unit.running:
             return await self._down(unit)
+        return await self._service()
+
+    async def _service(self) -> tuple[UnitState, str]:
         if self._probe is not None:
             check = await self._probe.check_once()
             if check.health is not Health.HEALTHY:
@@ -279,9 +311,8 @@ class UnitWatch:
         return replace(found, state="unknown", why=str(error.message))
 
     async def _restart(self) -> UnitRecord:
-        self.job = job = await asyncio.to_thread(
-            start, request_of(self.name, self.config, self._sudo, self._config_file)
-        )
+        operation = self._operation or unit_operation("restart", self.config.host, self.config.unit, sudo=self._sudo)
+        self.job = job = await asyncio.to_thread(start, request_of(self.name, operation, self._config_file))
         ended: Ended | None = None
         async with aclosing(listing.follow_events(job)) as lists:
             async for some in lists:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config.loader import load
 from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.jobs.start import start
+from lilfox_tui.operations.model import unit_operation
 from lilfox_tui.recovery.watch import request_of
 from tests.lab.machines import Machine, MachineLab
 from tests.lab.test_recovery import Recovered
@@ -108,7 +108,6 @@ def test_one_that_was_stopped_and_started_again_is_restarted(loop: Recovered, ma
 def test_one_that_is_stopped_once_its_restart_is_decided_stays_down(loop: Recovered, machine: Machine) -> None:
     begun(machine, "auto-restart")
     machine.ssh(f"systemctl stop {UNIT}")
-    config = load(loop.config).config
-    done = ended(start(request_of("backend", config.recovery["backend"], False, str(loop.config))))
+    done = ended(start(request_of("backend", unit_operation("restart", "app-1", UNIT, sudo=False), str(loop.config))))
     assert (done.state, "was stopped on purpose in the meantime" in done.message) == ("failed", True), done
     assert machine.ssh(f"systemctl show -P ActiveState {UNIT}").strip() == "inactive"

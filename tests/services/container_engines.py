@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -54,10 +55,13 @@ class _SocketConnection(http.client.HTTPConnection):
 
 class ContainerEngine:
     """One engine, ``docker`` or ``podman``, with the image :data:`IMAGE`. Use as a context manager. ``user`` is the id
-    of a user without rights who runs it; ``folder`` is then also the user's runtime folder."""
+    of a user without rights who runs it; ``folder`` is then also the user's runtime folder. ``words`` are for dockerd,
+    behind the others."""
 
-    def __init__(self, kind: str, *, user: int | None = None) -> None:
+    def __init__(self, kind: str, *, user: int | None = None, words: tuple[str, ...] = ()) -> None:
         self.kind, self._user = kind, user
+        self.words = words
+        self._podman = shutil.which("podman") or "podman"
         self.folder = Path(tempfile.mkdtemp(prefix=f"lilfox-{kind}-"))
         self.folder.chmod(0o755)
         place = self.folder / "podman"
@@ -111,7 +115,7 @@ class ContainerEngine:
         own = () if self._user is None else ("--storage-opt", "vfs.ignore_chown_errors=true")
         return (
             *by,
-            *("podman", "--root", f"{folder}/s", "--runroot", f"{folder}/r", "--tmpdir", f"{folder}/t"),
+            *(self._podman, "--root", f"{folder}/s", "--runroot", f"{folder}/r", "--tmpdir", f"{folder}/t"),
             *("--runtime", "runc", "--cgroup-manager", "cgroupfs"),
             *own,
         )
@@ -125,7 +129,7 @@ class ContainerEngine:
             argv = ending_with_us(
                 *("dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"),
                 *("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"),
-                *("-H", f"unix://{self.socket}"),
+                *("-H", f"unix://{self.socket}", *self.words),
                 by="TERM",
             )
         with (folder / "log").open("ab") as log:
@@ -171,10 +175,12 @@ class ContainerEngine:
         if self.kind == "podman":
             with contextlib.suppress(subprocess.SubprocessError):
                 self.podman("rm", "--all", "--force", "--time", "0")
-        for file in Path("/proc").glob("[0-9]*/cmdline"):  # such as what holds the namespace of a user without rights
+        for process in Path("/proc").glob("[0-9]*"):  # such as what holds the namespace of a user without rights
             with contextlib.suppress(OSError):
-                if f"{self.folder}/".encode() in file.read_bytes():
-                    os.kill(int(file.parent.name), signal.SIGKILL)
+                ours = f"{self.folder}/".encode() in (process / "cmdline").read_bytes()
+                held = f"XDG_RUNTIME_DIR={self.folder}\0".encode() in (process / "environ").read_bytes()
+                if ours or held:
+                    os.kill(int(process.name), signal.SIGKILL)
         for line in Path("/proc/self/mounts").read_text().splitlines():
             if (place := line.split(" ")[1]).startswith(f"{self.folder}/"):
                 subprocess.run(["umount", "-l", place], capture_output=True, check=False)
@@ -232,3 +238,15 @@ class ContainerEngine:
         if self.kind == "podman":
             with contextlib.suppress(subprocess.CalledProcessError):
                 self.podman("healthcheck", "run", name)
+
+
+def installed(engine: ContainerEngine, folder: Path, name: str) -> Path:
+    """A program of that name which leads to the engine, and the folder that it is in."""
+    words = shlex.join(engine.podman_words)
+    if engine.kind == "docker":
+        words = f"{shutil.which('docker')} --host unix://{engine.socket}"
+    own = " ".join(f"{key}={shlex.quote(value)}" for key, value in engine.env.items() if os.environ.get(key) != value)
+    program = folder / name
+    program.write_text(f'#!/bin/sh\n{own} exec {words} "$@"\n')
+    program.chmod(0o755)
+    return folder

@@ -19,6 +19,8 @@ from msgspec import Struct
 
 from lilfox_tui.audit.facts import Fact, NotKnown
 from lilfox_tui.config.audit import AuditConfig
+from lilfox_tui.containers.engine import ENGINE_ERRORS, find_engines, open_engine, program_of
+from lilfox_tui.containers.model import Container
 from lilfox_tui.core.errors import HostError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host
@@ -104,6 +106,46 @@ def parse_settings(answer: Any) -> AuditConfig:
 
 SETTINGS = Fact("audit-settings", "# LilFox answers it: audit: of the configuration\nexit 1", parse_settings)
 """As EXPORTED."""
+
+
+class AuditedContainer(Struct, frozen=True):
+    """A container, the program of its engine, and whether that runs without the rights of root."""
+
+    container: Container
+    program: str
+    rootless: bool
+
+
+def parse_containers(answer: Any) -> Sequence[AuditedContainer] | None:
+    """The containers of all engines, None where there is no engine; raises NotKnown where nobody has asked."""
+    if answer is not None and not isinstance(answer, tuple):
+        raise NotKnown(tr("the engines of containers were not asked"))
+    return answer
+
+
+CONTAINERS = Fact("containers", "# LilFox asks the engines of containers\nexit 1", parse_containers)
+"""As EXPORTED."""
+
+
+async def gather_containers(
+    host: Host, sockets: Sequence[str] | None, *, sudo: bool
+) -> tuple[AuditedContainer, ...] | NotKnown | None:
+    """What the engines of a host tell of their containers, each of which is asked for whole; None without an engine."""
+    try:
+        places = await find_engines(host, sockets)
+        found: list[AuditedContainer] = []
+        for place in places:
+            engine = open_engine(host, place, sudo=sudo)
+            try:
+                [program, *_words] = program_of(place.text, await engine.version())
+                rootless = await engine.is_rootless()
+                told = await engine.inspect(await engine.list_ids(), whole=True)
+                found += (AuditedContainer(each, program, rootless) for each in told)
+            finally:
+                await engine.close()
+    except ENGINE_ERRORS as error:
+        return NotKnown(tr("{reason}", reason=error.message))
+    return tuple(found) if places else None
 
 
 async def gather(

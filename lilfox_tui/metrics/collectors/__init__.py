@@ -19,10 +19,15 @@ and one or both of
 
 and, where the defaults do not fit,
 
+``ignored(options) -> str``
+    an extended regular expression of lines of FILES that ``parse`` leaves out, and of no other file's: a host with many
+    of them does not send them. Empty: none.
 ``EVERY_S``
     how often at most it is asked, in seconds; 0 (each sample) when not given.
 ``WHEN_FOCUSED``
     True: only for the host that is looked at.
+``REPEATS``
+    True: most lines of the script are those of the time before, of which only the others are sent; it has no FILES.
 ``read_here(options) -> str | None``
     this machine's stand-in for ``script``: the same text without starting a process; None where these options need
     the script after all.

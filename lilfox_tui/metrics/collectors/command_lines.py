@@ -18,7 +18,7 @@ from msgspec import Meta
 from lilfox_tui.metrics.model import Sample
 from lilfox_tui.redact import redact
 
-WHEN_FOCUSED = True
+WHEN_FOCUSED = REPEATS = True
 EVERY_S = 5.0
 _HEADER = re.compile(r"(?:\A|\n)==> /proc/(\d+)/cmdline <==\n")
 

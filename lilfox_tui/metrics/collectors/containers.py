@@ -18,7 +18,8 @@ from lilfox_tui.metrics.collector import bad_line, checked, count, decimal
 from lilfox_tui.metrics.model import Labels, Sample
 
 EVERY_S = 10.0
-"""As cAdvisor does: a line for each container is most of what a host sends."""
+"""As cAdvisor does."""
+REPEATS = True
 _COLUMNS = (
     ("container_cpu_seconds_total", 1e-6),
     ("container_memory_bytes", 1.0),

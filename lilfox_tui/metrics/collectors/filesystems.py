@@ -1,14 +1,15 @@
 """Mounted filesystems: /proc/self/mounts (proc_pid_mounts(5)) lists them, ``df -P`` (POSIX df) reports their usage.
 
 Only those with a disk of their own: not memory, not images that are always full, not the network unless asked for.
-Of several mounts of one device (bind mounts, subvolumes) the one with the shortest path counts.
+Of several mounts of one device (bind mounts, subvolumes) the one with the shortest path counts. The host sends the
+lines of mounts that may count, and no other: each container has a mount or two in this list, of 300 bytes and more.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -19,8 +20,7 @@ from lilfox_tui.metrics.model import Sample
 
 EVERY_S = 10.0
 _MOUNTS = "/proc/self/mounts"
-FILES: tuple[str, ...] = (_MOUNTS,)
-_INODES = "@@inodes"
+_DF, _INODES = "@@df", "@@inodes"
 _NETWORK = ("nfs", "cifs", "smb", "ceph", "9p", "afs", "lustre", "beegfs", "glusterfs", "fuse.")
 _IMAGES = ("squashfs", "iso9660", "erofs", "autofs", "fuse")
 _DISKLESS_SOURCES = ("zfs", "bcachefs")
@@ -43,8 +43,8 @@ class _Mount(NamedTuple):
 
 
 def script(options: Options) -> str:
-    """Print ``df`` of the relevant filesystems: blocks in KiB, a line ``@@inodes``, inodes; network ones separately, so
-    that a hanging server affects nothing else."""
+    """Print the mounts that may count, as the kernel lists them, a line ``@@df``, then ``df`` of those that do: blocks
+    in KiB, a line ``@@inodes``, inodes; network ones separately, so that a hanging server affects nothing else."""
     network = "|".join(f"{kind}*" for kind in _NETWORK)
     named = "|".join(f"*:{kind}:*" for kind in _DISKLESS_SOURCES)
     lines = [
@@ -65,12 +65,23 @@ def script(options: Options) -> str:
         "        esac",
         "        case $mount in *\\\\*) mount=$(printf '%b' \"$mount\") ;; esac",
         '        set -- "$@" "$mount"',
-        f"    done <{_MOUNTS}",
+        "    done <<LILFOX",
+        "$mounts",
+        "LILFOX",
         '    lilfox_df "$@"',
         "}",
+        f"mounts=$(grep -E '{_may_count(options)}' {_MOUNTS})",
+        f"printf '%s\\n%s\\n' \"$mounts\" '{_DF}'",
         "lilfox_mounts disk",
     ]
     return "\n".join([*lines, "lilfox_mounts network"] if options.network else lines)
+
+
+def _may_count(options: Options) -> str:
+    """Return an extended regular expression of the lines of mounts that ``_wanted`` looks at."""
+    kinds = [f"{kind} " for kind in _DISKLESS_SOURCES]
+    kinds += [kind.replace(".", "[.]") for kind in _NETWORK] if options.network else []
+    return f"^/|^[^ ]+ / |^[^ ]+ [^ ]+ ({'|'.join(kinds)})"
 
 
 def read_here(options: Options) -> str | None:
@@ -78,10 +89,12 @@ def read_here(options: Options) -> str | None:
     process."""
     if options.network:
         return None
+    signs = (" / ", *(f" {kind} " for kind in _DISKLESS_SOURCES))
     with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123 - no pathlib before the first frame
-        mounts = _wanted(file.read(), options)
+        lines = file.read().split("\n")
+    listed = [line for line in lines if line.startswith("/") or any(sign in line for sign in signs)]
     blocks, inodes = [], [_INODES]
-    for mount in mounts:
+    for mount in _wanted(listed, options):
         try:
             stat = os.statvfs(mount.mountpoint)
         except OSError:
@@ -90,19 +103,19 @@ def read_here(options: Options) -> str | None:
         sizes = (stat.f_blocks * unit, (stat.f_blocks - stat.f_bfree) * unit, stat.f_bavail * unit)
         blocks.append(f"- {' '.join(str(int(size)) for size in sizes)} - {where}")
         inodes.append(f"- {stat.f_files} {stat.f_files - stat.f_ffree} {stat.f_favail} - {where}")
-    return "\n".join([*blocks, *inodes])
+    return "\n".join([*listed, _DF, *blocks, *inodes])
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
     """Return ``filesystem_size_bytes``, ``…_used_bytes``, ``…_available_bytes``, ``…_inodes_used_percent`` and
     ``…_read_only`` by device, fstype and mountpoint."""
-    mounts = text.get(_MOUNTS, "")
+    mounts, _mark, printed = text.get("script", "").partition(f"\n{_DF}\n")
     if not mounts:
         return checked([], [missing(_MOUNTS)])
     bad: list[Message] = []
-    sizes, inodes = _rows(text.get("script", ""), bad)
+    sizes, inodes = _rows(printed, bad)
     samples: list[Sample] = []
-    for mount in _wanted(mounts, options):
+    for mount in _wanted(mounts.split("\n"), options):
         where = mount.mountpoint.replace("\n", "?")
         labels = (("device", mount.device), ("fstype", mount.kind), ("mountpoint", where))
         if (blocks := sizes.get(where)) is None or not blocks[0]:
@@ -136,7 +149,7 @@ def _rows(output: str, bad: list[Message]) -> tuple[dict[str, list[float]], dict
     return sizes, inodes
 
 
-def _wanted(mounts: str, options: Options) -> list[_Mount]:
+def _wanted(mounts: Iterable[str], options: Options) -> list[_Mount]:
     chosen: dict[str, _Mount] = {}
     for mount in _mounts(mounts):
         network = mount.kind.startswith(_NETWORK)
@@ -152,8 +165,8 @@ def _wanted(mounts: str, options: Options) -> list[_Mount]:
     return list(chosen.values())
 
 
-def _mounts(text: str) -> Iterator[_Mount]:
-    for line in text.split("\n"):
+def _mounts(lines: Iterable[str]) -> Iterator[_Mount]:
+    for line in lines:
         match line.split(" "):
             case [device, mountpoint, kind, options, *_]:
                 yield _Mount(_decoded(device), _decoded(mountpoint), kind, "ro" in options.split(","))

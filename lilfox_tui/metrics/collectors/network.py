@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -24,12 +25,19 @@ _COLUMNS = (
     ("network_transmit_dropped_total", 11),
 )
 """Series and its place among the 16 numbers of a line (net/core/net-procfs.c, unchanged since Linux 2.2)."""
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]++")
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``ignore``: prefixes of interface names to leave out."""
 
     ignore: tuple[str, ...] = ("veth", "docker", "br-", "cali", "flannel", "cni", "vnet", "ifb")
+
+
+def ignored(options: Options) -> str:
+    """Return the expression of lines of interfaces to leave out: a container on a bridge has one of 120 bytes."""
+    plain = [name for name in options.ignore if _PLAIN.fullmatch(name)]
+    return f"^ *({'|'.join(plain).replace('.', '[.]')})[^ ]*:( *[0-9]+){{16}} *$" if plain else ""
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:

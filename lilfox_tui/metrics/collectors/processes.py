@@ -19,7 +19,7 @@ from lilfox_tui.core.i18n import Message
 from lilfox_tui.metrics.collector import bad_line, checked, count
 from lilfox_tui.metrics.model import Sample
 
-WHEN_FOCUSED = True
+WHEN_FOCUSED = REPEATS = True
 EVERY_S = 3.0
 """Reading them costs a host more than all its other numbers; over a shorter time their usage would be noise."""
 _TICKS_PER_S = 100.0
@@ -38,12 +38,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def script(options: Options) -> str:
-    """Run grep over all processes; each line is preceded by its file's name. The names of all files together would be
-    too long for one command on a host with very many processes."""
-    return (
-        r"grep -sE '^(Uid:|VmRSS:|[0-9]+ \()' /proc/[0-9]*/stat /proc/[0-9]*/status; "
-        "grep -sE '^(read|write)_bytes:' /proc/[0-9]*/io /dev/null"
-    )
+    """Print a line for each process: ``p PID STATE FLAGS UTIME STIME STARTTIME UID RSS READ WRITTEN NAME``, ``-`` is
+    unknown. Where there is no awk, the lines of the files that have these numbers, each preceded by its file's name.
+    The names of all files together would be too long for one command on a host with very many processes."""
+    return _SCRIPT
 
 
 def read_here(options: Options) -> str | None:
@@ -86,6 +84,40 @@ def _io_here(pid: str) -> list[str]:
     return [f"/proc/{pid}/io:{line}" for line in text.split("\n") if line.startswith(("read_bytes:", "write_bytes:"))]
 
 
+_SCRIPT = r"""
+lilfox_lines() {
+    grep -sE '^(Uid:|VmRSS:|[0-9]+ \()' /proc/[0-9]*/stat /proc/[0-9]*/status
+    grep -sE '^(read|write)_bytes:' /proc/[0-9]*/io /dev/null
+}
+awk 'BEGIN { exit }' </dev/null || { lilfox_lines; exit; }
+lilfox_lines | awk '
+function shown(value) { return value == "" ? "-" : value }
+{
+    colon = index($0, ":"); n = split(substr($0, 1, colon - 1), part, "/"); rest = substr($0, colon + 1)
+    pid = part[n - 1]
+    if (part[n] == "stat") {
+        if (!match(rest, /\) [^ ] [-0-9 ]*$/)) { print; next }
+        open = index(rest, "("); name[pid] = substr(rest, open + 1, RSTART - open - 1)
+        split(substr(rest, RSTART + 2), word, " ")
+        numbers[pid] = word[1] " " word[7] " " word[12] " " word[13] " " word[20]; order[++count] = pid
+    } else {
+        split(rest, word, /[ \t]+/)
+        if (word[1] == "Uid:") uid[pid] = word[3]
+        else if (word[1] == "VmRSS:") memory[pid] = word[2]
+        else if (word[1] == "read_bytes:") read[pid] = word[2]
+        else if (word[1] == "write_bytes:") written[pid] = word[2]
+    }
+}
+END {
+    for (i = 1; i <= count; i++) {
+        pid = order[i]
+        print "p " pid " " numbers[pid] " " shown(uid[pid]) " " shown(memory[pid]) " " shown(read[pid]) " " \
+            shown(written[pid]) " " name[pid]
+    }
+}'
+"""
+
+
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
     """Return of each process ``process_cpu_seconds_total``, then ``process_io_bytes_total`` where it is known, then
     ``process_resident_memory_bytes``, by command, kernel (a thread of the kernel), pid, started (ticks since boot),
@@ -96,6 +128,9 @@ def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
     bad: list[Message] = []
     for line in lines:
         try:
+            if line.startswith("p "):
+                samples += _process(line)
+                continue
             stat = _stat(line)
             if stat is not None:
                 resident, uids = status.get((stat.pid, "VmRSS"), "0 kB"), status.get((stat.pid, "Uid"), "")
@@ -154,6 +189,18 @@ def _samples(stat: _Stat, resident: str, uids: str, read: str | None, written: s
         *io,
         Sample("process_resident_memory_bytes", memory, labels),
     )
+
+
+@lru_cache(maxsize=_KEPT)
+def _process(line: str) -> tuple[Sample, ...]:
+    """The samples of a line ``p``. Raises ValueError and IndexError."""
+    _p, pid, state, flags, user, system, started, uid, memory, read, written, name = line.split(" ", 11)
+    kernel = bool(int(count(flags)) & _KERNEL_THREAD)
+    cpu_s = (count(user) + count(system)) / _TICKS_PER_S
+    stat = _Stat(str(int(count(pid))), name, state, cpu_s, str(int(count(started))), kernel)
+    known = "-" not in (read, written)
+    resident = "0 kB" if memory == "-" else f"{memory} kB"
+    return _samples(stat, resident, f"- {uid}", read if known else None, written if known else None)
 
 
 @lru_cache(maxsize=4 * _KEPT)

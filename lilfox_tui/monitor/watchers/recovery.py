@@ -64,7 +64,7 @@ class RecoveryWatch:
         series = None
         while True:
             records = await asyncio.to_thread(history.read)
-            keys = {name: f"{unit.host}/{unit.unit}" for name, unit in self._config.recovery.items()}
+            keys = {name: f"{unit.host}/{unit.subject}" for name, unit in self._config.recovery.items()}
             now = datetime.now(UTC)
             self.feed.publish({name: records[key] for name, key in keys.items() if key in records}, now)
             if self._store.value is not None:

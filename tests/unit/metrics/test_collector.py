@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from lilfox_tui.metrics.collector import MARK, UPTIME, file_list, load_collectors, once_script, read_answer
+from lilfox_tui.metrics.collector import (
+    MARK,
+    UPTIME,
+    Collector,
+    HostAnswer,
+    file_list,
+    load_collectors,
+    once_script,
+    read_answer,
+)
+from lilfox_tui.metrics.collectors import network
 
 COLLECTORS = load_collectors({})
 KINDS = [one.kind for one in COLLECTORS]
@@ -29,7 +40,7 @@ def answered(path: str | None = None) -> bytes:
 
 
 def test_every_file_and_script_arrives() -> None:
-    paths = ("/proc/stat", "/proc/meminfo", "/proc/net/dev", "/proc/loadavg", "/proc/self/mounts")
+    paths = ("/proc/stat", "/proc/meminfo", "/proc/net/dev", "/proc/loadavg")
     before = {path: Path(path).read_text() for path in paths}
     answer = read_answer(answered(), COLLECTORS, SECRET)
     assert answer is not None
@@ -56,6 +67,45 @@ def test_no_timeout_tool_still_answers(tmp_path: Path) -> None:
     answer = read_answer(answered(str(tmp_path)), COLLECTORS, SECRET)
     assert answer is not None
     assert "@@inodes" in answer.scripts["filesystems"]
+
+
+def interfaces(folder: Path, collectors: Sequence[Collector], *names: str) -> tuple[bytes, HostAnswer]:
+    """What a host with these interfaces sends, and what is read of it."""
+    file = folder / "dev"
+    head = "Inter-|   Receive                                                |  Transmit\n face |bytes ...|bytes ...\n"
+    file.write_text(head + "".join(f"{name:>6}:{' 7' * 16}\n" for name in names))
+    script = once_script(collectors, SECRET).replace("/proc/net/dev", str(file))
+    kinds = [one.kind for one in collectors if one.files]
+    ran = subprocess.run(["sh", "-c", script, "sh", *kinds], capture_output=True, timeout=60, check=True)
+    assert ran.stderr == b""
+    output = ran.stdout.replace(str(file).encode(), b"/proc/net/dev")
+    answer = read_answer(output, collectors, SECRET)
+    assert answer is not None
+    return output, answer
+
+
+def test_a_host_with_many_containers_does_not_send_their_interfaces(tmp_path: Path) -> None:
+    """A hundred of them would be 12 KB each time."""
+    few, _answer = interfaces(tmp_path, COLLECTORS, "eth0", "veth1", "docker0")
+    assert b"veth1:" in few, "a few are not worth a process"
+    names = ["eth0", *(f"veth{number:x}@if3" for number in range(100)), "br-4f", "vethernet0", "enp3s0", "eth0.12"]
+    many, answer = interfaces(tmp_path, COLLECTORS, *names)
+    assert b"veth" not in many
+    assert len(many) < len(few) + 500
+    samples = network.parse({"/proc/net/dev": answer.files["/proc/net/dev"]}, network.Options())
+    assert {sample.series.label("device") for sample in samples} == {"eth0", "enp3s0", "eth0.12"}
+    assert answer.files["/proc/stat"].startswith("cpu ")
+    assert "MemTotal:" in answer.files["/proc/meminfo"]
+
+
+def test_interfaces_that_are_left_out_are_those_of_the_options(tmp_path: Path) -> None:
+    chosen = {"network": network.Options(ignore=("MemTotal", "a.b", "x'; touch y #", "lan"))}
+    names = ["eth0", "veth0", "a.b1", "axb1", *(f"lan{number}" for number in range(20))]
+    sent, answer = interfaces(tmp_path, load_collectors(chosen), *names)
+    assert [name for name in names if f"{name}:".encode() in sent] == ["eth0", "veth0", "axb1"]
+    assert "MemTotal:" in answer.files["/proc/meminfo"], "a file's line that only begins alike"
+    sent, _answer = interfaces(tmp_path, load_collectors({"network": network.Options(ignore=())}), *names)
+    assert all(f"{name}:".encode() in sent for name in names)
 
 
 def test_a_missing_file_is_absent() -> None:

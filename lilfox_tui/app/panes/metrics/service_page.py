@@ -528,7 +528,7 @@ def units_of(name: str, recovery: Mapping[str, RecoveryConfig], overview: Overvi
     hosts = {} if overview is None else overview.hosts
     found: list[tuple[str, str]] = []
     for each in recovery.values():
-        host = hosts.get(each.host or "") if each.service == name else None
+        host = hosts.get(each.host or "") if each.service == name and each.unit else None
         if host is None or host.summary is None or isinstance(host.link, Unavailable):
             continue
         if (failed := host.summary.failed_units) is not None:

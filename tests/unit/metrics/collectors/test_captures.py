@@ -11,7 +11,6 @@ from lilfox_tui.metrics.model import MalformedOutput, Sample, Series
 from tests.unit.metrics.collectors.reading import CAPTURES, COLLECTORS, capture, labelled, parsed, partly, values
 
 KIB = 1024.0
-MOUNTS = "/proc/self/mounts"
 
 
 def test_cpu_time_has_nice_in_user_and_interrupts_in_system() -> None:
@@ -85,10 +84,10 @@ def test_a_boot_that_has_no_number_leaves_the_uptime(boot_id: str) -> None:
 
 def test_filesystems_with_a_disk_of_their_own_once_each() -> None:
     text = {
-        MOUNTS: "/dev/sda1 / ext4 rw,relatime 0 0\n/dev/sda1 /srv/bound ext4 rw 0 0\ntmpfs /run tmpfs rw 0 0\n"
+        "script": "/dev/sda1 / ext4 rw,relatime 0 0\n/dev/sda1 /srv/bound ext4 rw 0 0\ntmpfs /run tmpfs rw 0 0\n"
         "/dev/sdb1 /mnt/My\\040Disk xfs ro,noatime 0 0\n/dev/loop3 /snap/x squashfs ro 0 0\n"
-        "nas:/vol /net nfs4 rw 0 0\npool/data /data zfs rw 0 0\n",
-        "script": "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 1000 600 300 67% /\n"
+        "nas:/vol /net nfs4 rw 0 0\npool/data /data zfs rw 0 0\n@@df\n"
+        "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 1000 600 300 67% /\n"
         "/dev/sdb1 2000 100 1900 5% /mnt/My Disk\npool/data 50 10 40 20% /data\n@@inodes\n"
         "Filesystem Inodes IUsed IFree IUse% Mounted on\n/dev/sda1 400 100 300 25% /\npool/data 0 0 0 - /data\n",
     }
