@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lilfox_tui.alerts.delivery import BELL
+from lilfox_tui.alerts.dependencies import dependencies_of
 from lilfox_tui.alerts.model import SilenceMatcher
 from lilfox_tui.alerts.notification_plan import receiver
 from lilfox_tui.alerts.routing import AlertGrouping, AlertRoute, RouteTree
@@ -73,12 +75,12 @@ def read_alertmanager(path: Path) -> AlertmanagerFile:
 def notification_rules(config: Config) -> SuppressionRules:
     """Return what the configuration and its ``alertmanager_config`` say of routes and suppression. Blocks. Raises
     LilFoxError."""
-    own = suppression_rules(config.alerts)
+    own = replace(suppression_rules(config.alerts), hosts=dependencies_of(config))
     if config.alertmanager_config is None:
         return own
     file = read_alertmanager(Path(config.alertmanager_config))
     tree = RouteTree(file.root, file.intervals, config.alerts.external_labels)
-    return SuppressionRules(own.mutes, (*own.inhibitions, *file.inhibitions), tree)
+    return replace(own, inhibitions=(*own.inhibitions, *file.inhibitions), tree=tree)
 
 
 def check_notifications(config: Config) -> list[str]:

@@ -343,7 +343,8 @@ class AlertEngine:
         troubles = [] if self.trouble is None else [Trouble("state", self.trouble)]
         silences = self._saved.silences()
         alerts = self._evaluating.alerts()
-        suppressed = self._suppression.suppressed(alerts, now)
+        views = self._evaluating.views()
+        suppressed = self._suppression.suppressed(alerts, now, views)
         self._saved.keep_suppressed(suppressed)
         shown = annotated(alerts, self._saved.acknowledgements(), silences, now, suppressed)
         try:
@@ -362,7 +363,7 @@ class AlertEngine:
         look_at = min([*ends, *([look_at] if look_at is not None else [])], default=None)
         troubles += [*self._evaluating.troubles(), *self._clock.troubles(), *self._receivers.troubles()]
         self._saved.keep_troubles(troubles)
-        return Alerts(now, self._evaluating.views(), shown, silences, troubles=tuple(troubles)), look_at
+        return Alerts(now, views, shown, silences, troubles=tuple(troubles)), look_at
 
     async def _follow(self) -> None:
         """Publish the state that the evaluating process saved, if it has changed, then wait until the next check is

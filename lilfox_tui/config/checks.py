@@ -31,6 +31,7 @@ from lilfox_tui.config.model import (
     ServiceConfig,
     StoreConfig,
     Threshold,
+    depends_on_itself,
 )
 from lilfox_tui.config.probes import normalised, probe_problems, speaks_http
 from lilfox_tui.config.suppression import MuteConfig, TimeIntervalConfig, TimePeriodConfig
@@ -104,6 +105,10 @@ def _check_alerts(alerts: AlertsConfig, findings: Findings) -> None:
 def _check_watched(config: Config, host_names: Collection[str], findings: Findings) -> None:
     for name, host in config.hosts.items():
         _check_host(host, ("hosts", name), findings)
+        for number, other in enumerate(host.depends_on):
+            check_host_name(other, ("hosts", name, "depends_on", str(number)), host_names, findings)
+        if depends_on_itself(name, config.hosts):
+            findings.add_at(("hosts", name, "depends_on"), _("the host depends on itself; remove one of the names"))
     for name, service in config.services.items():
         _check_service(service, ("services", name), host_names, findings)
         if service.lines is not None and service.lines.log not in config.logs:

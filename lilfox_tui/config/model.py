@@ -6,7 +6,7 @@ in the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -83,6 +83,8 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     sudo_password: SecretRef | None = None
     protected: bool = False
     """Allow no change on this host, whoever asks."""
+    depends_on: tuple[Name, ...] = ()
+    """Names of the hosts without which it cannot be reached: a gateway, the machine that it runs on."""
     containers: tuple[Annotated[str, Meta(pattern=r"^/")], ...] | None = None
     """Sockets of its container engines; found when not given, none for an empty list."""
     series: dict[str, str] = {}
@@ -486,6 +488,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     keys: dict[str, str] = {}
     """Action id → key, as the help screen names them."""
     theme_dirs: tuple[str, ...] = ()
+
+
+def depends_on_itself(name: str, hosts: Mapping[str, HostConfig]) -> bool:
+    """Whether a host depends on itself, also by way of others."""
+    above = list(hosts[name].depends_on)
+    for other in above:  # which grows
+        above += [each for each in hosts[other].depends_on if each not in above] if other in hosts else []
+    return name in above
 
 
 # Where nothing is changed: everywhere with ``--read-only`` or ``read_only: true``, else on ``protected`` hosts.

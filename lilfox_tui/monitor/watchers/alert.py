@@ -350,6 +350,7 @@ _CERTIFICATE_RULES = Path(__file__).parent.with_name("rules.yml")
 PROBE_RULES = Path(__file__).parent.with_name("probe_rules.yml")
 LOG_LINE_RULES = Path(__file__).parent.with_name("log_line_rules.yml")
 DEADLINE_RULES = Path(__file__).parent.with_name("deadline_rules.yml")
+HOST_RULES = Path(__file__).parents[2] / "alerts" / "host_rules.yml"
 
 
 def _with_own_rules(config: Config) -> Config:
@@ -369,4 +370,6 @@ def _with_own_rules(config: Config) -> Config:
         rules = (*rules, str(CONTAINER_RULES))
     if rules and "lines" in schemes:
         rules = (*rules, str(LOG_LINE_RULES))
+    if rules and any(not each.local for each in config.hosts.values()):
+        rules = (*rules, str(HOST_RULES))
     return replace(config, rules=rules)
