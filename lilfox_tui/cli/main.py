@@ -19,7 +19,7 @@ COMMANDS = {
     "logs": tr("search and follow log records in time order; logs stats: errors and response times"),
     "alerts": tr("list, acknowledge and silence alerts; lint and test rules"),
     "containers": tr("list the containers of all hosts, worst first: state, health, restarts, use and limits"),
-    "query": tr("evaluate a PromQL expression on a Prometheus server, or over freshly scraped series"),
+    "query": tr("evaluate a PromQL expression on a Prometheus server, in lilfox monitor, or over series scraped now"),
     "backup": tr("backups: run, list, verify, drill, settle, prune"),
     "restore": tr("restore a backup set or a part of it; undo a restore"),
     "recover": tr("check the units under recovery: once, and restart those that need it"),

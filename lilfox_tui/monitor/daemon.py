@@ -300,6 +300,7 @@ class Daemon:
         period = Seconds(min(config.refresh, options.interval))
         self._monitor = Monitor(msgspec.structs.replace(config, refresh=period), config_file=config_file, acts=True)
         self._monitor.audit.exports = exports
+        self._config_file = config_file
 
     async def run(self) -> None:
         """Monitor, and report every ``interval``. Raises UsageError if ``listen`` cannot be opened."""
@@ -313,6 +314,7 @@ class Daemon:
                     self._warn(tr("pings at http://{address}:{port}/ping/NAME", address=address, port=port))
             elif pings is not None:
                 self._warn(tr("jobs with a deadline cannot ping: set monitor.listen, or --listen"))
+            await self._answer_queries(opened)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._monitor.run())
                 group.create_task(self._report())
@@ -328,6 +330,24 @@ class Daemon:
             return None
         module = await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.deadlines")
         return cast("PingReceiver | None", await module.PingReceiver.of(services))
+
+    async def _answer_queries(self, opened: AsyncExitStack) -> None:
+        """Answer queries of ``lilfox query`` until ``opened`` ends, where that is possible."""
+        module = await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.query_socket")
+        folder = await asyncio.to_thread(module.socket_folder, self._config_file)
+        if folder is None:
+            return
+        try:
+            serving = module.QueryServer(self._monitor.queries.engine, self._oldest_ms).serving(folder)
+            if not await opened.enter_async_context(serving):
+                self._warn(tr("another lilfox monitor answers the queries of lilfox query"))
+        except OSError as error:
+            why = error.strerror or str(error)
+            self._warn(tr("lilfox query cannot ask this monitor: {why}", why=why))
+
+    def _oldest_ms(self) -> int | None:
+        store = self._monitor.scraping.store.value
+        return None if store is None else store.oldest_ms
 
     async def _report(self) -> None:
         loop = asyncio.get_running_loop()
