@@ -49,7 +49,7 @@ from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.promql.query import EmbeddedEngine, QueryEngine
 from lilfox_tui.scrape.labels import ms_of
-from lilfox_tui.scrape.store import SeriesSource
+from lilfox_tui.scrape.store import SeriesSource, SeriesStore
 
 # Notices that the clock was set, or that the machine slept: the clock then goes on by another time than passed.
 
@@ -165,6 +165,7 @@ class AlertEngine:
         folder: Path | None,
         base: Path,
         setting: NotifierSetup | None = None,
+        results: SeriesStore | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         passed: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -177,7 +178,7 @@ class AlertEngine:
         with ExitStack() as unless_whole:
             unless_whole.callback(self._lock.release)
             self._saved = AlertStorage(unless_whole.enter_context(closing(self._database(folder))))
-            self._evaluating = RuleManager(config, source, self._saved, base)
+            self._evaluating = RuleManager(config, source, self._saved, base, results)
             self._suppression = notification_rules(config)
             tree = self._suppression.tree
             self._receivers = NotificationDispatcher(config, self._saved, setting, tree=tree, now=now)
@@ -431,10 +432,12 @@ def open_engine(
     config_file: Path | None,
     folder: Path | None,
     ring: Callable[[Notification], None] | None,
+    results: SeriesStore | None = None,
 ) -> tuple[AlertEngine, QueryEngine]:
     """Return the engine for the configuration in ``config_file``, and the query engine for its series. The state is
-    kept in ``folder``; None means the configuration's own state folder. Blocks. Raises LilFoxError."""
+    kept in ``folder``; None means the configuration's own state folder. What rules give goes to ``results``, or to a
+    new store. Blocks. Raises LilFoxError."""
     base = Path() if config_file is None else config_file.absolute().parent
     kept = folder or state_folder(config_file)
-    engine = AlertEngine(config, source, folder=kept, base=base, setting=NotifierSetup(ring))
+    engine = AlertEngine(config, source, folder=kept, base=base, setting=NotifierSetup(ring), results=results)
     return engine, EmbeddedEngine(engine.series)

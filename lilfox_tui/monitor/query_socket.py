@@ -223,6 +223,8 @@ class QueryServer:
                 return await asyncio.to_thread(lambda: _packed(_reply(value, self._oldest_ms())))
         except LilFoxError as error:
             return _packed(_failed(error))
+        except UnicodeEncodeError:
+            return _packed(_failed(LilFoxError(tr("a label is no text"))))
         except TimeoutError:
             return _packed(_failed(LilFoxError(tr("no answer within {seconds:g} s", seconds=ANSWERED_S))))
         finally:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,3 +112,24 @@ def test_a_monitor_that_was_killed_or_hangs_is_no_hindrance(config: Path, own_fo
     assert (found["source"], found["notes"]) == ("scrape", [])
     with monitoring(config):
         assert asked(config, "levels")["source"] == "monitor"
+
+
+def test_series_go_on_after_kill_9(config: Path, own_folders: Path) -> None:
+    with monitoring(config) as process:
+        (folder,) = own_folders.rglob("series")
+        wait_for(lambda: any(path.stat().st_size > 500 for path in folder.iterdir()), what="series are on the disk")
+        process.kill()
+        process.wait(20)
+    began_ms = round(time.time() * 1000)
+    with monitoring(config) as process:
+        found = asked(config, "min_over_time(timestamp(level)[5m:200ms])")
+        assert found["series"]
+        assert all(one["value"] * 1000 < began_ms for one in found["series"]), "it has the series from before"
+        recorded = asked(config, "min_over_time(timestamp(levels)[5m:200ms])")["series"]
+        assert all(one["value"] * 1000 < began_ms for one in recorded), "and what the rule had recorded"
+        assert recorded
+        process.terminate()
+        process.wait(20)
+    said = (config.parent / "lilfox.err").read_text()
+    assert "series" not in said, said
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 64 * 1024 * 1024

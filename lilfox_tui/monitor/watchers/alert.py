@@ -123,6 +123,8 @@ class AlertWatch:
         self.feed: Feed[Alerts] = Feed()
         self.ring: Callable[[Notification], None] | None = None
         self.limit: Callable[[RuleLimits], None] | None = None
+        self.results: SeriesStore | None = None
+        """Where the results of rules are stored; a new store if it is None."""
         self._config, self._config_file, self._store, self._changed = config, config_file, store, changed
         self._folder = state
         self._host_of = host_of
@@ -260,7 +262,7 @@ class AlertWatch:
         from lilfox_tui.alerts.engine import open_engine
 
         engine, queries = await asyncio.to_thread(
-            open_engine, config, store, self._config_file, self._folder, self.ring
+            open_engine, config, store, self._config_file, self._folder, self.ring, self.results
         )
         self._source = self._own = engine
         self._queries = queries
