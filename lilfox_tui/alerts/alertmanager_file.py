@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.alerts.delivery import BELL
 from lilfox_tui.alerts.dependencies import dependencies_of
+from lilfox_tui.alerts.message_template import template_problems
 from lilfox_tui.alerts.model import SilenceMatcher
 from lilfox_tui.alerts.notification_plan import receiver
 from lilfox_tui.alerts.routing import AlertGrouping, AlertRoute, RouteTree
@@ -92,11 +93,16 @@ def check_notifications(config: Config) -> list[str]:
         if (to := receiver(name, options)) and options.kind not in _NOT_ROUTED
     }
     notification_rules(config)
+    notes = [
+        _("notifier {name} sends its usual texts: {reason}", name=name, reason=problem)
+        for name, options in config.notifiers.items()
+        for problem in template_problems(options)
+    ]
     if config.alertmanager_config is None:
-        return []
+        return notes
     path = Path(config.alertmanager_config)
     file = read_alertmanager(path)
-    notes = list(file.unread)
+    notes += file.unread
     for name, kinds in file.receivers.items():
         if kinds and name not in routed:
             notes.append(

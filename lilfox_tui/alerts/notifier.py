@@ -55,6 +55,9 @@ class Notification(Struct, frozen=True):
     external_url: str = ""
     route: str = "{}"
     """Key of the route by which it came."""
+    title: str = ""
+    message: str = ""
+    """Texts by the receiver's templates, instead of LilFox's own."""
 
 
 class PartialDelivery(LilFoxError):
@@ -109,6 +112,8 @@ def summary(alert: Alert) -> str:
 def subject(notice: Notification) -> str:
     """Return the subject of a notification on one line, without characters that a terminal or a mail header
     interprets."""
+    if notice.title.strip():
+        return clean(" ".join(notice.title[:_LINE_CHARS].split()))[:_SUBJECT_CHARS].rstrip()
     names = sorted({alert.name for alert in (*notice.firing, *notice.resolved)})
     what = listed(dict(notice.group).values()) or listed(names)
     state = {
@@ -124,6 +129,8 @@ def subject(notice: Notification) -> str:
 
 def body(notice: Notification) -> str:
     """Return the text of a notification: its alerts up to a limit, firing ones first; lines end with ``\\n``."""
+    if notice.message.strip():
+        return "\n".join(clean(_cut(line)) for line in notice.message.strip().splitlines()) + "\n"
     lines: list[str] = []
     if notice.reason == "test":
         lines += [_("This is a test notification. Nothing is wrong."), ""]

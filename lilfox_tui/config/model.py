@@ -18,7 +18,17 @@ from lilfox_tui.config.deadline import DeadlineConfig
 from lilfox_tui.config.log_formats import LogFormatConfig
 from lilfox_tui.config.log_lines import LogLinesConfig
 from lilfox_tui.config.suppression import InhibitConfig, MuteConfig, TimeIntervalConfig
-from lilfox_tui.config.values import LanguageName, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret, Wait
+from lilfox_tui.config.values import (
+    LanguageName,
+    Name,
+    Port,
+    Recipient,
+    Seconds,
+    SecretRef,
+    TemplateText,
+    TextOrSecret,
+    Wait,
+)
 from lilfox_tui.core.errors import NotAllowed
 from lilfox_tui.core.i18n import Message, tr
 
@@ -353,6 +363,10 @@ class NotifierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Also tell that it is over."""
     timeout: Seconds = Seconds(30)
     """One try takes no longer."""
+    title: TemplateText = TemplateText("")
+    """Template of the title or subject, as Alertmanager has them (``{{ .CommonLabels.alertname }}``)."""
+    message: TemplateText = TemplateText("")
+    """Template of the text."""
 
     def problems(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Return what makes these options unusable, apart from the types: the path of the key, and a sentence."""

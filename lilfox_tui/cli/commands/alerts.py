@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.delivery import open_notifier
+from lilfox_tui.alerts.message_template import with_texts
 from lilfox_tui.alerts.model import Alert, AlertState, Event, Trouble
 from lilfox_tui.alerts.notification_plan import with_external_labels
 from lilfox_tui.alerts.notifier import Notification, NotifierSetup, summary
@@ -484,7 +485,7 @@ async def _send_test(config: Config, name: str, options: NotifierConfig) -> LilF
     notifier = open_notifier(name, options, NotifierSetup())
     try:
         async with asyncio.timeout(options.timeout):
-            await notifier.tell(_test_notice(config, name))
+            await notifier.tell(with_texts(_test_notice(config, name), options))
     except TimeoutError:
         return LilFoxError(tr("no answer within {seconds:g} s", seconds=options.timeout))
     except LilFoxError as error:
