@@ -17,7 +17,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from lilfox_tui.alerts import silences as responses
-from lilfox_tui.alerts.alertmanager_file import notification_rules
+from lilfox_tui.alerts.alertmanager_file import notification_rules, with_file_receivers
 from lilfox_tui.alerts.delivery import BELL, NotificationDispatcher
 from lilfox_tui.alerts.model import (
     Alert,
@@ -175,6 +175,7 @@ class AlertEngine:
         self._lock = EvaluationLock(folder)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
         setting = setting or NotifierSetup()
+        config = with_file_receivers(config)
         with ExitStack() as unless_whole:
             unless_whole.callback(self._lock.release)
             self._saved = AlertStorage(unless_whole.enter_context(closing(self._database(folder))))

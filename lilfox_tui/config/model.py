@@ -481,6 +481,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     alertmanager_config: str | None = None
     """Path of an alertmanager.yml whose routes, time intervals and inhibition rules count here too; a relative one is
     beside the configuration file."""
+    alertmanager_receivers: bool = False
+    """Whether the receivers of that file are notifiers here too."""
     rules: tuple[str, ...] = ()
     """Paths and globs of Prometheus' rule files; those that are relative are beside the configuration file."""
     alerts: AlertsConfig = AlertsConfig()
