@@ -289,6 +289,8 @@ class MonitorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     heartbeat_url: str | None = None
     """Called once an interval while the monitor lives, so that somebody notices its death."""
     heartbeat_every: Seconds = Seconds(60)
+    ping_key: SecretRef | None = None
+    """A secret with which every job with a deadline may ping: ``/ping/KEY/SLUG``."""
     series_mb: Annotated[int, Meta(ge=0, le=16384)] = 64
     """How much disk its series take at most, so that they outlast a restart; 0 for none."""
 

@@ -342,7 +342,7 @@ class Daemon:
         if all(each.deadline is None for each in services.values()):
             return None
         module = await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.deadlines")
-        return cast("PingReceiver | None", await module.PingReceiver.of(services))
+        return cast("PingReceiver | None", await module.PingReceiver.of(services, self._options.ping_key))
 
     async def _answer_queries(self, opened: AsyncExitStack) -> None:
         """Answer queries of ``lilfox query`` until ``opened`` ends, where that is possible."""
