@@ -4,7 +4,7 @@ posts JSON."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -314,6 +314,33 @@ def json_object(body: bytes) -> dict[str, Any]:
     except msgspec.DecodeError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def code_judge(codes: Sequence[str], message: str, too_fast: int, wait_s: float) -> Judge:
+    """Return the judge of a service that answers with a code under the first of these keys that is there, 0 for taken,
+    and says why under the key ``message``. With the code ``too_fast`` it takes nothing for ``wait_s`` seconds."""
+
+    def judge(said: bytes) -> Refusal | None:
+        found = json_object(said)
+        key = next((each for each in codes if each in found), codes[0])
+        code = found.get(key)
+        if code == 0:
+            return None
+        reason = said.decode("utf-8", "replace") if code is None else f"{codes[0]} {code}: {found.get(message)}"
+        return Refusal(reason, wait_s if code == too_fast else 0.0)
+
+    return judge
+
+
+class PostingNotifier:
+    """The base of notifiers that are told each notification and post it with ``_post``."""
+
+    tells_all = False
+    _post: JsonPost
+
+    async def close(self) -> None:
+        """As :meth:`Notifier.close`."""
+        await self._post.close()
 
 
 class JsonPost:
