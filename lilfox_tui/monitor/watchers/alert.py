@@ -14,6 +14,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -357,8 +358,9 @@ HOST_RULES = Path(__file__).parents[2] / "alerts" / "host_rules.yml"
 
 def _with_own_rules(config: Config) -> Config:
     """Add the rules for recovered units, unless rules are evaluated elsewhere: those use the gauge on our own
-    /metrics. Where there are rules then, add those for certificates, ports, hosts, jobs and log lines, and those for
-    containers of hosts that name their engine: elsewhere they would be rules without data."""
+    /metrics. Where there are rules then, add those for certificates, ports, hosts, jobs and log lines, those for hosts
+    on which something stands, and those for containers of hosts that name their engine: elsewhere they would be rules
+    without data."""
     elsewhere = not config.rules and (config.prometheus is not None or config.alertmanager is not None)
     rules = (*config.rules, str(RULES)) if config.recovery and not elsewhere else config.rules
     schemes = {each.url.partition(":")[0] for each in config.services.values()}
@@ -372,6 +374,19 @@ def _with_own_rules(config: Config) -> Config:
         rules = (*rules, str(CONTAINER_RULES))
     if rules and "lines" in schemes:
         rules = (*rules, str(LOG_LINE_RULES))
-    if rules and any(not each.local for each in config.hosts.values()):
+    if rules and _hosts_matter(config):
         rules = (*rules, str(HOST_RULES))
     return replace(config, rules=rules)
+
+
+def _hosts_matter(config: Config) -> bool:
+    """Whether something in the configuration stands on a host that may be down (alerts/dependencies.py)."""
+    remote = {name: each.address or name for name, each in config.hosts.items() if not each.local}
+    asking = (each.from_ for each in (*config.services.values(), *config.scrape.values()))
+    below = (each.host for each in (*config.backends.values(), *config.logs.values()))
+    needed = (name for each in (*config.services.values(), *config.hosts.values()) for name in each.depends_on)
+    if not remote.keys().isdisjoint((*asking, *below, *needed)):
+        return True
+    places = [each.url for each in config.services.values()]
+    places += [f"//{place}" for each in config.scrape.values() for place in each.targets]
+    return not {urlsplit(place).hostname for place in places}.isdisjoint(remote.values())

@@ -206,13 +206,27 @@ def test_without_a_rule_that_says_so_nothing_is_silenced(site: Config) -> None:
     assert silenced(made, SHOP, down("web"), rules=()) == {}
 
 
-def test_the_rule_is_added_where_a_host_can_be_down() -> None:
-    text = "rules: [a.yml]\nhosts: {web: {}, here: {local: true}}"
-    config = alert_watch.with_rules_of_prometheus(from_text(text, "c.yaml"))
-    assert Path(config.rules[-1]) == HOST_RULES
-    config = alert_watch.with_rules_of_prometheus(from_text(text.replace("web: {}, ", ""), "c.yaml"))
-    assert config.rules == ("a.yml",)
-    assert not alert_watch.with_rules_of_prometheus(from_text("hosts: {web: {}}", "c.yaml")).rules
+@pytest.mark.parametrize(
+    ("more", "added"),
+    [
+        ("", False),
+        ("services: {a: {url: 'http://h'}}", False),
+        ("services: {a: {url: 'http://h', from: here}}", False),
+        ("services: {a: {url: 'http://h', from: web}}", True),
+        ("services: {a: {url: 'http://192.0.2.7/x'}}", True),
+        ("services: {a: {url: 'http://h', depends_on: [web]}}", True),
+        ("scrape: {a: {targets: ['192.0.2.7:9100']}}", True),
+        ("scrape: {a: {targets: ['h:1']}}", False),
+        ("logs: {a: {path: /var/log/a, host: web}}", True),
+        ("backends: {a: {kind: redis, host: web}}", True),
+    ],
+)
+def test_the_rule_is_added_where_something_stands_on_a_host(more: str, added: bool) -> None:
+    text = f"rules: [a.yml]\nhosts: {{web: {{address: 192.0.2.7}}, here: {{local: true}}}}\n{more}"
+    rules = alert_watch.with_rules_of_prometheus(from_text(text, "c.yaml")).rules
+    assert (str(HOST_RULES) in rules) is added
+    config = from_text(f"{text}\n".replace("rules: [a.yml]\n", ""), "c.yaml")
+    assert not alert_watch.with_rules_of_prometheus(config).rules
 
 
 # No alert is lost, whatever comes and goes.
