@@ -382,11 +382,12 @@ def _with_own_rules(config: Config) -> Config:
 def _hosts_matter(config: Config) -> bool:
     """Whether something in the configuration stands on a host that may be down (alerts/dependencies.py)."""
     remote = {name: each.address or name for name, each in config.hosts.items() if not each.local}
-    asking = (each.from_ for each in (*config.services.values(), *config.scrape.values()))
-    below = (each.host for each in (*config.backends.values(), *config.logs.values()))
-    needed = (name for each in (*config.services.values(), *config.hosts.values()) for name in each.depends_on)
-    if not remote.keys().isdisjoint((*asking, *below, *needed)):
+    services, scrapes = config.services.values(), config.scrape.values()
+    asking = [*(each.from_ for each in services), *(each.from_ for each in scrapes)]
+    below = [each.host for each in (*config.backends.values(), *config.logs.values())]
+    needed = [*(each.depends_on for each in services), *(each.depends_on for each in config.hosts.values())]
+    if not remote.keys().isdisjoint((*asking, *below, *(name for names in needed for name in names))):
         return True
-    places = [each.url for each in config.services.values()]
-    places += [f"//{place}" for each in config.scrape.values() for place in each.targets]
+    places = [each.url for each in services]
+    places += [f"//{place}" for each in scrapes for place in each.targets]
     return not {urlsplit(place).hostname for place in places}.isdisjoint(remote.values())
