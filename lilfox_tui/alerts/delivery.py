@@ -13,6 +13,7 @@ from functools import partial
 
 from msgspec import Struct
 
+from lilfox_tui.alerts.message_template import template_problems, with_texts
 from lilfox_tui.alerts.model import Alert, Event, EventKind, Trouble
 from lilfox_tui.alerts.notification_plan import NotificationPlan, NotificationPlanner, Receiver, plan_resend, receiver
 from lilfox_tui.alerts.notifier import Notification, Notifier, NotifierSetup, PartialDelivery, TryLater
@@ -62,9 +63,10 @@ class ReceiverDelivery:
         timeout_s: float,
         saved: AlertStorage,
         *,
+        options: NotifierConfig | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.name, self.notifier = name, notifier
+        self.name, self.notifier, self.options = name, notifier, options
         self.outage: DeliveryOutage | None = None
         self.note: Message | None = None
         self._timeout_s, self._now = timeout_s, now
@@ -89,7 +91,7 @@ class ReceiverDelivery:
         outage."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self.notifier.tell(notice)
+                await self.notifier.tell(notice if self.options is None else with_texts(notice, self.options))
         except TimeoutError:
             return LilFoxError(
                 tr("no answer within {seconds:g} s", seconds=self._timeout_s),
@@ -200,10 +202,14 @@ class NotificationDispatcher:
         self._alerts: Sequence[Alert] | None = None
         self._interval_s = 0.0
         self._routes: list[_ReceiverRoute] = []
+        self._template_troubles: list[Trouble] = []
         for name, options in config.notifiers.items():
             notifier = open_notifier(name, options, setting)
             to = receiver(name, options)
-            sending = ReceiverDelivery(name, notifier, options.timeout, saved, now=now)
+            for problem in template_problems(options):
+                text = tr("notifier {name} sends its usual texts: {reason}", name=name, reason=problem)
+                self._template_troubles.append(Trouble(f"template {name} {problem}", text))
+            sending = ReceiverDelivery(name, notifier, options.timeout, saved, options=options, now=now)
             planner = NotificationPlanner(to, config.alerts, _new_id, None if options.kind == BELL else tree)
             self._routes.append(_ReceiverRoute(to, sending, planner))
 
@@ -237,7 +243,7 @@ class NotificationDispatcher:
 
     def troubles(self) -> tuple[Trouble, ...]:
         """Return a problem for each receiver that cannot be reached or that lost a notification."""
-        found: list[Trouble] = []
+        found = list(self._template_troubles)
         for route in self._routes:
             sending = route.sending
             if sending.outage is not None:

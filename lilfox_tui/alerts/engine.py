@@ -17,7 +17,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from lilfox_tui.alerts import silences as responses
-from lilfox_tui.alerts.alertmanager_file import notification_rules
+from lilfox_tui.alerts.alertmanager_file import notification_rules, with_file_receivers
 from lilfox_tui.alerts.delivery import BELL, NotificationDispatcher
 from lilfox_tui.alerts.model import (
     Alert,
@@ -49,7 +49,7 @@ from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.promql.query import EmbeddedEngine, QueryEngine
 from lilfox_tui.scrape.labels import ms_of
-from lilfox_tui.scrape.store import SeriesSource
+from lilfox_tui.scrape.store import SeriesSource, SeriesStore
 
 # Notices that the clock was set, or that the machine slept: the clock then goes on by another time than passed.
 
@@ -165,6 +165,7 @@ class AlertEngine:
         folder: Path | None,
         base: Path,
         setting: NotifierSetup | None = None,
+        results: SeriesStore | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         passed: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -174,10 +175,11 @@ class AlertEngine:
         self._lock = EvaluationLock(folder)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
         setting = setting or NotifierSetup()
+        config = with_file_receivers(config)
         with ExitStack() as unless_whole:
             unless_whole.callback(self._lock.release)
             self._saved = AlertStorage(unless_whole.enter_context(closing(self._database(folder))))
-            self._evaluating = RuleManager(config, source, self._saved, base)
+            self._evaluating = RuleManager(config, source, self._saved, base, results)
             self._suppression = notification_rules(config)
             tree = self._suppression.tree
             self._receivers = NotificationDispatcher(config, self._saved, setting, tree=tree, now=now)
@@ -343,7 +345,8 @@ class AlertEngine:
         troubles = [] if self.trouble is None else [Trouble("state", self.trouble)]
         silences = self._saved.silences()
         alerts = self._evaluating.alerts()
-        suppressed = self._suppression.suppressed(alerts, now)
+        views = self._evaluating.views()
+        suppressed = self._suppression.suppressed(alerts, now, views)
         self._saved.keep_suppressed(suppressed)
         shown = annotated(alerts, self._saved.acknowledgements(), silences, now, suppressed)
         try:
@@ -362,7 +365,7 @@ class AlertEngine:
         look_at = min([*ends, *([look_at] if look_at is not None else [])], default=None)
         troubles += [*self._evaluating.troubles(), *self._clock.troubles(), *self._receivers.troubles()]
         self._saved.keep_troubles(troubles)
-        return Alerts(now, self._evaluating.views(), shown, silences, troubles=tuple(troubles)), look_at
+        return Alerts(now, views, shown, silences, troubles=tuple(troubles)), look_at
 
     async def _follow(self) -> None:
         """Publish the state that the evaluating process saved, if it has changed, then wait until the next check is
@@ -430,10 +433,12 @@ def open_engine(
     config_file: Path | None,
     folder: Path | None,
     ring: Callable[[Notification], None] | None,
+    results: SeriesStore | None = None,
 ) -> tuple[AlertEngine, QueryEngine]:
     """Return the engine for the configuration in ``config_file``, and the query engine for its series. The state is
-    kept in ``folder``; None means the configuration's own state folder. Blocks. Raises LilFoxError."""
+    kept in ``folder``; None means the configuration's own state folder. What rules give goes to ``results``, or to a
+    new store. Blocks. Raises LilFoxError."""
     base = Path() if config_file is None else config_file.absolute().parent
     kept = folder or state_folder(config_file)
-    engine = AlertEngine(config, source, folder=kept, base=base, setting=NotifierSetup(ring))
+    engine = AlertEngine(config, source, folder=kept, base=base, setting=NotifierSetup(ring), results=results)
     return engine, EmbeddedEngine(engine.series)

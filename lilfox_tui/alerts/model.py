@@ -84,9 +84,9 @@ SAYING = ("summary", "message", "description")
 """The annotations in which public rules say to people what is the matter."""
 
 
-MUTED, OUTSIDE, INHIBITED = "mute ", "outside ", "inhibited by "
-"""What entries of ``silenced_by`` begin with that are no IDs of silences; the name of a time interval, or the
-inhibiting alert, follows."""
+MUTED, OUTSIDE, INHIBITED, HOST_DOWN = "mute ", "outside ", "inhibited by ", "host down "
+"""What entries of ``silenced_by`` begin with that are no IDs of silences; the name of a time interval, the inhibiting
+alert, or the host follows."""
 
 
 class Alert(Struct, frozen=True, gc=False):
@@ -109,7 +109,8 @@ class Alert(Struct, frozen=True, gc=False):
     Alertmanager its address alone."""
     acknowledged: Acknowledgement | None = None
     silenced_by: tuple[str, ...] = ()
-    """IDs of silences, ``maintenance NAME``, ``mute NAME`` of a time interval, ``inhibited by ALERT``."""
+    """IDs of silences, ``maintenance NAME``, ``mute NAME`` of a time interval, ``inhibited by ALERT``, ``host down
+    NAME``."""
     as_of: datetime | None = None
     """When its value and its texts were so, where that is earlier than the time of which it is told."""
     no_data_since: datetime | None = None
@@ -149,9 +150,10 @@ class Alert(Struct, frozen=True, gc=False):
 
     @property
     def suppression(self) -> str:
-        """By which mute windows and alerts the configuration silences it, in words; empty if it does not."""
+        """By which mute windows, alerts and hosts the configuration silences it, in words; empty if it does not."""
         muted = [each.removeprefix(MUTED) for each in self.silenced_by if each.startswith(MUTED)]
         inhibited = [each.removeprefix(INHIBITED) for each in self.silenced_by if each.startswith(INHIBITED)]
+        down = [each.removeprefix(HOST_DOWN) for each in self.silenced_by if each.startswith(HOST_DOWN)]
         return listed(
             [
                 *(
@@ -161,6 +163,7 @@ class Alert(Struct, frozen=True, gc=False):
                     for name in muted
                 ),
                 *(_("inhibited by {name}", name=name) for name in inhibited),
+                *(_("suppressed by host {name}, which is down", name=name) for name in down),
             ]
         )
 

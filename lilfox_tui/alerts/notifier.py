@@ -4,7 +4,7 @@ posts JSON."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -55,6 +55,9 @@ class Notification(Struct, frozen=True):
     external_url: str = ""
     route: str = "{}"
     """Key of the route by which it came."""
+    title: str = ""
+    message: str = ""
+    """Texts by the receiver's templates, instead of LilFox's own."""
 
 
 class PartialDelivery(LilFoxError):
@@ -109,6 +112,8 @@ def summary(alert: Alert) -> str:
 def subject(notice: Notification) -> str:
     """Return the subject of a notification on one line, without characters that a terminal or a mail header
     interprets."""
+    if notice.title.strip():
+        return clean(" ".join(notice.title[:_LINE_CHARS].split()))[:_SUBJECT_CHARS].rstrip()
     names = sorted({alert.name for alert in (*notice.firing, *notice.resolved)})
     what = listed(dict(notice.group).values()) or listed(names)
     state = {
@@ -124,6 +129,8 @@ def subject(notice: Notification) -> str:
 
 def body(notice: Notification) -> str:
     """Return the text of a notification: its alerts up to a limit, firing ones first; lines end with ``\\n``."""
+    if notice.message.strip():
+        return "\n".join(clean(_cut(line)) for line in notice.message.strip().splitlines()) + "\n"
     lines: list[str] = []
     if notice.reason == "test":
         lines += [_("This is a test notification. Nothing is wrong."), ""]
@@ -307,6 +314,33 @@ def json_object(body: bytes) -> dict[str, Any]:
     except msgspec.DecodeError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def code_judge(codes: Sequence[str], message: str, too_fast: int, wait_s: float) -> Judge:
+    """Return the judge of a service that answers with a code under the first of these keys that is there, 0 for taken,
+    and says why under the key ``message``. With the code ``too_fast`` it takes nothing for ``wait_s`` seconds."""
+
+    def judge(said: bytes) -> Refusal | None:
+        found = json_object(said)
+        key = next((each for each in codes if each in found), codes[0])
+        code = found.get(key)
+        if code == 0:
+            return None
+        reason = said.decode("utf-8", "replace") if code is None else f"{codes[0]} {code}: {found.get(message)}"
+        return Refusal(reason, wait_s if code == too_fast else 0.0)
+
+    return judge
+
+
+class PostingNotifier:
+    """The base of notifiers that are told each notification and post it with ``_post``."""
+
+    tells_all = False
+    _post: JsonPost
+
+    async def close(self) -> None:
+        """As :meth:`Notifier.close`."""
+        await self._post.close()
 
 
 class JsonPost:

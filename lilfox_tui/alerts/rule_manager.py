@@ -175,6 +175,11 @@ RESULTS_KEPT_S = 6 * 3600.0
 RESULTS_LIMIT_BYTES = 64 * 1024 * 1024
 
 
+def result_store() -> SeriesStore:
+    """Return a store for what rules record."""
+    return SeriesStore(keep_s=RESULTS_KEPT_S, limit_bytes=RESULTS_LIMIT_BYTES)
+
+
 class RuleManager:
     """Schedules and evaluates the groups of ``config.rules``. ``series`` are the scraped series together with the
     results of rules.
@@ -182,8 +187,15 @@ class RuleManager:
     ``base`` is the folder that relative paths of rule files begin at.
     """
 
-    def __init__(self, config: Config, source: SeriesSource, saved: AlertStorage, base: Path) -> None:
-        results = SeriesStore(keep_s=RESULTS_KEPT_S, limit_bytes=RESULTS_LIMIT_BYTES)
+    def __init__(
+        self,
+        config: Config,
+        source: SeriesSource,
+        saved: AlertStorage,
+        base: Path,
+        results: SeriesStore | None = None,
+    ) -> None:
+        results = results or result_store()
         self.series: SeriesSource = CombinedSource(source, results)
         self.groups: dict[str, ScheduledGroup] = {}
         self._config, self._saved, self._base = config, saved, base

@@ -1,6 +1,7 @@
-"""What suppresses alerts by the configuration: recurring mute windows, and inhibition by other alerts.
+"""What suppresses alerts by the configuration: recurring mute windows, inhibition by other alerts, and hosts that are
+down.
 
-A suppressed alert is silenced: ``silenced_by`` names the window, or the alert that inhibits it."""
+A suppressed alert is silenced: ``silenced_by`` names the window, the alert that inhibits it, or the host."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from lilfox_tui.alerts.model import INHIBITED, MUTED, Alert, AlertState, SilenceMatcher
+from lilfox_tui.alerts.dependencies import HostDependencies, source_text
+from lilfox_tui.alerts.model import INHIBITED, MUTED, Alert, AlertState, RuleView, SilenceMatcher
 from lilfox_tui.alerts.routing import RouteTree
 from lilfox_tui.alerts.silences import matches_all, parse_matchers
 from lilfox_tui.config.checks import period_of
@@ -18,7 +20,6 @@ from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.time_intervals import TimePeriod
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.scrape.labels import quoted
 
 
 class MuteWindow(Struct, frozen=True):
@@ -54,14 +55,18 @@ class SuppressionRules(Struct, frozen=True):
     inhibitions: tuple[InhibitionRule, ...] = ()
     tree: RouteTree | None = None
     """Routes that may be muted at times."""
+    hosts: HostDependencies = HostDependencies()
 
     @property
     def is_timed(self) -> bool:
         """Whether the time of the day matters."""
         return bool(self.mutes) or (self.tree is not None and self.tree.is_timed)
 
-    def suppressed(self, alerts: Sequence[Alert], now: datetime) -> dict[Labels, tuple[str, ...]]:
-        """Return by what each suppressed alert is suppressed at ``now`` (aware); resolved ones are not."""
+    def suppressed(
+        self, alerts: Sequence[Alert], now: datetime, rules: Iterable[RuleView] = ()
+    ) -> dict[Labels, tuple[str, ...]]:
+        """Return by what each suppressed alert is suppressed at ``now`` (aware); resolved ones are not. ``rules`` are
+        those of the alerts."""
         alerts = [alert for alert in alerts if alert.state is not AlertState.RESOLVED]
         found: dict[Labels, dict[str, None]] = {}
         for mute in self.mutes:
@@ -77,6 +82,8 @@ class SuppressionRules(Struct, frozen=True):
         for rule in self.inhibitions:
             for labels, source in _inhibited(rule, alerts, _same if tree is None else tree.seen):
                 found.setdefault(labels, {})[INHIBITED + source_text(source)] = None
+        for labels, causes in self.hosts.suppressed(alerts, rules, found.keys()).items():
+            found.setdefault(labels, {}).update(dict.fromkeys(causes))
         return {labels: tuple(by) for labels, by in found.items()}
 
 
@@ -108,13 +115,6 @@ def _inhibited(
                 source = both.get(rule.key(labels))
             if source is not None:
                 yield alert.labels, source
-
-
-def source_text(labels: Labels) -> str:
-    """Return the name and the other labels of an alert: ``NodeDown{instance="a:1"}``."""
-    inner = ", ".join(f"{name}={quoted(value)}" for name, value in labels if name != "alertname")
-    name = dict(labels).get("alertname", "")
-    return f"{name}{{{inner}}}" if inner else name
 
 
 def suppression_rules(config: AlertsConfig) -> SuppressionRules:

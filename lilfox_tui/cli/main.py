@@ -21,7 +21,7 @@ COMMANDS = {
     "containers": tr("list the containers of all hosts, worst first: state, health, restarts, use and limits"),
     "kubernetes": tr("list the workloads, pods, nodes and events of Kubernetes clusters, worst first"),
     "cluster": tr("change a Kubernetes cluster: restart, update, undo, scale, drain; each shown, confirmed, proved"),
-    "query": tr("evaluate a PromQL expression on a Prometheus server, or over freshly scraped series"),
+    "query": tr("evaluate a PromQL expression on a Prometheus server, in lilfox monitor, or over series scraped now"),
     "backup": tr("backups: run, list, verify, drill, settle, prune"),
     "restore": tr("restore a backup set or a part of it; undo a restore"),
     "recover": tr("check the units under recovery: once, and restart those that need it"),

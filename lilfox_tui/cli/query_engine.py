@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -20,9 +21,10 @@ from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.filter.syntax import Clock
 from lilfox_tui.logs.source import zone_of
 from lilfox_tui.monitor.cluster_export import cluster_families
+from lilfox_tui.monitor.query_socket import NoMonitor, QueryRequest, ask_monitor, is_newer, socket_folder
 from lilfox_tui.monitor.scrape_once import ScrapeResult, scrape_once
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.query import Query, looks_elsewhere, parse, ranges_ms, within
+from lilfox_tui.promql.query import Query, looks_elsewhere, parse, ranges_ms, window_ms, within
 from lilfox_tui.promql.remote import RemoteEngine
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector
 from lilfox_tui.scrape.labels import NAME, matches, ms_of, time_of
@@ -46,8 +48,11 @@ async def answer(args: argparse.Namespace, config: Config, config_file: Path | N
     troubles: list[Message] = []
     api = external(config, args.prometheus)
     try:
+        source = "scrape" if api is None else "prometheus"
         if api is not None:
             value = await _remote(args, config, api, notes)
+        elif (answered := await _of_monitor(args, config_file, notes)) is not None:
+            value, source = answered, "monitor"
         else:
             value, told, troubles = await _here(args, config, config_file)
             notes += told
@@ -57,7 +62,7 @@ async def answer(args: argparse.Namespace, config: Config, config_file: Path | N
     for note in notes:
         warn(note)
     if args.json:
-        print_json(answer_document(args.expression, value, [str(note) for note in notes]))
+        print_json(answer_document(args.expression, value, source, [str(note) for note in notes]))
     else:
         table = list(answer_rows(value, zone_of("")))
         print_table(table)
@@ -79,12 +84,42 @@ async def _remote(args: argparse.Namespace, config: Config, api: ApiConfig, note
             await host.close()
 
 
+async def _of_monitor(args: argparse.Namespace, config_file: Path | None, notes: list[str | Message]) -> Value | None:
+    """The answer of the ``lilfox monitor`` that runs with this configuration; None if there is none. Raises
+    QueryError."""
+    if args.scrape:
+        return None
+    end_ms, start_ms = ms_of(_moment(args.at)), None
+    if args.range is not None:
+        start_ms = end_ms - round(args.range * 1000)
+    query = parse(args.expression)
+    request = QueryRequest(args.expression, end_ms, start_ms, max(1, round(_step_s(args) * 1000)))
+    try:
+        answer = await ask_monitor(await asyncio.to_thread(socket_folder, config_file), request)
+    except NoMonitor as error:
+        if not error.silent:
+            notes.append(tr("{reason}; scraping now", reason=error))
+        return None
+    since = "" if answer.oldest is None else f"{answer.oldest.astimezone(zone_of('')):%Y-%m-%d %H:%M:%S}"
+    notes.append(
+        tr("answered by lilfox monitor (PID {pid}), which has series since {time}", pid=answer.pid, time=since)
+        if since
+        else tr("answered by lilfox monitor (PID {pid})", pid=answer.pid)
+    )
+    first_ms = (end_ms if start_ms is None else start_ms) - window_ms(query.tree)
+    if answer.oldest is not None and first_ms < end_ms and first_ms < ms_of(answer.oldest):
+        notes.append(tr("the query reads earlier times, for which there is no data"))
+    if await asyncio.to_thread(is_newer, config_file, answer.started):
+        notes.append(tr("the configuration was changed after the monitor started; restart it, or use --scrape"))
+    return answer.value
+
+
 async def _here(
     args: argparse.Namespace, config: Config, config_file: Path | None
 ) -> tuple[Value, list[Message], list[Message]]:
     if args.at is not None:
         raise UsageError(
-            tr("no history without a Prometheus: --at is not available"),
+            tr("no history without a Prometheus or a running lilfox monitor: --at is not available"),
             tr("Use --prometheus URL, or set prometheus: in the configuration."),
         )
     query = parse(args.expression)
@@ -141,7 +176,10 @@ async def answer_here(
     LilFoxError if no target answered."""
     if range_s is not None and range_s > LONGEST_LOOK_S:
         raise UsageError(
-            tr("no history without a Prometheus: a range covers only what is scraped during the query, at most 5m"),
+            tr(
+                "no history without a Prometheus or a running lilfox monitor: a range covers only what is scraped "
+                "during the query, at most 5m"
+            ),
             tr("Use --prometheus URL, or set prometheus: in the configuration."),
         )
     if not query.selectors and range_s is None:
@@ -234,8 +272,9 @@ def _rows_of_line(line: Line, zone: tzinfo) -> Iterator[list[Cell]]:
         yield [Cell(f"  {at:%Y-%m-%d %H:%M:%S}.{at_ms % 1000:03d}"), Cell(number_text(number), right=True)]
 
 
-def answer_document(query: str, value: Value, notes: Sequence[str]) -> dict[str, Any]:
-    """The answer as a JSON document. Times are RFC 3339 in UTC; NaN, +Inf and -Inf, which JSON lacks, are strings."""
+def answer_document(query: str, value: Value, source: str, notes: Sequence[str]) -> dict[str, Any]:
+    """The answer as a JSON document; ``source`` tells who gave it. Times are RFC 3339 in UTC; NaN, +Inf and -Inf, which
+    JSON lacks, are strings."""
     made: dict[str, Any] = {"query": query}
     match value:
         case Vector():
@@ -251,7 +290,7 @@ def answer_document(query: str, value: Value, notes: Sequence[str]) -> dict[str,
             made |= {"kind": "scalar", "value": _json_number(value)}
         case str():
             made |= {"kind": "string", "value": value}
-    return made | {"notes": list(notes)}
+    return made | {"source": source, "notes": list(notes)}
 
 
 def number_text(number: float) -> str:

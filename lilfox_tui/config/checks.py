@@ -16,7 +16,7 @@ from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.config.convert import to_struct, to_whole_struct
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.config.foreign import ForeignPlanConfig
-from lilfox_tui.config.log_formats import LAYERS, LogFormatConfig
+from lilfox_tui.config.log_formats import LogFormatConfig, charset_problem, unknown_parts
 from lilfox_tui.config.model import (
     AlertsConfig,
     ApiConfig,
@@ -31,6 +31,7 @@ from lilfox_tui.config.model import (
     ServiceConfig,
     StoreConfig,
     Threshold,
+    depends_on_itself,
 )
 from lilfox_tui.config.probes import normalised, probe_problems, speaks_http
 from lilfox_tui.config.suppression import MuteConfig, TimeIntervalConfig, TimePeriodConfig
@@ -104,6 +105,10 @@ def _check_alerts(alerts: AlertsConfig, findings: Findings) -> None:
 def _check_watched(config: Config, host_names: Collection[str], findings: Findings) -> None:
     for name, host in config.hosts.items():
         _check_host(host, ("hosts", name), findings)
+        for number, other in enumerate(host.depends_on):
+            check_host_name(other, ("hosts", name, "depends_on", str(number)), host_names, findings)
+        if depends_on_itself(name, config.hosts):
+            findings.add_at(("hosts", name, "depends_on"), _("the host depends on itself; remove one of the names"))
     for name, service in config.services.items():
         _check_service(service, ("services", name), host_names, findings)
         if service.lines is not None and service.lines.log not in config.logs:
@@ -387,24 +392,12 @@ def _check_log(
 ) -> None:
     check_host_name(log.host, (*path, "host"), host_names, findings)
     formats = (*defined, *plugins.kinds(LOG_FORMATS))
-    *around, inner = log.format.split("+")
-    for name in [*(name for name in around if name not in (*formats, *LAYERS)), *([] if inner in formats else [inner])]:
-        if log.format:
-            findings.add_at((*path, "format"), f"{_('no such format')}; {rather(name, formats)}")
+    what = _("no such format")
+    for name in unknown_parts(log.format, formats):
+        findings.add_at((*path, "format"), f"{what}; {rather(name, formats)}")
     _check_zone(log.zone, (*path, "zone"), findings)
-    _check_charset(getattr(log, "charset", ""), (*path, "charset"), findings)
-
-
-def _check_charset(name: str, path: KeyPath, findings: Findings) -> None:
-    try:
-        is_like_ascii = not name or "a\n".encode(name) == b"a\n"
-    except (LookupError, UnicodeError):
-        findings.add_at(path, _("no such character set"))
-        return
-    if not is_like_ascii:
-        findings.add_at(
-            path, _("lines in it cannot be told apart; of UTF-16 leave it out: its byte order mark tells it")
-        )
+    if problem := charset_problem(getattr(log, "charset", "")):
+        findings.add_at((*path, "charset"), problem)
 
 
 def _check_zone(zone: str, path: KeyPath, findings: Findings) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec import inspect as types
 
-from lilfox_tui.config.values import Seconds, SecretRef, Wait
+from lilfox_tui.config.values import Seconds, SecretRef, TemplateText, Wait
 from lilfox_tui.config.yaml_nodes import Findings, KeyPath, ListNode, MapNode, Node, ScalarNode, quoted, rather
 from lilfox_tui.core.i18n import Message, _
 
@@ -108,6 +108,11 @@ def to_secret_ref(node: ScalarNode) -> SecretRef:
     raise WrongScalar(_("a secret must not be in this file; write env:NAME, file:PATH or cmd:COMMAND that prints it"))
 
 
+def to_template(node: ScalarNode) -> TemplateText:
+    """A text that may have several lines."""
+    return TemplateText(node.text if "\n" in node.text and "\0" not in node.text else to_text(node))
+
+
 def to_text(node: ScalarNode) -> str:
     """Text that every YAML tool reads as text."""
     if "\n" in node.text or "\0" in node.text:
@@ -144,6 +149,7 @@ _CUSTOM: Mapping[type, Callable[[ScalarNode], object]] = {
     Seconds: to_seconds,
     Wait: to_wait,
     SecretRef: to_secret_ref,
+    TemplateText: to_template,
 }
 
 

@@ -1,11 +1,14 @@
-"""The section ``log_formats:`` of the configuration."""
+"""The section ``log_formats:`` of the configuration, and the names of formats and character sets."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+from lilfox_tui.core.i18n import _
 
 LAYERS = ("colours", "tail", "docker", "cri", "kubectl", "compose", "stamp", "file", "grep")
 """What may stand around a format in its name, as in ``cri+json_lines``: the layers of ``logs/unwrap.py``."""
@@ -39,3 +42,21 @@ class LogFormatConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     samples: tuple[LogSample, ...] = ()
     lnav: str = ""
     """Path of a format file of lnav (JSON); a relative one is beside the configuration file."""
+
+
+def unknown_parts(name: str, formats: Collection[str]) -> list[str]:
+    """Return what in the name of a format (``cri+json_lines``) is neither one of ``formats`` nor a layer."""
+    *around, inner = name.split("+")
+    unknown = [part for part in around if part not in formats and part not in LAYERS]
+    return unknown if not name or inner in formats else [*unknown, inner]
+
+
+def charset_problem(name: str) -> str:
+    """Return what is wrong with the name of a character set; "" if nothing is."""
+    try:
+        is_like_ascii = not name or "a\n".encode(name) == b"a\n"
+    except (LookupError, UnicodeError):
+        return _("no such character set")
+    if is_like_ascii:
+        return ""
+    return _("lines in it cannot be told apart; of UTF-16 leave it out: its byte order mark tells it")

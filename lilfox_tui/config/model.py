@@ -6,7 +6,7 @@ in the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -17,7 +17,17 @@ from lilfox_tui.config.clusters import ClusterConfig
 from lilfox_tui.config.log_formats import LogFormatConfig
 from lilfox_tui.config.service_probes import CertificateConfig, DeadlineConfig, LogLinesConfig
 from lilfox_tui.config.suppression import InhibitConfig, MuteConfig, TimeIntervalConfig
-from lilfox_tui.config.values import LanguageName, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret, Wait
+from lilfox_tui.config.values import (
+    LanguageName,
+    Name,
+    Port,
+    Recipient,
+    Seconds,
+    SecretRef,
+    TemplateText,
+    TextOrSecret,
+    Wait,
+)
 from lilfox_tui.core.errors import NotAllowed
 from lilfox_tui.core.i18n import Message, tr
 
@@ -90,6 +100,8 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     sudo_password: SecretRef | None = None
     protected: bool = False
     """Allow no change on this host, whoever asks."""
+    depends_on: tuple[Name, ...] = ()
+    """Names of the hosts without which it cannot be reached: a gateway, the machine that it runs on."""
     containers: tuple[Annotated[str, Meta(pattern=r"^/")], ...] | None = None
     """Sockets of its container engines; found when not given, none for an empty list."""
     series: dict[str, str] = {}
@@ -284,6 +296,10 @@ class MonitorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     heartbeat_url: str | None = None
     """Called once an interval while the monitor lives, so that somebody notices its death."""
     heartbeat_every: Seconds = Seconds(60)
+    ping_key: SecretRef | None = None
+    """A secret with which every job with a deadline may ping: ``/ping/KEY/SLUG``."""
+    series_mb: Annotated[int, Meta(ge=0, le=16384)] = 64
+    """How much disk its series take at most, so that they outlast a restart; 0 for none."""
 
 
 class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -356,6 +372,10 @@ class NotifierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Also tell that it is over."""
     timeout: Seconds = Seconds(30)
     """One try takes no longer."""
+    title: TemplateText = TemplateText("")
+    """Template of the title or subject, as Alertmanager has them (``{{ .CommonLabels.alertname }}``)."""
+    message: TemplateText = TemplateText("")
+    """Template of the text."""
 
     def problems(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Return what makes these options unusable, apart from the types: the path of the key, and a sentence."""
@@ -472,6 +492,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     alertmanager_config: str | None = None
     """Path of an alertmanager.yml whose routes, time intervals and inhibition rules count here too; a relative one is
     beside the configuration file."""
+    alertmanager_receivers: bool = False
+    """Whether the receivers of that file are notifiers here too."""
     rules: tuple[str, ...] = ()
     """Paths and globs of Prometheus' rule files; those that are relative are beside the configuration file."""
     alerts: AlertsConfig = AlertsConfig()
@@ -495,6 +517,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     keys: dict[str, str] = {}
     """Action id → key, as the help screen names them."""
     theme_dirs: tuple[str, ...] = ()
+
+
+def depends_on_itself(name: str, hosts: Mapping[str, HostConfig]) -> bool:
+    """Whether a host depends on itself, also by way of others."""
+    above = list(hosts[name].depends_on)
+    for other in above:  # which grows
+        above += [each for each in hosts[other].depends_on if each not in above] if other in hosts else []
+    return name in above
 
 
 # Where nothing is changed: everywhere with ``--read-only`` or ``read_only: true``, else on ``protected`` hosts.

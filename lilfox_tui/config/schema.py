@@ -13,7 +13,7 @@ from lilfox_tui.config.checks import SOURCES, STORES
 from lilfox_tui.config.foreign import ForeignPlanConfig
 from lilfox_tui.config.model import Config, LogConfig, PlanConfig, StoreConfig
 from lilfox_tui.config.probes import SERVICE_PLACES
-from lilfox_tui.config.values import Seconds, SecretRef, Wait
+from lilfox_tui.config.values import Seconds, SecretRef, TemplateText, Wait
 from lilfox_tui.core import plugins
 from lilfox_tui.core.plugins import BACKENDS, COLLECTORS, LOG_SOURCES, NOTIFIERS
 from lilfox_tui.core.text import first_paragraph
@@ -32,6 +32,7 @@ _CUSTOM: dict[type, dict[str, Any]] = {
         "description": "a duration: 500ms, 2s, 5m, 1h, 1d, or a number of seconds",
         "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": "^[0-9.]+ ?(ms|s|m|h|d)?$"}],
     },
+    TemplateText: {"type": "string"},
     Wait: {
         "description": "a duration, or 0s for none",
         "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "^[0-9.]+ ?(ms|s|m|h|d)?$"}],
@@ -153,7 +154,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, SecretRef):
         return str(value)
     if isinstance(value, str):
-        return redact(value)
+        return redact(str(value))
     if isinstance(value, float):
         return int(value) if value.is_integer() else float(value)
     return value

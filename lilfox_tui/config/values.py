@@ -24,6 +24,12 @@ class SecretRef(str):
     __slots__ = ()
 
 
+class TemplateText(str):
+    """A template, of one or several lines."""
+
+    __slots__ = ()
+
+
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Recipient = Annotated[str, Meta(pattern="^age1[0-9a-z]+$", description=tr("an age public key (age1…)").text)]

@@ -86,6 +86,8 @@ class TcpProbe(_SocketProbe):
         done = await asking.run(argv, timeout_s=self.config.timeout + _MORE_S)
         if done.exit_status == 124:
             raise TimeoutError
+        if done.exit_status == 127:
+            raise NoEcho(tr("{host} lacks a program for this: timeout and bash are needed", host=asking.name))
         if not done.ok:
             found = _BASH_ERROR.search(done.stderr.decode("utf-8", "replace"))
             raise NoEcho(tr("{where} cannot be reached from {host}: {reason}", where=self._where, host=asking.name,

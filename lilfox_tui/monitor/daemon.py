@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alerts
     from lilfox_tui.monitor.audit_run import Exports
     from lilfox_tui.monitor.deadlines import PingReceiver
+    from lilfox_tui.scrape.series_file import SeriesJournal
+    from lilfox_tui.scrape.store import SeriesStore
 
 
 # What does not go as it should with alerts, told once when it begins and once when it is over: for a log.
@@ -275,8 +277,14 @@ class ReportFile:
             os.close(handle)
 
 
+_WRITTEN_EVERY_S = 5.0
+"""How often series are written: so much of them is lost by kill -9."""
 FIRST_REPORT_S = 10.0
 """The first report waits at most so long for the first numbers of every host and service."""
+
+
+def _now_ms() -> int:
+    return round(datetime.now(UTC).timestamp() * 1000)
 
 
 class Daemon:
@@ -300,6 +308,8 @@ class Daemon:
         period = Seconds(min(config.refresh, options.interval))
         self._monitor = Monitor(msgspec.structs.replace(config, refresh=period), config_file=config_file, acts=True)
         self._monitor.audit.exports = exports
+        self._config_file = config_file
+        self._journal: SeriesJournal | None = None
 
     async def run(self) -> None:
         """Monitor, and report every ``interval``. Raises UsageError if ``listen`` cannot be opened."""
@@ -313,9 +323,14 @@ class Daemon:
                     self._warn(tr("pings at http://{address}:{port}/ping/NAME", address=address, port=port))
             elif pings is not None:
                 self._warn(tr("jobs with a deadline cannot ping: set monitor.listen, or --listen"))
+            await self._answer_queries(opened)
+            if self._options.series_mb:
+                self._monitor.scraping.prepare = self._restore_series
+                opened.push_async_callback(self._close_series)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._monitor.run())
                 group.create_task(self._report())
+                group.create_task(self._write_series())
                 group.create_task(AlertLog(self._warn).follow(self._monitor.alerting.feed))
                 if self._options.heartbeat_url is not None:
                     beat = Heartbeat(self._options.heartbeat_url, self._options.heartbeat_every, self._warn)
@@ -327,7 +342,57 @@ class Daemon:
         if all(each.deadline is None for each in services.values()):
             return None
         module = await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.deadlines")
-        return cast("PingReceiver | None", await module.PingReceiver.of(services))
+        return cast("PingReceiver | None", await module.PingReceiver.of(services, self._options.ping_key))
+
+    async def _answer_queries(self, opened: AsyncExitStack) -> None:
+        """Answer queries of ``lilfox query`` until ``opened`` ends, where that is possible."""
+        module = await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.query_socket")
+        folder = await asyncio.to_thread(module.socket_folder, self._config_file)
+        if folder is None:
+            return
+        try:
+            serving = module.QueryServer(self._monitor.queries.engine, self._oldest_ms).serving(folder)
+            if not await opened.enter_async_context(serving):
+                self._warn(tr("another lilfox monitor answers the queries of lilfox query"))
+        except OSError as error:
+            why = error.strerror or str(error)
+            self._warn(tr("lilfox query cannot ask this monitor: {why}", why=why))
+
+    def _restore_series(self, store: SeriesStore) -> None:
+        """Put the series of the last start into ``store``, and store those that follow."""
+        files = importlib.import_module("lilfox_tui.scrape.series_file")
+        rules = importlib.import_module("lilfox_tui.alerts.rule_manager")
+        folders = importlib.import_module("lilfox_tui.alerts.state_folder")
+        folder = folders.state_folder(self._config_file)
+        if folder is None:
+            return
+        results = rules.result_store()
+        journal = files.SeriesJournal(
+            folder / files.FOLDER, {"scraped": store, "recorded": results},
+            limit_bytes=self._options.series_mb * 1024 * 1024, warn=self._warn,
+        )  # fmt: skip
+        try:
+            if journal.begin(_now_ms(), self._monitor.config.history.hours * 3_600_000):
+                self._journal, self._monitor.alerting.results = journal, results
+            else:
+                self._warn(tr("another lilfox monitor stores the series"))
+        except OSError as error:
+            why = error.strerror or str(error)
+            self._warn(tr("series cannot be stored in {path}: {reason}", path=folder / files.FOLDER, reason=why))
+
+    async def _write_series(self) -> None:
+        while True:
+            await asyncio.sleep(_WRITTEN_EVERY_S)
+            if self._journal is not None:
+                await asyncio.to_thread(self._journal.flush, _now_ms())
+
+    async def _close_series(self) -> None:
+        if self._journal is not None:
+            await asyncio.to_thread(self._journal.close, _now_ms())
+
+    def _oldest_ms(self) -> int | None:
+        store = self._monitor.scraping.store.value
+        return None if store is None else store.oldest_ms
 
     async def _report(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,7 +1,8 @@
 """Deadlines of others' jobs: the pings that they send, kept over a restart, and whether they are late.
 
 The addresses are those of the pinging API of healthchecks.io: ``/ping/ID``, with ``/start``, ``/fail``, ``/log`` or an
-exit status behind it, by GET, HEAD or POST, and ``?rid=UUID`` to tell runs apart.
+exit status behind it, by GET, HEAD or POST, and ``?rid=UUID`` to tell runs apart; ``/ping/KEY/SLUG`` instead of
+``/ping/ID`` with the key of all jobs.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.config.model import HostConfig, ServiceConfig
 from lilfox_tui.config.secrets import resolve
 from lilfox_tui.config.service_probes import DeadlineConfig
+from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.errors import HostError, LilFoxError
 from lilfox_tui.core.files import replace_file
 from lilfox_tui.core.i18n import Message, tr
@@ -122,30 +124,38 @@ def _written(path: Path, record: PingRecord) -> PingRecord:
 
 class PingReceiver:
     """Takes the pings of the jobs in ``tokens`` (name → secret in the address, empty for the name itself) and keeps
-    them in ``folder``."""
+    them in ``folder``. ``key`` stands before the slug of any job; without it there are no such addresses."""
 
-    def __init__(self, tokens: Mapping[str, str], folder: Path, now: datetime) -> None:
-        self._tokens, self._folder = tokens, folder
+    def __init__(self, tokens: Mapping[str, str], folder: Path, now: datetime, key: str = "") -> None:
+        self._tokens, self._folder, self._key = tokens, folder, key
         self._records = {
             name: read_record(name) or _written(folder / f"{name}.json", PingRecord(known=now)) for name in tokens
         }
 
     @classmethod
-    async def of(cls, services: Mapping[str, ServiceConfig]) -> PingReceiver | None:
+    async def of(cls, services: Mapping[str, ServiceConfig], key: SecretRef | None = None) -> PingReceiver | None:
         """Return the receiver for the services that wait for pings; None without one. Raises LilFoxError for a token
-        that is not available, FolderRefused."""
+        or a key that is not available, FolderRefused."""
         waiting = {name: each.deadline for name, each in services.items() if each.deadline is not None}
         tokens = {
             name: "" if each.token is None else await resolve(each.token)
             for name, each in waiting.items()
             if each.file is None
         }
-        return cls(tokens, own_folder(FOLDER), datetime.now(UTC)) if tokens else None
+        if not tokens:
+            return None
+        return cls(tokens, own_folder(FOLDER), datetime.now(UTC), "" if key is None else await resolve(key))
 
     def answer(self, path: str, query: str, at: datetime) -> tuple[str, str]:
         """Take a ping; return the status line and the text of the answer."""
         _empty, _ping, *words = path.split("/")
-        name = self._named(unquote(words[0])) if words else None
+        if len(words) > 1 and self._key and hmac.compare_digest(self._key.encode(), unquote(words[0]).encode()):
+            names = [name for name in self._tokens if slug_of(name) == unquote(words[1])]
+            if len(names) > 1:
+                return "409 Conflict", "ambiguous slug"
+            name, words = names[0] if names else None, words[1:]
+        else:
+            name = self._named(unquote(words[0])) if words else None
         action = words[1] if len(words) == 2 else ""
         known = action in ("", "start", "fail", "log") or (action.isdecimal() and len(action) < 4 and int(action) < 256)
         if name is None or len(words) > 2 or not known:
@@ -169,6 +179,11 @@ class PingReceiver:
             if hmac.compare_digest((token or name).encode(), said.encode()):
                 found = name
         return found
+
+
+def slug_of(name: str) -> str:
+    """Return the slug of a job: small letters, digits, ``-`` and ``_``."""
+    return "".join(char if char.isalnum() or char == "_" else "-" for char in name.lower())
 
 
 # A deadline as a service that is asked.

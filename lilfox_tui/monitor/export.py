@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from lilfox_tui import __version__
 from lilfox_tui.core.aio import Pending, Ready, Unavailable
+from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import _, clauses
 from lilfox_tui.metrics.model import (
     FilesystemUsage,
@@ -388,6 +389,12 @@ def host_families(views: Iterable[HostView]) -> Iterator[Family]:
     hosts: list[tuple[Labels, HostView]] = [((("host", view.name),), view) for view in views]
     up = [(labels, float(isinstance(view.link, Ready))) for labels, view in hosts]
     yield "lilfox_host_up", "gauge", "Whether the host is connected.", up
+    answers: list[Line] = [
+        (labels, float(not isinstance(view.link, Unavailable) or not isinstance(view.link.error, HostUnreachable)))
+        for labels, view in hosts
+        if not isinstance(view.link, Pending)
+    ]
+    yield "lilfox_host_reachable", "gauge", "Whether the host answers, also where it refuses the login.", answers
     levels = [(labels, float(view.level)) for labels, view in hosts]
     yield "lilfox_host_level", "gauge", "State of the host: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
     cpu: list[Line] = [

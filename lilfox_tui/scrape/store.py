@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -224,7 +225,7 @@ class _Matrix:
 class TargetSeries:
     """The series of one target. Any thread may append rows, but only one at a time; any thread may :meth:`select`."""
 
-    def __init__(self, keep_ms: int, changed: Callable[[TargetSeries], None]) -> None:
+    def __init__(self, keep_ms: int, changed: Callable[[TargetSeries, int, LabelList, Floats], None]) -> None:
         self._keep_ms, self._changed = keep_ms, changed
         self._list = LabelList(())
         self._live: Places = slice(0, 0)
@@ -282,7 +283,7 @@ class TargetSeries:
                 self._move(at_ms - self._keep_ms)
             gone = self._take_list(labels) if labels is not self._list else ()
             self._write(at_ms, values, gone)
-            self._changed(self)
+            self._changed(self, at_ms, labels, values)
         return True
 
     def end(self, at_ms: int) -> bool:
@@ -387,6 +388,10 @@ class TargetSeries:
         return [int(place) for place in np.flatnonzero(alive)]
 
 
+Recorder = Callable[[str, int, LabelList | None, Floats | None], None]
+"""Is called with the key of a target and its new row; without labels if its history was dropped. Must not block."""
+
+
 class SeriesStore(SeriesSource):
     """The series of all targets: the newest ``keep_s`` seconds, or less if they would take more than ``limit_bytes``:
     the oldest rows are dropped first, but never the newest row of a target."""
@@ -396,11 +401,16 @@ class SeriesStore(SeriesSource):
         self._targets: dict[str, TargetSeries] = {}
         self._sizes: dict[TargetSeries, int] = {}
         self._next_look_ms = 0
+        self._record: Recorder | None = None
+
+    def record(self, recorder: Recorder | None) -> None:
+        """Call ``recorder`` with each row from now on; None: nobody."""
+        self._record = recorder
 
     def target(self, key: str) -> TargetSeries:
         """Return the series of one target, creating it at the first call."""
         if key not in self._targets:
-            self._targets[key] = TargetSeries(self._keep_ms, self._grown)
+            self._targets[key] = TargetSeries(self._keep_ms, partial(self._grown, key))
         return self._targets[key]
 
     def drop(self, key: str) -> None:
@@ -408,6 +418,8 @@ class SeriesStore(SeriesSource):
         gone = self._targets.pop(key, None)
         if gone is not None:
             self._sizes.pop(gone, None)
+            if self._record is not None:
+                self._record(key, 0, None, None)
 
     def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
         """Return all series that every matcher selects, one :class:`SelectedSeries` per target. Raises UsageError for a
@@ -451,7 +463,9 @@ class SeriesStore(SeriesSource):
         times = [target.oldest_ms for target in list(self._targets.values())]
         return min((time for time in times if time is not None), default=None)
 
-    def _grown(self, target: TargetSeries) -> None:
+    def _grown(self, key: str, target: TargetSeries, at_ms: int, labels: LabelList, values: Floats) -> None:
+        if self._record is not None:
+            self._record(key, at_ms, labels, values)
         self._sizes[target] = target.size_bytes
         newest = target.newest_ms or 0
         if newest >= self._next_look_ms:

@@ -110,7 +110,7 @@ def test_a_prometheus_is_asked_instead_also_for_the_past(
     empty = tmp_path / "empty.yaml"
     empty.write_text("hosts: {}\n")
     assert asked(empty, "time() * 0", "--prometheus", url) == {
-        "query": "time() * 0", "kind": "scalar", "value": 0, "notes": []
+        "query": "time() * 0", "kind": "scalar", "value": 0, "source": "prometheus", "notes": []
     }  # fmt: skip
     assert asked(empty, "level", "--at", "3h", "--prometheus", url)["series"] == []
 

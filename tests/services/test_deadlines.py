@@ -59,6 +59,23 @@ def monitoring(config: Path, output: Path) -> Iterator[str]:
         yield address[1]
 
 
+def test_a_key_opens_all_jobs_by_their_slugs(tmp_path: Path) -> None:
+    receiver = PingReceiver({"Nightly.Report": "", "a": TOKEN, "x.y": "", "x-y": ""}, tmp_path, NOW, "key of all")
+    at = NOW + HOUR
+    for path in ("nightly-report", "nightly-report/start", "nightly-report/0", "nightly-report/log", "a"):
+        assert receiver.answer(f"/ping/key%20of%20all/{path}", "", at) == ("200 OK", "OK")
+    assert receiver._records["Nightly.Report"].ended == at
+    assert receiver._records["a"].ended == at
+    assert receiver.answer("/ping/key%20of%20all/nightly-report/3", "", at)[0] == "200 OK"
+    assert receiver._records["Nightly.Report"].exit_code == 3
+    assert receiver.answer("/ping/key%20of%20all/x-y", "", at) == ("409 Conflict", "ambiguous slug")
+    for path in ("key of all", "key%20of%20all", "key%20of%20all/nosuch", "other/a", "key%20of%20all/a/start/x", "/a"):
+        assert receiver.answer(f"/ping/{path}", "", at) == ("404 Not Found", "not found")
+    assert receiver.answer("/ping/Nightly.Report/start", "", at)[0] == "200 OK", "as before"
+    without = PingReceiver({"a": ""}, tmp_path, NOW)
+    assert without.answer("/ping//a", "", at)[0] == "404 Not Found"
+
+
 def test_pings_reach_the_monitor_and_outlast_it(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "token").chmod(0o600)
@@ -69,11 +86,16 @@ def test_pings_reach_the_monitor_and_outlast_it(tmp_path: Path) -> None:
         + "  report: {deadline: {period: 1d, grace: 1h}}\n"
         + "  billing: {deadline: {schedule: '0 3 * * *'}}\n"
         + f"  secret: {{deadline: {{period: 1d, token: 'file:{tmp_path}/token'}}}}\n"
-        + "  silent: {deadline: {period: 1d}}\n",
+        + "  silent: {deadline: {period: 1d}}\n"
+        + f"monitor: {{ping_key: 'file:{tmp_path}/key'}}\n",
     )
+    (tmp_path / "key").write_text("fqOOd6-F4MMNuCEnzTU01w\n")
+    (tmp_path / "key").chmod(0o600)
     with monitoring(config, tmp_path) as address:
         ping = f"{address}/ping"
         assert curl(f"{ping}/report") == "OK 200"
+        assert curl(f"{ping}/fqOOd6-F4MMNuCEnzTU01w/report") == "OK 200"
+        assert curl(f"{ping}/fqOOd6-F4MMNuCEnzTU01w/nosuch") == "not found 404"
         assert curl("-I", f"{ping}/report").startswith("HTTP/1.1 200 OK")
         run = "rid=4b2b5f4e-2e0f-4d5a-9a53-3a3f6b0b8f1b"
         assert curl(f"{ping}/billing/start?{run}") == "OK 200"

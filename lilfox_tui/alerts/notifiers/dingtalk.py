@@ -17,10 +17,10 @@ from lilfox_tui.alerts.notifier import (
     JsonPost,
     Notification,
     NotifierSetup,
-    Refusal,
+    PostingNotifier,
     body,
+    code_judge,
     fitted,
-    json_object,
     json_size,
     subject,
 )
@@ -44,10 +44,8 @@ class Options(HookOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
     at_all: bool = False
 
 
-class DingTalk:
+class DingTalk(PostingNotifier):
     """Sends each notification as one message of plain text."""
-
-    tells_all = False
 
     def __init__(self, options: Options) -> None:
         self._options, self._post = options, JsonPost(options)
@@ -57,10 +55,6 @@ class DingTalk:
         secret = await revealed_text(self._options.secret or "")
         query = signature(secret, round(time.time() * 1000)) if secret else ""
         await self._post.send("", lambda: self._message(notice), {}, query=query, secrets=[query, secret], judge=_judge)
-
-    async def close(self) -> None:
-        """As :meth:`Notifier.close`."""
-        await self._post.close()
 
     def _message(self, notice: Notification) -> dict[str, Any]:
         numbers = self._options.at_mobiles
@@ -84,10 +78,4 @@ def signature(secret: str, at_ms: int) -> str:
     return f"timestamp={at_ms}&sign={quote_plus(base64.b64encode(digest))}"
 
 
-def _judge(said: bytes) -> Refusal | None:
-    found = json_object(said)
-    code = found.get("errcode")
-    if code == 0:
-        return None
-    reason = said.decode("utf-8", "replace") if code is None else f"errcode {code}: {found.get('errmsg')}"
-    return Refusal(reason, _LOCKED_S if code == _TOO_FAST else 0.0)
+_judge = code_judge(("errcode",), "errmsg", _TOO_FAST, _LOCKED_S)

@@ -16,10 +16,10 @@ from lilfox_tui.alerts.notifier import (
     JsonPost,
     Notification,
     NotifierSetup,
-    Refusal,
+    PostingNotifier,
     body,
+    code_judge,
     fitted,
-    json_object,
     json_size,
     subject,
 )
@@ -40,11 +40,9 @@ class Options(HookOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
     secret: SecretRef | None = None
 
 
-class Feishu:
+class Feishu(PostingNotifier):
     """Sends each notification as one message of rich text, whose pieces are plain: the type ``text`` would read
     ``<at>`` in them."""
-
-    tells_all = False
 
     def __init__(self, options: Options) -> None:
         self._options, self._post = options, JsonPost(options)
@@ -55,10 +53,6 @@ class Feishu:
         signed = signature(secret, int(time.time())) if secret else {}
         hidden = [secret, *signed.values()]
         await self._post.send("", lambda: signed | _message(notice), {}, secrets=hidden, judge=_judge)
-
-    async def close(self) -> None:
-        """As :meth:`Notifier.close`."""
-        await self._post.close()
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Feishu:
@@ -81,10 +75,4 @@ def _lines(text: str) -> list[list[dict[str, str]]]:
     return [[{"tag": "text", "text": line}] for line in text.splitlines()]
 
 
-def _judge(said: bytes) -> Refusal | None:
-    found = json_object(said)
-    code = found.get("code", found.get("StatusCode"))
-    if code == 0:
-        return None
-    reason = said.decode("utf-8", "replace") if code is None else f"code {code}: {found.get('msg')}"
-    return Refusal(reason, _LOCKED_S if code == _TOO_FAST else 0.0)
+_judge = code_judge(("code", "StatusCode"), "msg", _TOO_FAST, _LOCKED_S)

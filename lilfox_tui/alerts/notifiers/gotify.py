@@ -12,6 +12,7 @@ from lilfox_tui.alerts.notifier import (
     JsonPost,
     Notification,
     NotifierSetup,
+    PostingNotifier,
     PostOptions,
     Refusal,
     body,
@@ -35,10 +36,8 @@ class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
     token: SecretRef
 
 
-class Gotify:
+class Gotify(PostingNotifier):
     """Pushes each notification as one message of plain text."""
-
-    tells_all = False
 
     def __init__(self, options: Options) -> None:
         self._options, self._post = options, JsonPost(options)
@@ -48,10 +47,6 @@ class Gotify:
         token = await revealed_text(self._options.token)
         headers = {"X-Gotify-Key": token}
         await self._post.send("/message", lambda: _message(notice), headers, secrets=[token], judge=_judge)
-
-    async def close(self) -> None:
-        """As :meth:`Notifier.close`."""
-        await self._post.close()
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Gotify:

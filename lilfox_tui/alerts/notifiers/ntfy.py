@@ -11,6 +11,7 @@ from lilfox_tui.alerts.notifier import (
     JsonPost,
     Notification,
     NotifierSetup,
+    PostingNotifier,
     PostOptions,
     Refusal,
     body,
@@ -38,10 +39,8 @@ class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
     token: SecretRef | None = None
 
 
-class Ntfy:
+class Ntfy(PostingNotifier):
     """Publishes each notification as one message of plain text."""
-
-    tells_all = False
 
     def __init__(self, options: Options) -> None:
         self._options, self._post = options, JsonPost(options)
@@ -52,10 +51,6 @@ class Ntfy:
         token = await revealed_text(self._options.token or "")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         await self._post.send("/", lambda: _message(topic, notice), headers, secrets=[topic, token], judge=_judge)
-
-    async def close(self) -> None:
-        """As :meth:`Notifier.close`."""
-        await self._post.close()
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Ntfy:

@@ -14,6 +14,7 @@ from lilfox_tui.alerts.notifier import (
     JsonPost,
     Notification,
     NotifierSetup,
+    PostingNotifier,
     PostOptions,
     Refusal,
     body,
@@ -42,10 +43,8 @@ class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
     routing_key: SecretRef
 
 
-class PagerDuty:
+class PagerDuty(PostingNotifier):
     """Sends each notification as an event. A test triggers an incident and resolves it."""
-
-    tells_all = False
 
     def __init__(self, name: str, options: Options) -> None:
         self._name, self._options, self._post = name, options, JsonPost(options)
@@ -55,10 +54,6 @@ class PagerDuty:
         await self._send(notice)
         if notice.reason == "test":
             await self._send(replace(notice, firing=()))
-
-    async def close(self) -> None:
-        """As :meth:`Notifier.close`."""
-        await self._post.close()
 
     async def _send(self, notice: Notification) -> None:
         key = await revealed_text(self._options.routing_key)

@@ -13,6 +13,7 @@ from lilfox_tui.alerts.notifier import (
     JsonPost,
     Notification,
     NotifierSetup,
+    PostingNotifier,
     PostOptions,
     Refusal,
     body,
@@ -47,10 +48,8 @@ class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
             yield ("channel",), _("this key is missing; add it")
 
 
-class Slack:
+class Slack(PostingNotifier):
     """Sends each notification as one message."""
-
-    tells_all = False
 
     def __init__(self, options: Options) -> None:
         self._options, self._post = options, JsonPost(options)
@@ -69,10 +68,6 @@ class Slack:
             secrets=[token],
             judge=_judge_api,
         )
-
-    async def close(self) -> None:
-        """As :meth:`Notifier.close`."""
-        await self._post.close()
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Slack:

@@ -14,6 +14,7 @@ from lilfox_tui.alerts.notifier import (
     JsonPost,
     Notification,
     NotifierSetup,
+    PostingNotifier,
     Refusal,
     body,
     json_size,
@@ -32,10 +33,8 @@ class Options(HookOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
     kind: str = "teams"
 
 
-class Teams:
+class Teams(PostingNotifier):
     """Sends each notification as one card."""
-
-    tells_all = False
 
     def __init__(self, options: Options) -> None:
         self._post = JsonPost(options)
@@ -43,10 +42,6 @@ class Teams:
     async def tell(self, notice: Notification) -> None:
         """As :meth:`Notifier.tell`."""
         await self._post.send("", lambda: _message(notice), {}, judge=_judge)
-
-    async def close(self) -> None:
-        """As :meth:`Notifier.close`."""
-        await self._post.close()
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Teams:

@@ -14,6 +14,7 @@ from lilfox_tui.alerts.notifier import (
     JsonPost,
     Notification,
     NotifierSetup,
+    PostingNotifier,
     PostOptions,
     Refusal,
     body,
@@ -53,10 +54,8 @@ class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
             )
 
 
-class Telegram:
+class Telegram(PostingNotifier):
     """Sends each notification as one message of plain text."""
-
-    tells_all = False
 
     def __init__(self, options: Options) -> None:
         self._options, self._post = options, JsonPost(options)
@@ -66,10 +65,6 @@ class Telegram:
         token = await revealed_text(self._options.token)
         path = f"/bot{token}/sendMessage"
         await self._post.send(path, lambda: self._message(notice), {}, secrets=[path, token], judge=_judge)
-
-    async def close(self) -> None:
-        """As :meth:`Notifier.close`."""
-        await self._post.close()
 
     def _message(self, notice: Notification) -> dict[str, Any]:
         options = self._options

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from lilfox_tui.alerts.notifier import JsonPost, Notification, NotifierSetup, PostOptions, webhook_payload
+from lilfox_tui.alerts.notifier import (
+    JsonPost,
+    Notification,
+    NotifierSetup,
+    PostingNotifier,
+    PostOptions,
+    webhook_payload,
+)
 
 
 class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -11,10 +18,8 @@ class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
     kind: str = "webhook"
 
 
-class Webhook:
+class Webhook(PostingNotifier):
     """POSTs each notification."""
-
-    tells_all = False
 
     def __init__(self, options: Options) -> None:
         self._post = JsonPost(options)
@@ -22,10 +27,6 @@ class Webhook:
     async def tell(self, notice: Notification) -> None:
         """As :meth:`Notifier.tell`."""
         await self._post.send("", lambda: webhook_payload(notice), {"Idempotency-Key": notice.id})
-
-    async def close(self) -> None:
-        """As :meth:`Notifier.close`."""
-        await self._post.close()
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Webhook:

@@ -12,10 +12,10 @@ from lilfox_tui.alerts.notifier import (
     JsonPost,
     Notification,
     NotifierSetup,
-    Refusal,
+    PostingNotifier,
     body,
+    code_judge,
     fitted,
-    json_object,
     subject,
     utf8_size,
 )
@@ -35,10 +35,8 @@ class Options(HookOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Telephone numbers of members who are mentioned."""
 
 
-class WeCom:
+class WeCom(PostingNotifier):
     """Sends each notification as one message of plain text."""
-
-    tells_all = False
 
     def __init__(self, options: Options) -> None:
         self._options, self._post = options, JsonPost(options)
@@ -46,10 +44,6 @@ class WeCom:
     async def tell(self, notice: Notification) -> None:
         """As :meth:`Notifier.tell`."""
         await self._post.send("", lambda: self._message(notice), {}, judge=_judge)
-
-    async def close(self) -> None:
-        """As :meth:`Notifier.close`."""
-        await self._post.close()
 
     def _message(self, notice: Notification) -> dict[str, Any]:
         text: dict[str, Any] = {"content": fitted(_text(notice), _TEXT_BYTES, utf8_size)}
@@ -70,10 +64,4 @@ def _text(notice: Notification) -> str:
     return f"{subject(notice)}\n\n{body(notice)}".replace("<@", "< @")
 
 
-def _judge(said: bytes) -> Refusal | None:
-    found = json_object(said)
-    code = found.get("errcode")
-    if code == 0:
-        return None
-    reason = said.decode("utf-8", "replace") if code is None else f"errcode {code}: {found.get('errmsg')}"
-    return Refusal(reason, _LOCKED_S if code == _TOO_FAST else 0.0)
+_judge = code_judge(("errcode",), "errmsg", _TOO_FAST, _LOCKED_S)

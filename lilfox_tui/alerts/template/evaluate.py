@@ -33,6 +33,8 @@ from lilfox_tui.alerts.template.values import (
     Arguments,
     Budget,
     ExpansionFailed,
+    GoList,
+    GoRecord,
     Growing,
     QuerySample,
     QuerySamples,
@@ -52,6 +54,7 @@ class _Absent:
 
 _ABSENT = _Absent()
 _GO_TYPES: Mapping[type, str] = {str: "string", int: "int", GoTime: "time.Time", GoDuration: "time.Duration"}
+_SLICE = "[]string"
 _LARGEST_INT = 2**63 - 1
 
 
@@ -73,7 +76,7 @@ class _LoopExit(Exception):
         self.word = word
 
 
-def expand(name: str, text: str, trees: Trees, functions: Mapping[str, TemplateFunction], top: Top) -> str:
+def expand(name: str, text: str, trees: Trees, functions: Mapping[str, TemplateFunction], top: Top | GoRecord) -> str:
     """Expand the template ``name`` of ``trees`` for ``top``. ``text`` is its source. Raises ExpansionFailed with Go's
     message."""
     return _Expansion(name, text, trees, functions).run(top)
@@ -91,7 +94,7 @@ class _Expansion:
         self.template = name
         self.node: Anything | None = None
 
-    def run(self, top: Top) -> str:
+    def run(self, top: Top | GoRecord) -> str:
         self.variables = [("$", top)]
         self.walk(top, self.trees[self.name])
         return str(self.out)
@@ -157,7 +160,7 @@ class _Expansion:
         del self.variables[outer:]
 
     def elements(self, value: object, pipeline: PipelineNode) -> Iterable[tuple[object, object]]:
-        if isinstance(value, QuerySamples):
+        if isinstance(value, QuerySamples | GoList):
             return list(enumerate(value))
         if isinstance(value, Mapping):
             return [(key, value[key]) for key in sorted(value, key=to_bytes)]
@@ -280,7 +283,7 @@ class _Expansion:
         for argument, wanted in zip(arguments, types, strict=True):
             if not isinstance(argument, wanted) or isinstance(argument, bool):
                 found = type_name(argument)
-                raise self.failed(f"wrong type for value; expected {_GO_TYPES[wanted]}; got {found}")
+                raise self.failed(f"wrong type for value; expected {_GO_TYPES.get(wanted, _SLICE)}; got {found}")
         try:
             result = call(value, *arguments)
         except ValueError as error:
@@ -301,7 +304,7 @@ class _Expansion:
             if has_arguments:
                 raise self.failed(f"{name} is not a method but has arguments")
             return value.get(name, NOTHING if isinstance(value, Arguments) else "")
-        if isinstance(value, QuerySample | Top):
+        if isinstance(value, QuerySample | Top | GoRecord):
             for known, content in fields(value):
                 if known == name:
                     if has_arguments:

@@ -19,6 +19,7 @@ from lilfox_tui.alerts.template.go_time import GoDuration, to_moment, to_span
 from lilfox_tui.alerts.template.values import (
     NOTHING,
     Arguments,
+    GoList,
     Growing,
     Nothing,
     QuerySample,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 # The functions that Go's templates have by themselves (text/template/funcs.go).
 
 
-Type = Literal["string", "interface {}", "reflect.Value", "*template.sample", "template.queryResult"]
+Type = Literal["string", "interface {}", "reflect.Value", "*template.sample", "template.queryResult", "[]string"]
 
 
 class TemplateFunction(Struct, frozen=True):
@@ -125,7 +126,7 @@ def index(item: object, *keys: object) -> object:
 def _element(item: object, key: object) -> object:
     if isinstance(item, str):
         return to_bytes(item)[_place(key, len(to_bytes(item)))]
-    if isinstance(item, QuerySamples):
+    if isinstance(item, QuerySamples | GoList):
         return item[_place(key, len(item))]
     if isinstance(item, Mapping):
         if key is NOTHING:
@@ -155,7 +156,7 @@ def part(item: object, *bounds: object) -> object:
         raise ValueError("slice of untyped nil")
     if len(bounds) > 3:
         raise ValueError(f"too many slice indexes: {len(bounds)}")
-    if not isinstance(item, str | QuerySamples):
+    if not isinstance(item, str | QuerySamples | GoList):
         raise ValueError(f"can't slice item of type {type_name(item)}")
     if isinstance(item, str) and len(bounds) == 3:
         raise ValueError("cannot 3-index slice a string")
@@ -165,14 +166,14 @@ def part(item: object, *bounds: object) -> object:
     if begin > end:
         raise ValueError(f"invalid slice index: {begin} > {end}")
     cut = whole[begin:end]
-    return from_bytes(cut) if isinstance(cut, bytes) else QuerySamples(cut)
+    return from_bytes(cut) if isinstance(cut, bytes) else type(item)(cut)
 
 
 def length(item: object) -> int:
     """``len``; the length of a text is in bytes."""
     if isinstance(item, str):
         return len(to_bytes(item))
-    if isinstance(item, Mapping | QuerySamples):
+    if isinstance(item, Mapping | QuerySamples | GoList):
         return len(item)
     if item is NOTHING:
         raise ValueError("reflect: call of reflect.Value.Type on zero Value")
@@ -527,7 +528,7 @@ def _url(url: str | None) -> str:
     return url
 
 
-_FIXED: dict[str, TemplateFunction] = {
+FIXED: dict[str, TemplateFunction] = {
     **BUILTINS,
     "first": TemplateFunction(first, ("template.queryResult",)),
     "label": TemplateFunction(
@@ -557,7 +558,7 @@ _FIXED: dict[str, TemplateFunction] = {
     "parseDuration": TemplateFunction(_seconds, ("string",)),
     "urlQueryEscape": TemplateFunction(lambda text: quote_plus(to_bytes(text)), ("string",)),
 }
-NAMES = frozenset((*_FIXED, "query", "now", "externalURL", "pathPrefix"))
+NAMES = frozenset((*FIXED, "query", "now", "externalURL", "pathPrefix"))
 """Everything that a template may call."""
 
 
@@ -565,7 +566,7 @@ def functions(query: Ask, url: str | None, now_s: float) -> Mapping[str, Templat
     """Return all functions; ``query`` runs queries, ``url`` is this program's own address (None: it has none), and
     ``now_s`` the time of the evaluation, in seconds since 1970."""
     return {
-        **_FIXED,
+        **FIXED,
         "now": TemplateFunction(lambda: now_s),
         "query": TemplateFunction(partial(_ask, query), ("string",)),
         "externalURL": TemplateFunction(partial(_url, url)),

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from lilfox_tui.alerts.template.go_time import GoDuration, GoNamedInt, GoTime
 from lilfox_tui.alerts.template.values import (
     NOTHING,
+    GoList,
+    GoRecord,
     Growing,
     QuerySample,
     QuerySamples,
@@ -95,10 +97,14 @@ def _bad(value: object, verb: str, form: FormatSpec) -> str:
 
 
 def _composed(value: object, verb: str, form: FormatSpec) -> str:
+    if verb in "vs" and (method := getattr(value, "METHODS", {}).get("String")) is not None:
+        return _text(method[0](value), "s", form)
     if isinstance(value, QuerySample):
         return "&" + struct_text(value, verb, form)
-    if isinstance(value, Top):
+    if isinstance(value, Top | GoRecord):
         return struct_text(value, verb, form)
+    if isinstance(value, GoList):
+        return _joined("[", [shown(each, verb, form) for each in value], "]")
     if isinstance(value, QuerySamples):  # Go prints addresses in this place, which would mean nothing here
         return _joined("[", [struct_text(sample, verb, form) for sample in value], "]")
     keyed = value if isinstance(value, Mapping) else {}
@@ -108,7 +114,7 @@ def _composed(value: object, verb: str, form: FormatSpec) -> str:
     return _joined("map[", pairs, "]")
 
 
-def struct_text(value: QuerySample | Top, verb: str = "v", form: FormatSpec = PLAIN) -> str:
+def struct_text(value: QuerySample | Top | GoRecord, verb: str = "v", form: FormatSpec = PLAIN) -> str:
     """The fields of a struct in braces, with their names for ``%+v``."""
     names = form.has(_NAMES) or form.has(_SYNTAX)
     pieces = [(f"{name}:" if names else "") + shown(field, verb, form) for name, field in fields(value)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -222,6 +222,8 @@ SPAN_METHODS: dict[str, Method] = {
 }
 
 
-def methods_of(value: object) -> dict[str, Method]:
-    """Return the methods of a value by name; none if it is not a time."""
-    return MOMENT_METHODS if isinstance(value, GoTime) else SPAN_METHODS if isinstance(value, GoDuration) else {}
+def methods_of(value: object) -> Mapping[str, Method]:
+    """Return the methods of a value by name; none if it has none."""
+    if isinstance(value, GoTime):
+        return MOMENT_METHODS
+    return SPAN_METHODS if isinstance(value, GoDuration) else getattr(value, "METHODS", {})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -120,6 +120,20 @@ class QuerySamples(list[QuerySample]):
     """The result of ``query``."""
 
 
+class GoList(list[Any]):
+    """A slice; ``kind`` is its type in Go. ``METHODS`` as in go_time.py."""
+
+    kind = "[]interface {}"
+    METHODS: Mapping[str, tuple[Callable[..., object], tuple[type, ...]]] = {}
+
+
+class GoRecord(Struct, frozen=True):
+    """A struct of the type ``kind``, with its fields in Go's order."""
+
+    kind: str
+    content: tuple[tuple[str, object], ...]
+
+
 class Top(Struct, frozen=True):
     """The data that an alert's templates start with (their initial dot)."""
 
@@ -154,11 +168,15 @@ _TOP_TYPE = (
 
 def type_name(value: object) -> str:
     """Return Go's name of the value's type."""
+    if isinstance(value, GoList | GoRecord):
+        return value.kind
     return next((name for kind, name in _TYPES if isinstance(value, kind)), _TOP_TYPE)
 
 
-def fields(value: QuerySample | Top) -> Fields:
+def fields(value: QuerySample | Top | GoRecord) -> Fields:
     """Return the fields of a struct by their Go names, in Go's order."""
+    if isinstance(value, GoRecord):
+        return value.content
     if isinstance(value, QuerySample):
         return ("Labels", value.labels), ("Value", value.value)
     return (
@@ -171,7 +189,9 @@ def fields(value: QuerySample | Top) -> Fields:
 
 def is_true(value: object) -> bool:
     """Whether ``if`` considers it true: neither zero nor empty nor nil."""
-    return isinstance(value, QuerySample | Top | GoTime | GoDuration) or (value is not NOTHING and bool(value))
+    if isinstance(value, QuerySample | Top | GoRecord | GoTime | GoDuration):
+        return True
+    return value is not NOTHING and bool(value)
 
 
 # Go's strconv: numbers and quoted texts as Go reads and writes them.

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from lilfox_tui.alerts.alertmanager_file import with_file_receivers
 from lilfox_tui.alerts.delivery import open_notifier
+from lilfox_tui.alerts.message_template import with_texts
 from lilfox_tui.alerts.model import Alert, AlertState, Event, Trouble
 from lilfox_tui.alerts.notification_plan import with_external_labels
 from lilfox_tui.alerts.notifier import Notification, NotifierSetup, summary
@@ -438,7 +440,7 @@ def run_notify_test(args: argparse.Namespace) -> int:
     """Sends a test message to each notifier once, without retries; returns 1 if one failed. After a success, messages
     that wait for the notifier are sent too."""
     loaded = load_settings(args)
-    config = loaded.config
+    config = with_file_receivers(loaded.config)
     if not config.notifiers:
         raise UsageError(tr("the configuration has no notifiers"), tr("add them under notifiers: in the configuration"))
     unknown = [name for name in args.names if name not in config.notifiers]
@@ -484,7 +486,7 @@ async def _send_test(config: Config, name: str, options: NotifierConfig) -> LilF
     notifier = open_notifier(name, options, NotifierSetup())
     try:
         async with asyncio.timeout(options.timeout):
-            await notifier.tell(_test_notice(config, name))
+            await notifier.tell(with_texts(_test_notice(config, name), options))
     except TimeoutError:
         return LilFoxError(tr("no answer within {seconds:g} s", seconds=options.timeout))
     except LilFoxError as error:

@@ -1,4 +1,5 @@
-"""``lilfox query``: evaluates a PromQL expression, in the given Prometheus or over series scraped now."""
+"""``lilfox query``: evaluates a PromQL expression, in the given Prometheus, in a running ``lilfox monitor``, or over
+series scraped now."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--at",
         metavar="TIME",
-        help=_("evaluate at this time: 10m, 03:15, 2026-11-25T03:15Z; requires a Prometheus server"),
+        help=_("evaluate at this time: 10m, 03:15, 2026-11-25T03:15Z; requires a Prometheus server or lilfox monitor"),
     )
     add(
         "--range",
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=_("step of the range; default: 1/60 of the range"),
     )
     add("--prometheus", metavar="URL", help=_("query this Prometheus server, or one with a compatible API"))
+    add("--scrape", action="store_true", help=_("scrape now, also if lilfox monitor runs and has series"))
     add("--json", action="store_true", help=_("print the result as one JSON document"))
     add("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
 

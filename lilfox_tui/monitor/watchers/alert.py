@@ -14,6 +14,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -124,6 +125,8 @@ class AlertWatch:
         self.feed: Feed[Alerts] = Feed()
         self.ring: Callable[[Notification], None] | None = None
         self.limit: Callable[[RuleLimits], None] | None = None
+        self.results: SeriesStore | None = None
+        """Where the results of rules are stored; a new store if it is None."""
         self._config, self._config_file, self._store, self._changed = config, config_file, store, changed
         self._folder = state
         self._host_of = host_of
@@ -261,7 +264,7 @@ class AlertWatch:
         from lilfox_tui.alerts.engine import open_engine
 
         engine, queries = await asyncio.to_thread(
-            open_engine, config, store, self._config_file, self._folder, self.ring
+            open_engine, config, store, self._config_file, self._folder, self.ring, self.results
         )
         self._source = self._own = engine
         self._queries = queries
@@ -351,12 +354,14 @@ _CERTIFICATE_RULES = Path(__file__).parent.with_name("rules.yml")
 PROBE_RULES = Path(__file__).parent.with_name("probe_rules.yml")
 LOG_LINE_RULES = Path(__file__).parent.with_name("log_line_rules.yml")
 DEADLINE_RULES = Path(__file__).parent.with_name("deadline_rules.yml")
+HOST_RULES = Path(__file__).parents[2] / "alerts" / "host_rules.yml"
 
 
 def _with_own_rules(config: Config) -> Config:
     """Add the rules for recovered units, unless rules are evaluated elsewhere: those use the gauge on our own
-    /metrics. Where there are rules then, add those for certificates, ports, hosts, jobs and log lines, and those for
-    clusters and for containers of hosts that name their engine: elsewhere they would be rules without data."""
+    /metrics. Where there are rules then, add those for certificates, ports, hosts, jobs and log lines, those for hosts
+    on which something stands, and those for clusters and for containers of hosts that name their engine: elsewhere
+    they would be rules without data."""
     elsewhere = not config.rules and (config.prometheus is not None or config.alertmanager is not None)
     rules = (*config.rules, str(RULES)) if config.recovery and not elsewhere else config.rules
     schemes = {each.url.partition(":")[0] for each in config.services.values()}
@@ -372,4 +377,20 @@ def _with_own_rules(config: Config) -> Config:
         rules = (*rules, str(CLUSTER_RULES))
     if rules and "lines" in schemes:
         rules = (*rules, str(LOG_LINE_RULES))
+    if rules and _hosts_matter(config):
+        rules = (*rules, str(HOST_RULES))
     return replace(config, rules=rules)
+
+
+def _hosts_matter(config: Config) -> bool:
+    """Whether something in the configuration stands on a host that may be down (alerts/dependencies.py)."""
+    remote = {name: each.address or name for name, each in config.hosts.items() if not each.local}
+    services, scrapes = config.services.values(), config.scrape.values()
+    asking = [each.from_ for each in (*services, *scrapes, *config.clusters.values())]
+    below = [each.host for each in (*config.backends.values(), *config.logs.values())]
+    needed = [*(each.depends_on for each in services), *(each.depends_on for each in config.hosts.values())]
+    if not remote.keys().isdisjoint((*asking, *below, *(name for names in needed for name in names))):
+        return True
+    places = [each.url for each in services]
+    places += [f"//{place}" for each in scrapes for place in each.targets]
+    return not {urlsplit(place).hostname for place in places}.isdisjoint(remote.values())

@@ -66,6 +66,8 @@ class ScrapeWatch:
     ) -> None:
         self.store: Feed[SeriesStore] = Feed()
         self.found_store: SeriesStore | None = None
+        self.prepare: Callable[[SeriesStore], None] | None = None
+        """Is called in a thread with the store before anybody has it."""
         self._config, self._services, self._history, self._host_of = config, services, history, host_of
         self._limit_bytes = config.history.memory_mb * 1024 * 1024
         self._scraped: dict[str, ScrapedService] = {}
@@ -264,6 +266,8 @@ class ScrapeWatch:
         if (store := self.store.value) is not None:  # another has made it meanwhile
             return store
         store = self._new_store()
+        if self.prepare is not None:
+            await asyncio.to_thread(self.prepare, store)
         self.store.publish(store)
         return store
 

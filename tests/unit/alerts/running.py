@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from lilfox_tui.alerts.engine import AlertEngine
 from lilfox_tui.alerts.model import Alert
@@ -63,6 +64,7 @@ class Run:
         store: SeriesStore | None = None,
         alerts: AlertsConfig = ALERTS,
         notifiers: Mapping[str, NotifierConfig] | None = None,
+        config: Config | None = None,
         **more: Any,
     ) -> None:
         self.folder, self.clock = folder, clock or Clock()
@@ -71,9 +73,10 @@ class Run:
         if rules is not None:
             self.rules.write_text(rules)
         self.rang: list[Notification] = []
+        whole = replace(config or Config(), rules=("rules.yml",), alerts=alerts, notifiers=dict(notifiers or {}))
         self.engine = AlertEngine(
-            Config(rules=("rules.yml",), alerts=alerts, notifiers=dict(notifiers or {})), self.store, folder=folder,
-            base=folder, setting=NotifierSetup(self.rang.append), now=self.clock.now, passed=self.clock.passed, **more,
+            whole, self.store, folder=folder, base=folder, setting=NotifierSetup(self.rang.append),
+            now=self.clock.now, passed=self.clock.passed, **more,
         )  # fmt: skip
 
     async def start(self) -> None:
@@ -88,6 +91,11 @@ class Run:
         """One page of a target: instance to value."""
         labels = LabelList([LabelSet.of({"__name__": name, "instance": each}) for each in values])
         self.store.target(name).append(round(self.clock.now().timestamp() * 1000), labels, np.array([*values.values()]))
+
+    def write(self, name: str, labels: Mapping[str, str], value: float) -> None:
+        """One series, a target of its own."""
+        made = LabelList([LabelSet.of({**labels, "__name__": name})])
+        self.store.target(name).append(round(self.clock.now().timestamp() * 1000), made, np.array([value]))
 
     async def go(self, seconds: float, values: Mapping[str, float] | None = None, name: str = "up") -> list[str]:
         """Goes on in steps of 15 s, scraping ``values`` at each; gives the alerts then."""

@@ -332,6 +332,12 @@ HOSTS = "hosts: {web: {local: true}}\n"
             "gateway.depends_on.0: no other service, backend or host named “backnd”; did you mean backend?",
         ),
         (SERVICES % "gateway", "depends_on"),
+        ("hosts: {web: {depends_on: [gate]}}\n", "hosts.web.depends_on.0: no host named “gate”"),
+        ("hosts: {web: {depends_on: [web]}}\n", "hosts.web.depends_on: the host depends on itself"),
+        (
+            "hosts: {web: {depends_on: [gate]}, gate: {depends_on: [far]}, far: {depends_on: [web]}}\n",
+            "hosts.gate.depends_on: the host depends on itself",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(text: str, what: str) -> None:

@@ -103,3 +103,11 @@ def test_what_is_wrong_with_alerts_is_named(alerts: str, says: str) -> None:
 @pytest.mark.parametrize("wait", ["0s", "0", "0ms", "0.0h"])
 def test_alerts_of_a_group_may_be_told_at_once(wait: str) -> None:
     assert from_text(f"alerts: {{group_wait: {wait}}}\n", "c.yaml").alerts.group_wait <= 0
+
+
+def test_a_template_may_have_several_lines_and_is_shown_so_that_it_is_read_back() -> None:
+    text = "notifiers:\n  n:\n    kind: gotify\n    url: http://h\n    token: env:X\n    message: |\n"
+    text += "      {{ .Status }}\n      b\n"
+    config = from_text(text, "c.yaml")
+    assert config.notifiers["n"].message == "{{ .Status }}\nb\n"
+    assert from_text(show(config), "c.yaml").notifiers["n"] == config.notifiers["n"]
