@@ -226,7 +226,7 @@ async def test_without_an_alert_the_keys_say_why_not(tmp_path: Path) -> None:
             ("exclamation_mark", "no alert is firing or pending"),
             ("A", "select an alert first"),
             ("s", "select an alert first"),
-            ("r", "select an alert, or a host or service with a firing alert"),
+            ("r", "select an alert, or a host, service or container with a firing alert"),
         ):
             await shown.keys(key)
             assert why in screen_text(shown.pilot), key
