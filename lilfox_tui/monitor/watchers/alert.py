@@ -220,6 +220,10 @@ class AlertWatch:
             return ()
         return tuple(each for each in await self._own.history(EVENTS_READ) if each.labels == labels)[:limit]
 
+    def past(self) -> tuple[Event, ...]:
+        """Return the newest past events of all alerts, newest first; none if they are not stored here. Blocks."""
+        return () if self._own is None else self._own.past(EVENTS_READ)
+
     @property
     def queries(self) -> QueryEngine | None:
         """The PromQL engine, including the results of rules; None while there is none."""
