@@ -440,8 +440,8 @@ _CLUSTERS_PROGRAMS: dict[str, Spec] = {
             "pool": Spec(subs={"stats": _RBD_READS}),
             "trash": Spec(subs={"ls": _RBD_READS, "list": _RBD_READS}),
             "mirror": Spec(subs={  # with --all, the info of a pool has the keys of its peers
-                "pool": Spec(subs={"status": _RBD_READS, "info": Spec(reads=_RBD, operands="text*")}), "image": Spec(subs={
-                    "status": _RBD_READS}),
+                "pool": Spec(subs={"status": _RBD_READS, "info": Spec(reads=_RBD, operands="text*")}),
+                "image": Spec(subs={"status": _RBD_READS}),
             }),
         },
     ),
@@ -491,7 +491,7 @@ _CLUSTERS_PROGRAMS: dict[str, Spec] = {
         subs={
             "members": Spec(reads="-detailed -wan -status=text -token=text -filter=text -segment=text", single=True),
             "acl": Spec(subs={each: Spec(subs={"list": Spec(reads=_CONSUL, single=True), "read": Spec(reads=
-                f"{_CONSUL} -name=text -id=text", single=True)}) for each in ("policy", "role")}),  # auth methods have a JWT
+                f"{_CONSUL} -name=text -id=text", single=True)}) for each in ("policy", "role")}),
             "config": Spec(subs={"list": Spec(reads=f"{_CONSUL} -kind=word", single=True),
                                  "read": Spec(reads=f"{_CONSUL} -kind={_CONSUL_KINDS} -name=text", single=True)}),
             "intention": Spec(subs={"list": Spec(reads=_CONSUL, single=True), "check": Spec(reads=_CONSUL,
