@@ -277,7 +277,7 @@ def _circles(named: dict[str, _Named]) -> list[Problem]:
 # no list has commands, the fences are the steps (``procedures.py``).
 
 
-_MANY = 4
+_MANY = 3
 LARGEST = 64 * 1024 * 1024
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _FIRST_WORD = re.compile(r"[^\s{]*")

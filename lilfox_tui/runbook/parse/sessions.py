@@ -40,11 +40,13 @@ _HEAD_WORD = r"[A-Z][A-Z0-9_%/.-]*+(?:\([A-Za-z%]++\))?+"
 _TABLE_HEAD = re.compile(rf"{_HEAD_WORD}(?:[ \t]++{_HEAD_WORD})++ *+$")
 _RULED = re.compile(r"[+|][-=+| ]++")
 _STAMP = re.compile(r"\[?\d{4}[-/]\d\d[-/]\d\d|\d\d:\d\d:\d\d")
+_TREE = re.compile(r"[\s\u2502]*+[\u251c\u2514]\u2500")
 _NAMES = re.compile(r"[^\s$<>=~]*/$|/\*|[\w-]++(?:\.[\w-]++)++/[\w./-]*[\w-]$")
 """A folder, the comment of another language, the name of a package."""
 _PRINTED = re.compile(
     r"\+[-=]{2}[-=+]*+$|-{12,}+$|\|[ |]|\[?\d{4}[-/]\d\d[-/]\d\d[ T]|<(?:html|!DOCTYPE|\?xml)\b|HTTP/\d[\d.]* \d|"
     r"[A-Z][A-Za-z-]*+(?: [A-Za-z-]++){0,2}:(?: {2,}|\t)\S|[EFIW]\d{4} \d\d:|time=\"?\d{4}-|\{\"|Error from server|"
+    r"https?://\S+$|"
     r"\S+/\S+ (?:created|configured|unchanged|deleted|patched|scaled|labeled|annotated|restarted|edited|exposed)$"
 )
 """How a line begins below a command that no command begins with: a rule, a row, a time, a label, markup, JSON."""
@@ -99,7 +101,7 @@ def typed_text(text: str, language: str, unfinished: Callable[[str], bool]) -> T
         return TypedText("", ((0, text),))
     if _is_of_root(lines, language):
         return _typed(lines, _ROOT, unfinished)
-    if first and _is_output(first.strip(), begun[1:], language):
+    if begun and (_is_excerpt(begun) or _is_output(first.strip(), begun[1:], language)):
         return TypedText("", ((0, text),))
     return _above_table(lines, unfinished)
 
@@ -252,6 +254,14 @@ def _reads_as_command(text: str) -> bool:
     if any(word.lower() in _PROSE for word in later) or words[-1][-1] in ".:,;!?":
         return False
     return words[0] not in _WORDS or any(_EVIDENCE.match(word) for word in later)
+
+
+def _is_excerpt(begun: Sequence[str]) -> bool:
+    """Whether lines are a tree of folders, or begin in the middle of something: ``...``, and no command behind it."""
+    dots = begun[0].strip() in ("...", "\u2026", "[...]")
+    if any(_TREE.match(line) for line in begun[1:]):
+        return True
+    return dots and (len(begun) == 1 or not _reads_as_command(begun[1].strip()))
 
 
 def _is_output(first: str, later: Sequence[str], language: str) -> bool:

@@ -250,6 +250,10 @@ def test_output_below_commands_without_prompts_is_shown(below: str) -> None:
         "frr# show bfd peers",
         "/home/argocd/plugins/\n    a.sock",
         "/* a hint */",
+        ".\n\u251c\u2500\u2500 README.md\n\u2514\u2500\u2500 fix/",
+        "https://web.example/path",
+        "...\n* Server certificate:\n*  SSL certificate verify ok.",
+        "\u2026\nEvents:\n  Normal x",
         "k8s.io/apimachinery/pkg/util/sets",
         "snapshot.longhorn.io/x created",
     ],
@@ -268,3 +272,11 @@ def test_a_command_that_bash_cannot_parse_stays_an_error(text: str) -> None:
 @pytest.mark.parametrize("prompt", ["~/app/local$ ", ":~$ ", "\u279c  ", "\u279c  app git:(main) \u2717 "])
 def test_prompts_of_other_shells_are_taken_off(prompt: str) -> None:
     assert _runs(f"{prompt}uptime\n up 1 day") == ["uptime"]
+
+
+def test_below_dots_stands_no_command_unless_it_can_be_nothing_else() -> None:
+    assert "kubectl get pods -A" in _runs("...\nkubectl get pods -A")
+
+
+def test_an_address_below_a_command_is_no_command() -> None:
+    assert _runs("kubectl port-forward svc/web 80:80\nhttp://127.0.0.1:80") == ["kubectl port-forward svc/web 80:80"]
