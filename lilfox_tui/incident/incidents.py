@@ -292,7 +292,6 @@ def _make(place: Path, first: IncidentOpened, by: str) -> Path:
         number = max([*known, *(each.number for each in register[-1:])], default=0) + 1
         after = f"INC-{register[-1].number} {register[-1].first}" if register else ""
         create_timeline(folder, replace(first, after=after), by)
-        _register(place, number, folder, register)
         sync_folder(folder)
         named = place / f"INC-{number}"
         folder.rename(named)
@@ -300,6 +299,8 @@ def _make(place: Path, first: IncidentOpened, by: str) -> Path:
     except (OSError, NotRecorded):
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    with suppress(OSError):  # it is open already
+        _register(place, number, named, register)
     if (end := read_head_hash(named)) is not None:
         log_head_hash(named, end)
     return named

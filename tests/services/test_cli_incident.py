@@ -273,7 +273,7 @@ def test_no_secret_is_in_any_file_or_word_of_it(state: Path, tmp_path: Path) -> 
     told += incident("export", "INC-1", "--to", tmp_path / "out") + incident("list", "--all")
     assert "S3CRET" not in told
     written = [path for place in (state, tmp_path / "out") for path in place.rglob("*") if path.is_file()]
-    assert {path.name for path in written} == {"timeline.jsonl", "head", ".lock", "a.log", "INC-1.md"}
+    assert {path.name for path in written} == {"timeline.jsonl", "head", ".lock", ".register", "a.log", "INC-1.md"}
     for path in written:
         assert b"S3CRET" not in path.read_bytes(), path
 
