@@ -223,6 +223,10 @@ class AlertEngine:
         """Return past events, newest first."""
         return await asyncio.to_thread(partial(self._saved.events, limit, since=since))
 
+    def past(self, limit: int) -> tuple[Event, ...]:
+        """Return past events as :meth:`history` does. Blocks."""
+        return self._saved.events(limit)
+
     def preview(self, matchers: Sequence[SilenceMatcher]) -> tuple[Alert, ...]:
         """The alerts that a silence with ``matchers`` would silence now. Raises UsageError."""
         return would_silence(matchers, () if self.feed.value is None else self.feed.value.alerts)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,30 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from lilfox_tui.cli.output import Cell, print_json, print_line, shape
+from lilfox_tui.cli.output import Cell, print_json, print_line, shape, warn
 from lilfox_tui.config.loader import load
 from lilfox_tui.core.i18n import _, listed, ngettext
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.incident.export import IntegrityReport
+from lilfox_tui.incident.incidents import removed_incidents
 from lilfox_tui.incident.model import Incident, SeverityLevel, StepBegan, StepEnded, TimelineEntry
 from lilfox_tui.incident.reducer import event_text, happened_at, still_in_force
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import Failures, failures, utc_time
+
+
+def day_of(text: str) -> date:
+    """Return a day of the calendar. Raises ArgumentTypeError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(_("{given}: expected a day, such as 2023-12-30", given=text)) from None
+
+
+def tell_removed() -> None:
+    """Warn of incidents that were opened and are no longer there."""
+    for name, opened in removed_incidents():
+        warn(_("{id}, opened on {day}, was removed", id=name, day=f"{opened:%Y-%m-%d}"))
 
 
 async def check_failures(config_file: str | None) -> Failures:

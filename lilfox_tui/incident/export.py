@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,13 +15,24 @@ from msgspec.structs import replace
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.files import open_regular
 from lilfox_tui.core.i18n import Message, _, clauses, in_language, ngettext, tr
-from lilfox_tui.core.text import clean, human_duration
+from lilfox_tui.core.text import human_duration
 from lilfox_tui.incident import timeline
 from lilfox_tui.incident.incidents import read_timeline
+from lilfox_tui.incident.markdown import (
+    alert_past,
+    follow_ups,
+    md_block,
+    md_code,
+    md_inline,
+    md_lines,
+    md_link,
+    that_helped,
+)
 from lilfox_tui.incident.model import (
     EVIDENCE,
     HEAD,
     TIMELINE,
+    AlertPast,
     Called,
     Closed,
     Decided,
@@ -112,8 +122,17 @@ def verify(incident_id: str, *, known: Mapping[int, str] | None = None) -> Integ
         entries=len(lines),
         sha256=lines[-1].sha256 if lines else NOTHING_BEFORE,
         problems=tuple(problems),
-        notes=tuple(_notes(folder, torn, {each.file for each in kept})),
+        notes=tuple(_notes(folder, torn, {each.file for each in kept}, lines[0] if lines else None)),
     )
+
+
+def _first_hash(folder: Path) -> str | None:
+    """Return the SHA-256 of the first line of a timeline; None if it is not there."""
+    try:
+        with os.fdopen(open_regular(folder / TIMELINE), "rb") as file:
+            return digest(file.readline().rstrip(b"\n"))
+    except OSError:
+        return None
 
 
 def _line(text: bytes) -> _Line:
@@ -189,7 +208,13 @@ def _evidence(folder: Path, kept: EvidenceKept) -> IntegrityProblem | None:
     return None
 
 
-def _notes(folder: Path, torn: bytes, kept: set[str]) -> Iterator[Message]:
+def _notes(folder: Path, torn: bytes, kept: set[str], first: _Line | None) -> Iterator[Message]:
+    what = None if first is None or first.entry is None else first.entry.what
+    if isinstance(what, IncidentOpened) and what.after:
+        before, _space, sha256 = what.after.partition(" ")
+        if (found := _first_hash(folder.parent / before)) != sha256:
+            gone = tr("{id}, the incident before it, was removed", id=before)
+            yield gone if found is None else tr("{id}, the incident before it, has another first entry now", id=before)
     if torn:
         yield tr(
             "the last {size} bytes are from an interrupted write; the next entry moves them to an evidence file",
@@ -202,56 +227,6 @@ def _notes(folder: Path, torn: bytes, kept: set[str]) -> Iterator[Message]:
     for name in there:
         if name not in kept and not name.startswith("."):
             yield tr("{file}: not mentioned in the timeline", file=f"{EVIDENCE}/{name}")
-
-
-# Data in Markdown (CommonMark and what code hosts add): never markup, a link, HTML or the end of a block.
-
-
-_MARKS = re.compile(r"([\\`*_\[\]|~$]|(?<!\w)@|@(?=[\w-]+\.))")
-"""With what code hosts make of @name and of addresses."""
-_LINE_START = re.compile(r"^([#+=>-]|[0-9]+(?=[.)]))")
-_TICKS = re.compile(r"`+")
-_HARMLESS_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)
-
-
-def md_inline(text: str) -> str:
-    """Escape ``text`` for one line of Markdown."""
-    shown = _MARKS.sub(r"\\\1", clean(text).strip().replace("&", "&amp;"))
-    shown = shown.replace("<", "&lt;").replace(">", "&gt;").replace("://", ":\\//").replace("www.", "www\\.")
-    return _LINE_START.sub(lambda found: _escaped_start(found[1]), shown)
-
-
-def md_lines(text: str, indent: int) -> str:
-    """``text`` of several lines as one paragraph of a list item that is ``indent`` deep."""
-    shown = [md_inline(line) for line in text.splitlines() if line.strip()]
-    return ("\\\n" + " " * indent).join(shown)
-
-
-def md_code(text: str) -> str:
-    """Format ``text`` as a code span; several lines become one."""
-    shown = clean(text.replace("\n", "; ")).strip() or "-"
-    ticks = "`" * (_longest(shown) + 1)
-    return f"{ticks} {shown} {ticks}" if "`" in shown else f"{ticks}{shown}{ticks}"
-
-
-def md_block(text: str, indent: int) -> str:
-    """``text`` as a fenced block in a list item that is ``indent`` deep."""
-    shown = [clean(line) for line in text.splitlines()]
-    fence = "`" * max(3, *(_longest(line) + 1 for line in shown), 3)
-    return "\n".join(" " * indent + line for line in (f"{fence}text", *shown, fence))
-
-
-def md_link(file: str, folder: str) -> str:
-    """Return a link to an evidence file; only its name if ``keep`` could not have given it such a name."""
-    return f"[{md_inline(file)}]({folder}/{file})" if _HARMLESS_FILE.fullmatch(file) else md_inline(file)
-
-
-def _longest(text: str) -> int:
-    return max((len(found) for found in _TICKS.findall(text)), default=0)
-
-
-def _escaped_start(start: str) -> str:
-    return f"{start}\\" if start.isdigit() else f"\\{start}"
 
 
 # An incident as Markdown, for those who were not there and for those who look back.
@@ -281,6 +256,8 @@ def _document(
     yield from _section(_("Impact times"), _impact_times(impact(incident, entries)))
     yield from _section(_("Responders"), _responders(incident, entries))
     yield from _section(_("Decisions"), _decisions(entries))
+    if past := list(alert_past(entries)):
+        yield from _section(_("Before the incident (UTC)"), past)
     yield from _section(_("Timeline (UTC)"), _timeline(entries))
     yield from _section(_("Changes still in force"), _in_force(incident, now))
     yield from _section(_("What went well"), [_item(_("to be filled in"))])
@@ -402,6 +379,8 @@ def _timeline(entries: Sequence[TimelineEntry]) -> Iterator[str]:
                 yield f"{before}{md_inline(what.runbook)}, {_step(what)}: {_code(what)}"
             case StepEnded():
                 yield from _step_end(before, what, begun.get(what.run))
+            case AlertPast():  # told in a section of its own
+                continue
             case EvidenceKept():
                 yield f"{before}{md_link(what.file, EVIDENCE)} {md_lines(what.text, 2)}".rstrip()
             case _:
@@ -456,8 +435,13 @@ def _action_items(incident: Incident, entries: Sequence[TimelineEntry], now: dat
         if closed is not None and closed.follow_up:
             said = clauses([said, _("follow-up: {id}", id=md_inline(closed.follow_up))])
         yield _item(said, to_do=True)
+    moments = impact(incident, entries)
+    over = moments.get("mitigated", moments.get("resolved"))
+    helped = that_helped(entries, None if over is None else over.when)
     for change in still_in_force(incident, now):
-        yield _item(_("undo, or decide to keep: {said}", said=md_lines(change.text, 2)), to_do=True)
+        if helped is None or change.change != helped.change:
+            yield _item(_("undo, or decide to keep: {said}", said=md_lines(change.text, 2)), to_do=True)
+    yield from follow_ups(entries)
     for step in incident.steps.values():
         text = _("check what this command did; its outcome is unknown: {command}", command=md_code(step.command))
         yield _item(text, to_do=True)

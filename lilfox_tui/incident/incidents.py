@@ -10,18 +10,23 @@ import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.core import paths
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.files import open_regular
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.incident.model import (
     NAMED_BY,
     TIMELINE,
     Closed,
+    FollowUp,
+    FollowUpDone,
     Incident,
     IncidentError,
     IncidentOpened,
@@ -44,8 +49,10 @@ from lilfox_tui.incident.model import (
 )
 from lilfox_tui.incident.reducer import fold, impact, is_open, moment_text, still_in_force
 from lilfox_tui.incident.timeline import (
+    NOTHING_BEFORE,
     TimelineReader,
     create_timeline,
+    digest,
     log_head_hash,
     masked,
     not_recorded,
@@ -238,6 +245,20 @@ def close(folder: Path, summary: str, *, by: str = "", found: Closed | None = No
         return timeline.append(replace(found or Closed(summary=""), summary=summary, in_force=changes))
 
 
+def follow_up(folder: Path, text: str, owner: str, due: date | None, *, done: int | None) -> FollowUp | FollowUpDone:
+    """Return what to record of a follow-up: a new one, or that the one of the entry ``done`` is done. Raises
+    IncidentError."""
+    if done is None:
+        if not text:
+            raise UsageError(tr("a follow-up needs a text"), tr("say what is to be done"))
+        return FollowUp(text=text, owner=owner, due=due)
+    if not any(each.number == done and isinstance(each.what, FollowUp) for each in read_timeline(folder).entries):
+        raise UsageError(
+            tr("entry {number} is no follow-up", number=done), tr("list the entries: lilfox incident show --all")
+        )
+    return FollowUpDone(number=done, text=text)
+
+
 def reopen(folder: Path, reason: str, *, by: str = "") -> TimelineEntry:
     """Reopen the incident. Raises NotRecorded, IncidentError (open already)."""
     with open_for_append(folder, by or myself()) as timeline:
@@ -266,18 +287,75 @@ def _make(place: Path, first: IncidentOpened, by: str) -> Path:
     folder.mkdir(mode=0o700)
     try:
         folder.chmod(paths.modes(place)[0])
-        create_timeline(folder, first, by)
-        sync_folder(folder)
+        register = read_register(place)
         known = [number_of(found.name) or 0 for each in all_folders() for found in incidents_in(each)[:1]]
-        named = place / f"INC-{max(known, default=0) + 1}"
+        number = max([*known, *(each.number for each in register[-1:])], default=0) + 1
+        after = f"INC-{register[-1].number} {register[-1].first}" if register else ""
+        create_timeline(folder, replace(first, after=after), by)
+        sync_folder(folder)
+        named = place / f"INC-{number}"
         folder.rename(named)
         sync_folder(place)
     except (OSError, NotRecorded):
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    with suppress(OSError):  # it is open already
+        _register(place, number, named, register)
     if (end := read_head_hash(named)) is not None:
         log_head_hash(named, end)
     return named
+
+
+# The register of the incidents of a folder: which numbers were given. A number is never given again, so an incident
+# that somebody removed is missing from then on, and the first entry of the next one names it.
+
+
+_REGISTER = ".register"
+
+
+class RegisteredIncident(Struct, frozen=True, kw_only=True):
+    """A line of the register. ``first`` is the SHA-256 of the first line of its timeline, ``previous`` that of the line
+    of the register before this one (64 zeros for the first)."""
+
+    number: int
+    at: datetime
+    first: str
+    previous: str
+
+
+def read_register(place: Path) -> list[RegisteredIncident]:
+    """Return the readable lines of the register of a folder, oldest first. Blocks."""
+    found = []
+    with suppress(OSError), os.fdopen(open_regular(place / _REGISTER), "rb") as file:
+        for line in file.read().split(b"\n"):
+            with suppress(msgspec.MsgspecError):
+                found.append(msgspec.json.decode(line, type=RegisteredIncident))
+    return sorted(found, key=lambda each: each.number)
+
+
+def removed_incidents() -> list[tuple[str, datetime]]:
+    """Return the ids of the incidents of all readable folders that are registered and gone, and when they were opened.
+    Blocks."""
+    found = []
+    for place in all_folders():
+        there = {number_of(folder.name) for folder in incidents_in(place)}
+        found += [(f"INC-{each.number}", each.at) for each in read_register(place) if each.number not in there]
+    return found
+
+
+def _register(place: Path, number: int, folder: Path, register: Sequence[RegisteredIncident]) -> None:
+    """Add an incident to the register of ``place``. Raises OSError."""
+    with (folder / TIMELINE).open("rb") as timeline:
+        first = digest(timeline.readline().rstrip(b"\n"))
+    previous = digest(msgspec.json.encode(register[-1])) if register else NOTHING_BEFORE
+    line = msgspec.json.encode(RegisteredIncident(number=number, at=datetime.now(UTC), first=first, previous=previous))
+    handle = os.open(place / _REGISTER, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(handle, paths.modes(place)[1])
+        os.write(handle, b"\n" + line)  # behind what an interrupted write left
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _newest_open(place: Path) -> Path | None:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -26,6 +26,8 @@ class IncidentOpened(Struct, frozen=True, kw_only=True, tag="opened", tag_field=
     severity: SeverityLevel
     cause: str = ""
     """What opened it: an alert's or a runbook's name; empty when somebody did by hand."""
+    after: str = ""
+    """The incident that was opened before it there, and the SHA-256 of its first line: ``INC-6 9f86d0…``."""
 
 
 class Noted(Struct, frozen=True, kw_only=True, tag="note", tag_field="event"):
@@ -81,6 +83,25 @@ class AlertChanged(Struct, frozen=True, kw_only=True, tag="alert", tag_field="ev
     summary: str = ""
     as_of: datetime | None = None
     """When the summary was true, if that is later than ``since``: it was recorded by an incident opened later."""
+
+
+class PastEvent(Struct, frozen=True):
+    """What happened to an alert before an incident was opened. ``kind`` as the history of alerts has it."""
+
+    at: datetime
+    kind: str
+    lasted_s: float | None = None
+    """How long it had fired when it resolved."""
+    by: str = ""
+    note: str = ""
+
+
+class AlertPast(Struct, frozen=True, kw_only=True, tag="alert history", tag_field="event"):
+    """What happened to an alert of the incident before it fired this time, oldest first."""
+
+    name: str
+    labels: dict[str, str]
+    events: tuple[PastEvent, ...]
 
 
 class Noticed(Struct, frozen=True, kw_only=True, tag="noticed", tag_field="event"):
@@ -207,6 +228,22 @@ class Closed(Struct, frozen=True, kw_only=True, tag="closed", tag_field="event")
     """The incident that was opened for what still failed."""
 
 
+class FollowUp(Struct, frozen=True, kw_only=True, tag="follow-up", tag_field="event"):
+    """Something is to be done because of the incident; it is called by the number of its entry."""
+
+    text: str
+    owner: str = ""
+    due: date | None = None
+
+
+class FollowUpDone(Struct, frozen=True, kw_only=True, tag="follow-up done", tag_field="event"):
+    """The follow-up of the entry ``number`` is done."""
+
+    number: int
+    text: str = ""
+    """What came of it."""
+
+
 class Reopened(Struct, frozen=True, kw_only=True, tag="reopened", tag_field="event"):
     reason: str
 
@@ -214,6 +251,7 @@ class Reopened(Struct, frozen=True, kw_only=True, tag="reopened", tag_field="eve
 What: TypeAlias = (
     IncidentOpened | Noted | Decided | RoleAssigned | Graded | Called | Marked | AlertChanged | Noticed | Did | JobBegan
     | JobEnded | StepBegan | StepEnded | StepSkipped | Changed | Reverted | EvidenceKept | TookOver | Closed | Reopened
+    | AlertPast | FollowUp | FollowUpDone
 )  # fmt: skip
 
 

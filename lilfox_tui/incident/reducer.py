@@ -434,7 +434,7 @@ def event_text(what: What, steps: Mapping[str, StepBegan] | None = None) -> str:
         case model.AlertChanged():
             return _alert(what)
         case model.Noticed():
-            return f"{what.subject.partition('/')[2]}: {what.text}"
+            return f"{_name(what)}: {what.text}"
         case model.Closed() | model.Reopened() | model.TookOver():
             return _whole(what)
         case _:
@@ -469,6 +469,25 @@ def step_state_text(state: str) -> str:
         "skipped": _("skipped"),
         "undone": _("undone"),
     }.get(state, state)
+
+
+def _around(what: model.FollowUp | model.FollowUpDone | model.AlertPast) -> str:
+    """What was before the incident, and what is to be done after it."""
+    match what:
+        case model.FollowUp():
+            return _follow_up(what)
+        case model.FollowUpDone():
+            return _("follow-up {number} done: {said}", number=what.number, said=what.text or "-")
+        case model.AlertPast():
+            count = ngettext("{count} event", "{count} events", len(what.events))
+            return _("alert {name} before this: {events}", name=what.name, events=count)
+
+
+def _follow_up(what: model.FollowUp) -> str:
+    due = "" if what.due is None else _("due {day}", day=f"{what.due:%Y-%m-%d}")
+    more = clauses(filter(None, (_("owner: {who}", who=what.owner) if what.owner else "", due)))
+    text = _("follow-up: {said}", said=what.text)
+    return f"{text} ({more})" if more else text
 
 
 def _alert(what: model.AlertChanged) -> str:
@@ -531,6 +550,8 @@ def _work(what: What) -> str:
         case model.StepSkipped():
             values = {"number": what.step, "title": what.title, "reason": what.reason}
             return _("step {number} skipped ({title}): {reason}", **values)
+        case model.FollowUp() | model.FollowUpDone() | model.AlertPast():
+            return _around(what)
         case _:
             return _things(what)
 

@@ -14,16 +14,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from lilfox_tui.alerts.model import Alert, Alerts, AlertState, worst_first
+from lilfox_tui.alerts.model import Alert, Alerts, AlertState, Event, worst_first
 from lilfox_tui.core.aio import Feed, Ready, State, Unavailable
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.paths import PolledFolders
 from lilfox_tui.incident.incidents import append_in, current_folder, open_incident, read_timeline
 from lilfox_tui.incident.model import (
     AlertChanged,
+    AlertPast,
     Closed,
     IncidentError,
     Noticed,
+    PastEvent,
     SeverityLevel,
     TimelineEntry,
     alert_title,
@@ -242,6 +244,8 @@ def _same_alert(told: AlertChanged, alert: Alert, labels: dict[str, str]) -> boo
 
 
 WRITTEN_BY = "lilfox"
+_PAST = 20
+"""Events of an alert that an incident keeps from before it."""
 
 
 class IncidentFollower:
@@ -255,9 +259,10 @@ class IncidentFollower:
         changed: Callable[[], None],
         opened_by: Sequence[str],
         overview: Callable[[], Overview | None] = lambda: None,
+        past: Callable[[], Sequence[Event]] = tuple,
     ) -> None:
         self._feed, self._alerts, self._changed, self._opened_by = feed, alerts, changed, opened_by
-        self._overview = overview
+        self._overview, self._past = overview, past
         self.folder: Path | None = None
         """That of the current incident."""
         self._places = PolledFolders(all_folders)
@@ -313,7 +318,19 @@ class IncidentFollower:
             over = what.state != "firing" and (opened is None or what.since < opened)
             if not over:  # what was over before it was opened is none of it
                 append_in(folder, what, by=WRITTEN_BY, once=once)
+                self._recall(folder, what)
             self._told.add(once)
+
+    def _recall(self, folder: Path, what: AlertChanged) -> None:
+        """Record what happened to an alert before it fired this time."""
+        if what.state != "firing":
+            return
+        labels = tuple(sorted({**what.labels, "alertname": what.name}.items()))
+        before = [each for each in self._past() if each.labels == labels and each.at < what.since]
+        if before:
+            events = tuple(PastEvent(each.at, each.kind, each.lasted_s, each.by, each.note) for each in before[:_PAST])
+            past = AlertPast(name=what.name, labels=what.labels, events=events[::-1])
+            append_in(folder, past, by=WRITTEN_BY, once=f"alert history {labels}")
 
     def _notice(self, folder: Path, happened: Sequence[StatusChange]) -> None:
         if self._noticing is None or not self._entries:

@@ -157,6 +157,7 @@ class Monitor:
         self.incidents = IncidentWatch(
             lambda: self.alerting.state, self.changes.measured, self._at_once.set,
             config.alerts.incident_on if acts and not config.read_only else (), lambda: self.overview.value,
+            self.alerting.past,
         )  # fmt: skip
         self.runbooks = RunbookWatch(config)
         self.containers: WatchedContainers | None = None

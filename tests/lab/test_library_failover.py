@@ -97,11 +97,13 @@ def test_a_host_without_power_is_passed_over_and_its_committed_rows_are_there(
             run.one(job, 3, command, "done")
         run.one(job, 3, 3, "failed")
         run.order(job, Skip(step=2, command=2, reason="its power is off"))
+        for command in (1, 2):
+            run.one(job, 4, command, "done")
         app.ssh(broken("curl"))
-        run.one(job, 4, 1, "failed")
+        run.one(job, 5, 1, "failed")
         app.ssh(MENDED)
-        run.one(job, 4, 1, "done")
-        run.one(job, 4, 2, "done")
+        run.one(job, 5, 1, "done")
+        run.one(job, 5, 2, "done")
         commits(databases)
         committed, there = databases.committed(), rows(databases.standby)
         record_property("rows committed, lost", (len(committed), len(committed - there)))
@@ -109,7 +111,7 @@ def test_a_host_without_power_is_passed_over_and_its_committed_rows_are_there(
         assert not committed - there
         assert f"@{databases.standby.address}:5432/postgres\nOTHER=1\nREPLICA_URL=" in app.ssh(f"cat {ENV}")
         run.order(job, Undo(sha256=run.sha256))
-        run.until(job, "undone", 4, 1)
+        run.until(job, "undone", 5, 1)
         assert app.ssh(f"cat {ENV}") == before, "though it was led there in two attempts"
     finally:
         run.order(job, FinishRun(abort=True))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -271,6 +273,29 @@ def test_no_secret_is_in_any_file_or_word_of_it(state: Path, tmp_path: Path) -> 
     told += incident("export", "INC-1", "--to", tmp_path / "out") + incident("list", "--all")
     assert "S3CRET" not in told
     written = [path for place in (state, tmp_path / "out") for path in place.rglob("*") if path.is_file()]
-    assert {path.name for path in written} == {"timeline.jsonl", "head", ".lock", "a.log", "INC-1.md"}
+    assert {path.name for path in written} == {"timeline.jsonl", "head", ".lock", ".register", "a.log", "INC-1.md"}
     for path in written:
         assert b"S3CRET" not in path.read_bytes(), path
+
+
+def test_follow_ups_have_an_owner_and_a_day_and_are_done_later(state: Path) -> None:
+    incident("open", "x")
+    words = ("raise", "the", "limit", "--owner", "ann", "--due", "2026-12-09")
+    assert "entry 2: follow-up: raise the limit (owner: ann; due 2026-12-09)" in incident("follow-up", *words)
+    assert "entry 3: follow-up 2 done: 2 GiB now" in incident("follow-up", "--done", "2", "2 GiB now")
+    assert lilfox("incident", "follow-up", "--done", "1").returncode == 2
+    assert "expected a day" in lilfox("incident", "follow-up", "x", "--due", "soon").stderr
+    assert "- [x] raise the limit (owner: ann; due 2026-12-09; done: 2 GiB now)" in incident("export")
+    document("show", "INC-1")
+    book.append("INC-1", Closed(summary="x"))
+    for line in lilfox("incident", "follow", "INC-1", "--json").stdout.splitlines():
+        jsonschema.validate(json.loads(line), schema("incident-entry"))
+
+
+def test_a_removed_incident_is_named_in_the_list(state: Path) -> None:
+    for title in ("one", "two"):
+        incident("open", title)
+    shutil.rmtree(state / "INC-2")
+    assert "INC-3" in incident("open", "three")
+    assert re.search(r"INC-2, opened on \d{4}-\d\d-\d\d, was removed", lilfox("incident", "list", "--all").stderr)
+    assert "INC-2, the incident before it, was removed" in incident("verify", "INC-3")

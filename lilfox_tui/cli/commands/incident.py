@@ -15,6 +15,7 @@ from typing import get_args
 from lilfox_tui.cli.commands.jobs import settings
 from lilfox_tui.cli.incident_output import (
     check_failures,
+    day_of,
     entry_document,
     entry_rows,
     failures_lines,
@@ -22,6 +23,7 @@ from lilfox_tui.cli.incident_output import (
     incident_rows,
     print_entry,
     print_verdict,
+    tell_removed,
     verdict_document,
 )
 from lilfox_tui.cli.main import Subcommand, subcommands
@@ -40,6 +42,7 @@ from lilfox_tui.incident.incidents import (
     close,
     current,
     current_folder,
+    follow_up,
     keep_evidence,
     list_incidents,
     mark,
@@ -230,7 +233,7 @@ def _closed(place: Path, what: Closed) -> int:
     return 0
 
 
-# ``lilfox incident note | decide | role | severity | call | mark``: what people add to the timeline.
+# ``lilfox incident note | decide | role | severity | call | mark | follow-up``: what people add to the timeline.
 
 
 def add_entry_arguments(parser: argparse.ArgumentParser, action: str) -> None:
@@ -251,6 +254,11 @@ def add_entry_arguments(parser: argparse.ArgumentParser, action: str) -> None:
                 help=_("a contact from the configuration; default: list the contacts"),
             )
             parser.add_argument("--outcome", default="", metavar="TEXT", help=_("outcome of the call"))
+        case "follow-up":
+            parser.add_argument("text", nargs="*", metavar="TEXT", help=_("what is to be done, or what came of it"))
+            parser.add_argument("--owner", default="", metavar="NAME", help=_("who does it"))
+            parser.add_argument("--due", type=day_of, metavar="DAY", help=_("until when, such as 2023-12-30"))
+            parser.add_argument("--done", type=int, metavar="N", help=_("the follow-up of entry N is done"))
         case _:
             parser.add_argument("moment", choices=get_args(Moment))
             parser.add_argument(
@@ -266,12 +274,12 @@ def run_entry(args: argparse.Namespace) -> int:
         return _contacts(args)
     by = writes(args)
     place = folder(args)
-    entry = _marked(args, place, by) if args.action == "mark" else append_in(place, _entry_of(args), by=by)
+    entry = _marked(args, place, by) if args.action == "mark" else append_in(place, _entry_of(args, place), by=by)
     print_line(_("{id}: entry {number}: {said}", id=place.name, number=entry.number, said=event_text(entry.what)))
     return 0
 
 
-def _entry_of(args: argparse.Namespace) -> What:
+def _entry_of(args: argparse.Namespace, place: Path) -> What:
     match args.action:
         case "note":
             return Noted(text=" ".join(args.text))
@@ -281,6 +289,8 @@ def _entry_of(args: argparse.Namespace) -> What:
             return RoleAssigned(role=args.role, who=args.who)
         case "severity":
             return Graded(severity=args.severity)
+        case "follow-up":
+            return follow_up(place, " ".join(args.text), args.owner, args.due, done=args.done)
         case _:
             return Called(contact=_known_contact(args), outcome=args.outcome)
 
@@ -363,6 +373,8 @@ def _list(args: argparse.Namespace) -> int:
         print_json({"incidents": listed})
         return 0
     print_table(incident_rows(found, datetime.now(UTC), now))
+    if args.all:
+        tell_removed()
     if not found:
         print_line(_("no incidents") if args.all else _("no incident is open; closed ones: lilfox incident list --all"))
     return 0
@@ -554,6 +566,9 @@ ACTIONS = {
         tr("record when the incident was detected, acknowledged, mitigated or resolved"),
         partial(add_entry_arguments, action="mark"),
         run_entry,
+    ),
+    "follow-up": Subcommand(
+        tr("record what is to be done, or that it is done"), partial(add_entry_arguments, action="follow-up"), run_entry
     ),
     "evidence": Subcommand(
         tr("keep a file as evidence, with secrets masked"),

@@ -224,6 +224,10 @@ class AlertWatch:
             return ()
         return tuple(each for each in await self._own.history(EVENTS_READ) if each.labels == labels)[:limit]
 
+    def past(self) -> tuple[Event, ...]:
+        """Return the newest past events of all alerts, newest first; none if they are not stored here. Blocks."""
+        return () if self._own is None else self._own.past(EVENTS_READ)
+
     @property
     def queries(self) -> QueryEngine | None:
         """The PromQL engine, including the results of rules; None while there is none."""
@@ -386,7 +390,9 @@ def _hosts_matter(config: Config) -> bool:
     """Whether something in the configuration stands on a host that may be down (alerts/dependencies.py)."""
     remote = {name: each.address or name for name, each in config.hosts.items() if not each.local}
     services, scrapes = config.services.values(), config.scrape.values()
-    asking = [each.from_ for each in (*services, *scrapes, *config.clusters.values())]
+    asking = [each.from_ for each in services]
+    asking += [each.from_ for each in scrapes]
+    asking += [each.from_ for each in config.clusters.values()]
     below = [each.host for each in (*config.backends.values(), *config.logs.values())]
     needed = [*(each.depends_on for each in services), *(each.depends_on for each in config.hosts.values())]
     if not remote.keys().isdisjoint((*asking, *below, *(name for names in needed for name in names))):

@@ -16,7 +16,7 @@ from lilfox_tui.monitor.model import IncidentView
 from lilfox_tui.monitor.watchers import scrape
 
 if TYPE_CHECKING:
-    from lilfox_tui.alerts.model import Alerts
+    from lilfox_tui.alerts.model import Alerts, Event
     from lilfox_tui.monitor.incident_events import IncidentFollower
     from lilfox_tui.monitor.model import Overview, StatusChange
 
@@ -30,7 +30,8 @@ BY = "lilfox"
 class IncidentWatch:
     """The current incident. ``alerts`` returns the newest alerts (None without rules), ``happened`` the latest status
     changes; ``changed`` is called when another incident is open, or none. ``opened_by`` are severities and names of
-    alerts that open one. ``overview`` returns what is known now."""
+    alerts that open one. ``overview`` returns what is known now, ``past`` past events of alerts, newest first
+    (blocks)."""
 
     def __init__(
         self,
@@ -39,7 +40,9 @@ class IncidentWatch:
         changed: Callable[[], None],
         opened_by: Sequence[str] = (),
         overview: Callable[[], Overview | None] = lambda: None,
+        past: Callable[[], Sequence[Event]] = tuple,
     ) -> None:
+        self._past = past
         self.feed: Feed[IncidentView] = Feed()
         self._alerts, self._happened, self._changed, self._overview = alerts, happened, changed, overview
         self.opened_by = tuple(opened_by)
@@ -72,5 +75,7 @@ class IncidentWatch:
         from lilfox_tui.monitor.incident_events import IncidentFollower
 
         if self._recorder is None:
-            self._recorder = IncidentFollower(self.feed, self._alerts, self._changed, self.opened_by, self._overview)
+            self._recorder = IncidentFollower(
+                self.feed, self._alerts, self._changed, self.opened_by, self._overview, self._past
+            )
         self._recorder.look(happened)

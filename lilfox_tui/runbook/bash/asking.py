@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.redact import names_a_secret
 from lilfox_tui.runbook.bash.carrying import ShellVariables, may_pass
-from lilfox_tui.runbook.bash.lexer import variables_in
+from lilfox_tui.runbook.bash.lexer import NAMED, BashLexer, backquotes_in, variables_in
 from lilfox_tui.runbook.bash.placeholders import Need, Site, sites
 from lilfox_tui.runbook.model import Command, Placeholder, Step, Variable
 
@@ -27,12 +27,20 @@ _BLANKS = re.compile(
 _REDIRECTS = re.compile(r"\S+ \d+$|.* -\w")
 """A file, then a descriptor or options: ``<in 2>/dev/null``."""
 _YOUR = re.compile(r"(?<![\w$<{-])(YOUR(?:[_-][A-Z0-9]{1,30}){1,6}|your(?:[_-][a-z0-9]{1,30}){1,6})(?![\w>=(-]|\}\})")
-_BRACES = re.compile(r"(?<![{$])\{\{ ?(?:\$labels\.)?([A-Za-z][\w-]{0,60}) ?\}\}(?!\})")
+_BRACES = re.compile(r"(?<![{$])\{\{ ?(?:\$labels\.)?([A-Za-z][\w-]{0,60}(?:\.[A-Za-z][\w-]{0,60}){0,4}) ?\}\}(?!\})")
+_SHORTCODE = re.compile(r"\{\{([<%]) ?([A-Za-z][\w -]{0,60}[\w]) ?[%>]\}\}")
+"""``{{< current-version >}}``: what a site generator puts in."""
+_CURLY = re.compile(
+    r"(?<![^\s=/@:\"])\{\"?([A-Z][A-Z0-9]{2,30}(?:[ _-][A-Z0-9]{1,30}){0,5}|[A-Z]{1,3}[ _][A-Z0-9]{2,30})\"?\}"
+    r"(?=[\s/:@.\"]|$)"
+)
+"""``{ENVIRONMENT ID}``."""
+_NO_CURLY = re.compile(r"'|\b[gmn]?awk\b|\bjq\b|%\{")
 _TEMPLATE = re.compile(
     r"--?format\b|template|jsonpath|\{\{-? ?[.\"$(]|\{\{-? ?(?:range|if|end|with|else|json|printf|println|define)\b"
 )
 _LABEL = re.compile(r"\{\{ ?\$labels\.\w+ ?\}\}")
-_SQUARE = re.compile(r"(?<=[ =/])\[([A-Za-z]{2,30}(?:[ _-][A-Za-z]{2,30}){0,5})\](?=\s|$|/)")
+_SQUARE = re.compile(r"(?<=[ =/@])\[([A-Za-z]{2,30}(?:[ _-][A-Za-z]{2,30}){0,5})\](?=[\s/@:]|$)")
 _ALONE = frozenset(
     {
         "namespace", "pod", "podname", "node", "nodename", "host", "hostname", "name", "ip", "port", "path", "user",
@@ -47,24 +55,62 @@ _COMMAND = re.compile(r"\s*(?:[$#] )?[a-z][a-z0-9.-]*\s(?!.*\s\|)")
 """A line that may be a command: neither what a program logs nor a row of a table."""
 _DOTS = re.compile(r"(?<=\S )(?:\.\.\.|\u2026)(?=\s|$)")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_]+")
-_HAS_FORM = re.compile(r"<[A-Za-z]|(?i:your)[_-]|\{\{|\[[A-Za-z]|\.\.\.|\u2026")
+_HAS_FORM = re.compile(r"<[A-Za-z/.]|(?i:your)[_-]|\{\{|\{\"?[A-Z]|\[[A-Za-z]|\.\.\.|\u2026")
+_SET_TO = re.compile(
+    r"([A-Za-z][\w.-]{0,60})=(\"?)<(?![(=])"
+    r"((?:[^\s<>|&;$`\"'\\()]|\((?=[A-Za-z])|(?<=[A-Za-z])\)|'s\b|(?<=\S) (?=[^\s>])){1,90})>"
+    r"(?=\2(?:[\s,/:;\"'|)]|$))"
+)
+"""``KEY=<anything>``: no redirection stands there."""
+_SAID_PATH = re.compile(r"(?<![<\w$])<(/?(?:(?:full|absolute|your)/)?path(?:/[\w.-]{1,40}){1,8})>(?=[\s\"']|$)")
+"""``</path/to/file>``."""
+_DOUBLED = re.compile(r"(?<![<\w])<<([A-Za-z][\w-]{0,60})>>(?=[\s\"'/]|$)")
+"""``<<NAME>>``, which is a here-document only if a line ``NAME`` ends it."""
+_IN_BACKQUOTES = re.compile(r"`([^`\\#\n]{1,2000})`")
 
 
 def spelled(text: str) -> str:
     """Return the text of a fence with each placeholder spelled ``<name>``; its lines stay the same."""
     if _HAS_FORM.search(text) is None:
         return text
+    if "<<" in text:
+        lines = {line.strip() for line in text.split("\n")}
+        text = _DOUBLED.sub(lambda found: found[0] if found[1] in lines else f"<{found[1]}>", text)
     plain = "<<" not in text
-    return "\n".join(line if line.lstrip().startswith("#") else _spelled(line, plain) for line in text.split("\n"))
+    text = "\n".join(line if line.lstrip().startswith("#") else _spelled(line, plain) for line in text.split("\n"))
+    return _without_backquotes(text) if "`" in text else text
+
+
+def _without_backquotes(text: str) -> str:
+    """Return the text of a fence with ``$( )`` in place of backquotes around placeholders: a value in backquotes cannot
+    be made safe, and without a ``\\`` or a comment in them both mean the same."""
+    for part in reversed(list(backquotes_in(text))):
+        inner = _IN_BACKQUOTES.fullmatch(text, part.start, part.end)
+        if inner is None or NAMED.search(inner[1]) is None or re.search(r"\b(?:case|esac)\b|<<", inner[1]):
+            continue
+        made = f"$( {inner[1]})" if inner[1].startswith("(") else f"$({inner[1]})"
+        lexer = BashLexer(made, placeholders=True)
+        token = lexer.token()
+        whole = token is not None and token.end == len(made) and len(token.parts) == 1
+        if token is not None and whole and token.parts[0].kind == "command" and token.parts[0].closed:
+            text = text[: part.start] + made + text[part.end :]
+    return text
 
 
 def _spelled(line: str, plain: bool) -> str:
     """Spell the placeholders of one line. ``plain``: it is not in a fence with a heredoc, in which anything may
     stand."""
+    if "{{" in line:
+        line = _SHORTCODE.sub(lambda found: _as(found[2], found[0]), line)
+    if "<" in line:
+        line = _SET_TO.sub(_set_to, line)
+        line = _SAID_PATH.sub(lambda found: _as(found[1], found[0]), line)
     line = _BLANKS.sub(lambda found: found[0] if _REDIRECTS.match(found[1]) else _as(found[1], found[0]), line)
     if plain:
         if "{{" in line and _TEMPLATE.search(_LABEL.sub("", line)) is None:
             line = _BRACES.sub(lambda found: _as(found[1], found[0]), line)
+        if "{" in line and _NO_CURLY.search(line) is None:
+            line = _CURLY.sub(lambda found: _as(found[1], found[0]), line)
         if any(_is_known(found[1]) for found in _SQUARE.finditer(line)):
             line = _SQUARE.sub(lambda found: found[0] if found[1].lower() in _OPTIONAL else _as(found[1], ""), line)
         if _COMMAND.match(line):
@@ -72,14 +118,23 @@ def _spelled(line: str, plain: bool) -> str:
     return _YOUR.sub(lambda found: _as(found[1], found[0]), line)
 
 
+def _set_to(found: re.Match[str]) -> str:
+    """Return ``KEY=<name>``; what consists of marks alone (``<...>``) is named after the key."""
+    name = _as(found[3], "") or _as(found[1], "")
+    good = NAMED.fullmatch(name) is not None
+    return f"{found[1]}={found[2]}{name}" if good else found[0]
+
+
 def _is_known(name: str) -> bool:
     words = re.split("[ _-]", name.lower())
+    if " " in name and _OPTIONAL.isdisjoint(words):
+        return True
     return not _ALONE.isdisjoint(words) or words[0] == "your"
 
 
 def _as(name: str, written: str) -> str:
     made = _NOT_PLAIN.sub("-", name).strip("-")
-    return f"<{made}>" if made else written
+    return f"<{made}>" if made[:1].isalpha() else written
 
 
 # Shell variables that a command uses and that nothing sets: asked for as placeholders are, and passed under their own

@@ -169,6 +169,29 @@ def _variables_among(parts: Sequence[Part], *, quoted: bool) -> Iterator[tuple[P
             yield from _variables_of(token)
 
 
+def backquotes_in(text: str) -> Iterator[Part]:
+    """Yield the backquotes of a text that are expanded, without those in another expansion's text or in a
+    here-document, in order."""
+    for token in BashLexer(text, placeholders=True):
+        yield from _backquotes_of(token)
+
+
+def _backquotes_of(token: Token) -> Iterator[Part]:
+    yield from _backquotes_among(token.parts)
+    for inner in (*token.tokens, *([token.target] if token.target else ())):
+        yield from _backquotes_of(inner)
+
+
+def _backquotes_among(parts: Sequence[Part]) -> Iterator[Part]:
+    for part in parts:
+        if part.kind == "backquotes" and part.closed:
+            yield part
+        elif part.kind in ("double", "command"):
+            yield from _backquotes_among(part.parts)
+            for token in part.tokens:
+                yield from _backquotes_of(token)
+
+
 class TokenReader:
     """Reads tokens one after the other, without comments."""
 

@@ -42,6 +42,7 @@ from lilfox_tui.runbook.parse.procedures import (
     StepBuilder,
     beside,
     procedures,
+    sections_of,
     with_parents,
 )
 
@@ -276,6 +277,7 @@ def _circles(named: dict[str, _Named]) -> list[Problem]:
 # no list has commands, the fences are the steps (``procedures.py``).
 
 
+_MANY = 3
 LARGEST = 64 * 1024 * 1024
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _FIRST_WORD = re.compile(r"[^\s{]*")
@@ -330,7 +332,7 @@ def parse(data: bytes, path: str) -> Document:
     fences = FenceReader(ours=path.startswith(BUNDLED))
     sha256 = hashlib.sha256(data).hexdigest()
     builder = _RunbookBuilder(path, sha256, front, fences)
-    builder.build(with_parents(_sections(blocks)))
+    builder.build(with_parents(sections_of(blocks)))
     runbooks = tuple(builder.named())
     runs = any(command.kind != "none" for runbook in runbooks for step in runbook.steps for command in step.commands)
     problems += fences.problems if runs else (replace(problem, blocks="file") for problem in fences.problems)
@@ -389,19 +391,6 @@ def _lines(data: bytes, problems: list[Problem]) -> list[str]:
     return lines
 
 
-def _sections(blocks: Sequence[MarkdownBlock]) -> Iterator[tuple[MarkdownBlock | None, list[MarkdownBlock]]]:
-    """Yield each heading with the blocks below it, up to the next one; first the blocks before any heading."""
-    heading: MarkdownBlock | None = None
-    section: list[MarkdownBlock] = []
-    for block in blocks:
-        if block.kind == "heading" and block.item is None and not block.quoted:
-            yield heading, section
-            heading, section = block, []
-        elif not block.quoted:
-            section.append(block)
-    yield heading, section
-
-
 class _RunbookBuilder:
     """Makes the runbooks of one file."""
 
@@ -430,14 +419,20 @@ class _RunbookBuilder:
 
     def _list_steps(self, sections: list[DocumentSection], lists: list[int]) -> bool:
         """Whether the numbered lists are the document's steps: written for LilFox, or with commands in an item, or no
-        commands anywhere."""
+        commands anywhere. A single list among many more commands is a part of the text around it."""
         if self.front.written:
             return True
-        inside = (block for at in lists for item, blocks in _steps(sections[at].blocks) if item for block in blocks)
-        if any(block.kind == "fence" and self.fences.holds_commands(block) for block in inside):
-            return True
-        every = (block for section in sections for block in section.blocks)
-        return not any(block.kind == "fence" and self.fences.holds_commands(block) for block in every)
+        every = sum(self._with_commands(section.blocks) for section in sections)
+        inside = [
+            sum(self._with_commands(blocks) for item, blocks in _steps(sections[at].blocks) if item) for at in lists
+        ]
+        if sum(map(bool, inside)) == 1 and every - sum(inside) >= _MANY:
+            return 2 * sum(inside) >= every
+        return any(inside) or not every
+
+    def _with_commands(self, blocks: Sequence[MarkdownBlock]) -> int:
+        """Return the number of fences with commands."""
+        return sum(block.kind == "fence" and self.fences.holds_commands(block) for block in blocks)
 
     def _add_procedure(self, procedure: Procedure) -> None:
         """Add the runbook of a procedure whose fences are its steps, if a command is in it."""

@@ -24,7 +24,7 @@ from lilfox_tui.runbook.bash.syntax import Unclear
 from lilfox_tui.runbook.classify import checked, decides_what_runs, kind, verdict_of_text
 from lilfox_tui.runbook.model import Attributes, Command, Kind, Placeholder, Problem
 from lilfox_tui.runbook.parse.markdown import MarkdownBlock
-from lilfox_tui.runbook.parse.sessions import SHELLS, TypedText, typed_text
+from lilfox_tui.runbook.parse.sessions import SHELLS, TypedText, is_no_shell, typed_text
 from lilfox_tui.runbook.readers.spec import Verdict
 
 # The info string of a fence: its language, and attributes as JSON (runme's, and ours; runme passes over those).
@@ -361,7 +361,11 @@ class FenceReader:
         """Return what of a fence was typed, and what is output."""
         if (found := self._typed.get(block.line)) is None:
             language = _FIRST_WORD.match(block.info)[0].lower()  # type: ignore[index]
-            found = self._typed[block.line] = typed_text(block.text, language, self._unfinished)
+            found = typed_text(block.text, language, self._unfinished)
+            if found.text and not found.prompts and "{" not in block.info and is_no_shell(found.text):
+                broken = any(part.syntax_error for part in split(found.text, self._asking))
+                found = TypedText("", ((0, block.text),)) if broken else found
+            self._typed[block.line] = found
         return found
 
     def holds_commands(self, block: MarkdownBlock) -> bool:

@@ -30,7 +30,10 @@ _ASIDE = re.compile(
     r"table of contents|contents|toc|license|contributing|what'?s next.*|目录|参考.*)$",
     re.IGNORECASE,
 )
-_CONTENTS = re.compile(r"\[[^\]\[]*+\]\(#[^()]*+\)$")
+_CONTENTS = re.compile(r"\[[^\]\[]*+\]\(#[^()]*+\)$|(?:\{%[^%]*+%\}\s*+|\{\{[<%][^{}]*+\}\}\s*+)++$")
+"""What is no text of a document: a link of its contents, a tag of a site generator."""
+_NOTE = re.compile(r"\[![A-Za-z]+\][^\n]*(?:\n|$)")
+"""Begins a note, which code hosts have as a quotation: it belongs to the text."""
 _SET = re.compile(r"(?:^|[;&\n])[ \t]*+(?:export |read |local |declare )?[ \t]*+([A-Za-z_]\w*+)=")
 _USED = re.compile(r"\$\{?([A-Za-z_]\w*+)")
 _SHOWS = re.compile(
@@ -70,6 +73,26 @@ class Procedure(Struct):
 
     head: DocumentSection | None
     sections: list[DocumentSection]
+
+
+def sections_of(blocks: Sequence[MarkdownBlock]) -> Iterator[tuple[MarkdownBlock | None, list[MarkdownBlock]]]:
+    """Yield each heading with the blocks below it, up to the next one; first the blocks before any heading."""
+    heading: MarkdownBlock | None = None
+    section: list[MarkdownBlock] = []
+    note = False
+    for block in blocks:
+        if block.kind == "heading" and block.item is None and not block.quoted:
+            yield heading, section
+            heading, section = block, []
+        elif not block.quoted:
+            section.append(block)
+        elif marker := _NOTE.match(block.text):
+            note = True
+            section.append(replace(block, text=block.text[marker.end() :]))
+        elif note and block.kind in ("paragraph", "fence"):
+            section.append(block)
+        note = note and block.quoted
+    yield heading, section
 
 
 def with_parents(found: Iterable[tuple[MarkdownBlock | None, list[MarkdownBlock]]]) -> list[DocumentSection]:

@@ -80,7 +80,8 @@ _AWS_GETS = frozenset(
 )
 _AWS_SECRETS = frozenset(
     "ec2:describe-vpn-connections directconnect:describe-virtual-interfaces cognito-idp:describe-user-pool-client "
-    "storagegateway:describe-chap-credentials".split()
+    "storagegateway:describe-chap-credentials cognito-idp:describe-identity-provider appsync:list-api-keys "
+    "location:describe-key amplify:list-apps amplify:list-branches".split()
 )
 """What describes and prints a key or a password with it."""
 _AWS_ANYWHERE = frozenset({"--region", "--profile", "--output", "--query", "--color"})
@@ -195,8 +196,14 @@ def _gcloud(words: Sequence[Argument], context: Context) -> Verdict:
         return "unknown"
     rest = list(words[at + 1 :])
     while rest and rest[0].is_one and not rest[0].may_be_option:
+        if group == "config" and (rest[0].text is None or _SECRET.search(rest[0].text)):
+            return "unknown"
         rest = rest[1:]
     return "read" if _understood(rest, _GCLOUD_OPTIONS) else "unknown"
+
+
+_SECRET = re.compile(r"passw|secret|token|credential|_key\b|proxy/?$", re.IGNORECASE)
+"""In the name of a setting that is one; all settings of gcloud's section ``proxy`` are among them."""
 
 
 def _behind_group(words: Sequence[Argument], groups: frozenset[str]) -> int:
@@ -312,8 +319,9 @@ _TERRAFORM = Spec(
     subs={
         "validate": Spec(reads="-json -no-color -no-tests", single=True),
         "providers": Spec(single=True),
-        "show": Spec(reads="-json -no-color", operands="path", single=True),
-        "output": Spec(reads="-json -raw -no-color -state=path", operands="word", single=True),
+        # with -json, -raw or a name, sensitive values are printed
+        "show": Spec(reads="-no-color", operands="path", single=True),
+        "output": Spec(reads="-no-color -state=path", single=True),
         "version": Spec(reads="-json", single=True),
         "state": Spec(subs={"list": Spec(reads="-state=path -id=text", operands="text*", single=True),
                             "show": Spec(reads="-state=path -no-color", operands="text", single=True)}),
@@ -347,11 +355,13 @@ _CLOUDS_PROGRAMS: dict[str, Spec] = {
 # Ceph, etcd, Consul, Vault, Nomad, Pacemaker.
 
 
+_HARMLESS = r"(?!\S*(?i:pass|secret|token|key|cred))\S+"
+"""The name of an option of Ceph that holds no password: those of its modules are options, too."""
 _CEPH = re.compile(
     r"status|health(?: detail)?|df(?: detail)?|versions?|features|report|quorum_status|node ls(?: [a-z]+)?|fsid"
     r"|daemon \S+ (?:ops|status|version|perf "
-    "dump|dump_(?:ops_in_flight|historic_ops|blocked_ops|mempools)|config show"
-    r"|config get \S+|session ls)|osd (?:status|tree(?: [a-z]+)*|df(?: tree)?|stat|dump|ls|perf|pool ls(?: "
+    "dump|dump_(?:ops_in_flight|historic_ops|blocked_ops|mempools)"
+    rf"|config get {_HARMLESS}|session ls)|osd (?:status|tree(?: [a-z]+)*|df(?: tree)?|stat|dump|ls|perf|pool ls(?: "
     r"detail)?|pool stats(?: \S+)?|lspools|blocked-by|find \S+"
     r"|metadata(?: \S+)?|utilization|crush tree|crush rule (?:ls|dump)(?: \S+)?|crush dump|pool get \S+ \S+"
     r"|ok-to-stop \S+|safe-to-destroy \S+|pool autoscale-status|erasure-code-profile (?:ls|get \S+))"
@@ -361,9 +371,9 @@ _CEPH = re.compile(
     r"\S+)"
     r"|mgr (?:stat|dump|services|module ls|metadata)|crash (?:ls|ls-new|stat|info \S+)|log last(?: \S+)*"
     r"|device (?:ls|ls-by-host \S+|info \S+)|orch (?:ls|ps|status|host ls|device ls)(?: \S+)?|balancer status"
-    r"|config (?:dump|get \S+(?: \S+)?|show \S+(?: \S+)?|ls|log(?: [0-9]+)?)|time-sync-status|telemetry show|progress"
+    rf"|config (?:get \S+ {_HARMLESS}|show \S+ {_HARMLESS}|ls)|time-sync-status|telemetry show|progress"
     r"|osd (?:pool get-quota \S+|numa-status|getmaxosd|crush class ls|pool application get(?: \S+)*)"
-    r"|mon ok-to-stop \S+|nfs (?:cluster|export) (?:ls|info)(?: \S+)*|fs volume ls"
+    r"|mon ok-to-stop \S+|nfs (?:cluster (?:ls|info)|export ls)(?: \S+)*|fs volume ls"
     r"|fs subvolumegroup ls \S+|fs subvolume (?:ls \S+(?: \S+)?|(?:info|getpath) \S+ \S+(?: \S+)?)"
 )
 _ANYTHING = "\0"
@@ -398,6 +408,11 @@ def _ceph(call: ProgramCall, _context: Context) -> Verdict:
 
 
 _CONSUL = "-token=text -datacenter=text -namespace=text -partition=text -stale"
+_CONSUL_KINDS = (
+    "/(?:proxy|service)-defaults|service-(?:router|splitter|resolver|intentions)|(?:ingress|terminating|api)-gateway|"
+    "mesh|exported-services|(?:http|tcp)-route|sameness-group|control-plane-request-limit/"
+)
+"""Of configuration entries; an ``inline-certificate`` has its private key."""
 _KV = re.compile(r"/?(?:secrets?|kv[A-Za-z0-9_-]*)(?:/(?!(?:creds|issue|login)(?:/|$))[A-Za-z0-9_.-]++)*+/?")
 """Where data is kept. Elsewhere a path may make something when it is read: an account, a token."""
 
@@ -424,9 +439,9 @@ _CLUSTERS_PROGRAMS: dict[str, Spec] = {
             "namespace": Spec(subs={"ls": _RBD_READS, "list": _RBD_READS}),
             "pool": Spec(subs={"stats": _RBD_READS}),
             "trash": Spec(subs={"ls": _RBD_READS, "list": _RBD_READS}),
-            "mirror": Spec(subs={
-                "pool": Spec(subs={"status": _RBD_READS, "info": _RBD_READS}), "image": Spec(subs={
-                    "status": _RBD_READS}),
+            "mirror": Spec(subs={  # with --all, the info of a pool has the keys of its peers
+                "pool": Spec(subs={"status": _RBD_READS, "info": Spec(reads=_RBD, operands="text*")}),
+                "image": Spec(subs={"status": _RBD_READS}),
             }),
         },
     ),
@@ -476,9 +491,9 @@ _CLUSTERS_PROGRAMS: dict[str, Spec] = {
         subs={
             "members": Spec(reads="-detailed -wan -status=text -token=text -filter=text -segment=text", single=True),
             "acl": Spec(subs={each: Spec(subs={"list": Spec(reads=_CONSUL, single=True), "read": Spec(reads=
-                f"{_CONSUL} -name=text -id=text", single=True)}) for each in ("policy", "role", "auth-method")}),
+                f"{_CONSUL} -name=text -id=text", single=True)}) for each in ("policy", "role")}),
             "config": Spec(subs={"list": Spec(reads=f"{_CONSUL} -kind=word", single=True),
-                                 "read": Spec(reads=f"{_CONSUL} -kind=word -name=text", single=True)}),
+                                 "read": Spec(reads=f"{_CONSUL} -kind={_CONSUL_KINDS} -name=text", single=True)}),
             "intention": Spec(subs={"list": Spec(reads=_CONSUL, single=True), "check": Spec(reads=_CONSUL,
                 single=True,
                 operands="text text"), "match": Spec(reads=f"{_CONSUL} -destination -source", single=True,

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from lilfox_tui.core.i18n import LANGUAGES
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.export import export_markdown, handover_text, md_block, md_code, md_inline, md_lines
+from lilfox_tui.incident.export import export_markdown, handover_text
+from lilfox_tui.incident.markdown import md_block, md_code, md_inline, md_lines
 from lilfox_tui.incident.model import (
     Called,
     Changed,
@@ -37,8 +38,8 @@ from tests.unit.incident.test_timeline import SECRETS
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 HARMLESS = {"text", "code_inline", "text_special", "softbreak", "hardbreak"}
 HEADINGS = [
-    "Overview", "Impact times", "Responders", "Decisions", "Timeline (UTC)", "Changes still in force",
-    "What went well", "What did not go well", "Action items",
+    "Overview", "Impact times", "Responders", "Decisions", "Before the incident (UTC)", "Timeline (UTC)",
+    "Changes still in force", "What went well", "What did not go well", "Action items",
 ]  # fmt: skip
 MARKS = ["\n", "\n\n", "`", "```", "~~~", "#", "# ", "- ", "1. ", "> ", "|", "|---|", "<b>", "<!--", "&lt;", "&#60;",
          "[a](http://x.y)", "![a](x)", "[a]: x", "*", "**", "_", "~~", "\\", "$x$", "@ann", "a@b.cd", "http://a.b/",

@@ -19,7 +19,7 @@ from lilfox_tui.incident.model import AlertChanged, Closed, EvidenceKept, Noted,
 from lilfox_tui.incident.timeline import MOST_BYTES, entry_of, line_of, stored
 from tests.unit.incident.made import AT, all_events
 
-LINES = 22
+LINES = 25
 texts = st.text(st.characters(exclude_categories=()), max_size=40)
 once = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.runbook.library import bundled
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import Document, Runbook
 from lilfox_tui.runbook.parse.document import read
@@ -109,6 +110,20 @@ SPREAD = {
 """Codes, and what is in a line that they are said of or in the one above."""
 
 
+LIBRARY = {
+    "#### Prometheus + Grafana": "install-prometheus",
+    "#### Loki + Grafana": "install-loki",
+    "### 恢复流程": "restore-from-backup",
+    "#### 蓝绿部署": "blue-green",
+    "#### 滚动更新": "rolling-update-kubernetes",
+    "### 回滚策略": "rollback",
+    "#### 数据库故障": "database-failure",
+    "#### 服务崩溃": "service-crash",
+    "#### 网络攻击": "network-attack",
+}
+"""Headings of procedures in the manual, and the bundled runbook for each."""
+
+
 @pytest.fixture(scope="module")
 def document() -> Document:
     return read(Path(os.environ["LILFOX_MANUAL"]))
@@ -165,3 +180,12 @@ def test_hazards_are_said_of_their_lines(code: str, document: Document) -> None:
 
 def test_what_is_in_the_manual_is_no_error(document: Document) -> None:
     assert {problem.severity for problem in lint(document)} == {"warning"}
+
+
+@pytest.mark.parametrize(("heading", "name"), LIBRARY.items())
+def test_a_procedure_of_the_manual_has_its_bundled_runbook(heading: str, name: str) -> None:
+    lines = Path(os.environ["LILFOX_MANUAL"]).read_text().split("\n")
+    found = {runbook.id for each in bundled() for runbook in each.runbooks}
+
+    assert heading in lines
+    assert name in found

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState
+from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState, Event
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.incident.incidents import close, entries, open_incident
-from lilfox_tui.incident.model import AlertChanged
+from lilfox_tui.incident.model import AlertChanged, AlertPast, PastEvent
 from lilfox_tui.monitor.watchers.incident import IncidentWatch
 
 FIRED = datetime.now(UTC) - timedelta(minutes=3)
@@ -32,7 +32,8 @@ class Watched:
     def __init__(self) -> None:
         self.alerts: tuple[Alert, ...] = ()
         self.changes = 0
-        self.watch = IncidentWatch(self._state, tuple, self._changed)
+        self.past: tuple[Event, ...] = ()
+        self.watch = IncidentWatch(self._state, tuple, self._changed, past=lambda: self.past)
 
     def look(self, *alerts: Alert) -> None:
         """One look while these are there."""
@@ -98,3 +99,30 @@ def test_when_it_is_closed_another_one_begins_anew(watched: Watched) -> None:
     watched.look(ALERT)
     assert told(second) == ["HighErrorRate firing"]
     assert watched.changes == 3
+
+
+def test_what_happened_to_an_alert_before_it_fired_this_time_is_kept_once(watched: Watched) -> None:
+    """Oldest first; neither this firing, nor what happened to other alerts."""
+    incident = open_incident("errors").id
+    before = FIRED - timedelta(hours=1)
+    watched.past = (
+        Event(FIRED + timedelta(minutes=1), "acknowledged", ALERT.labels, by="ann"),
+        Event(FIRED, "fired", ALERT.labels),
+        Event(before + timedelta(minutes=5), "resolved", ALERT.labels, lasted_s=300.0),
+        Event(before, "fired", (("alertname", "HighErrorRate"), ("job", "other"))),
+        Event(before, "fired", ALERT.labels),
+    )
+    for _time in range(3):
+        watched.look(ALERT)
+
+    (past,) = [one.what for one in entries(incident) if isinstance(one.what, AlertPast)]
+    assert (past.name, past.labels) == ("HighErrorRate", {"job": "backend"})
+    assert past.events == (PastEvent(before, "fired"), PastEvent(before + timedelta(minutes=5), "resolved", 300.0))
+
+
+def test_an_alert_without_a_history_leaves_none(watched: Watched) -> None:
+    incident = open_incident("errors").id
+    watched.past = (Event(FIRED, "fired", ALERT.labels),)
+    watched.look(ALERT)
+
+    assert [one.what for one in entries(incident) if isinstance(one.what, AlertPast)] == []

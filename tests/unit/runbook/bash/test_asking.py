@@ -10,7 +10,7 @@ import pytest
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.runbook.bash.asking import guessed, labels_for, shell_sites, spelled
-from lilfox_tui.runbook.bash.placeholders import Need
+from lilfox_tui.runbook.bash.placeholders import Need, sites
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import Document, Variable
 from lilfox_tui.runbook.parse.document import parse
@@ -34,6 +34,22 @@ FORMS = {
     "mongo [your-hostname-here] -u x": "mongo <your-hostname-here> -u x",
     "helm repo add [NAME] [URL] [flags]": "helm repo add <NAME> <URL> [flags]",
     "kubectl exec mypod -- ...": "kubectl exec mypod -- <more>",
+    "oc logs `oc get pod -l app=<app name> -o name` -n x": "oc logs $(oc get pod -l app=<app-name> -o name) -n x",
+    'x="`kubectl get pod <pod name>`"': 'x="$(kubectl get pod <pod-name>)"',
+    "a `(cd <dir>; ls)`": "a $( (cd <dir>; ls))",
+    "export ZONE=<domain.example.com>": "export ZONE=<domain-example-com>",
+    "x --user=<name@example.com> y": "x --user=<name-example-com> y",
+    "x --from-literal=accountname=<...>": "x --from-literal=accountname=<accountname>",
+    'TOKEN="<token \u2014 see above>"': 'TOKEN="<token-see-above>"',
+    "export KUBECONFIG=<PATH TO THE CLUSTER's KUBECONFIG>": "export KUBECONFIG=<PATH-TO-THE-CLUSTER-s-KUBECONFIG>",
+    "rm -i </path/to/file>": "rm -i <path-to-file>",
+    "cf push <<APP_NAME>> -i 2": "cf push <APP_NAME> -i 2",
+    "confluent environment use {ENVIRONMENT ID}": "confluent environment use <ENVIRONMENT-ID>",
+    'cockroach sql --url {"CONNECTION STRING"}': "cockroach sql --url <CONNECTION-STRING>",
+    "curl -LO https://x/v{{< current-version >}}/y": "curl -LO https://x/v<current-version>/y",
+    "docker pull x:{{ page.release.version }}": "docker pull x:<page-release-version>",
+    "ssh [os-user]@[master-ip] ls": "ssh <os-user>@<master-ip> ls",
+    "helm upgrade x --version [previous installed version]": "helm upgrade x --version <previous-installed-version>",
 }  # fmt: skip
 AS_THEY_ARE = (
     "sort <in -u >out", "wc <file 2>&1", "cat <in 2>/dev/null", "tr a b <in >out", "diff <(ls a) <(ls b)", "cat <a b>c",
@@ -45,7 +61,9 @@ AS_THEY_ARE = (
     "grep \"[name]\" x", "cat x | grep '<none>'", "kubectl get pods | grep <none>", "helm install [flags]",
     "export YOUR_NAME=x; echo $YOUR_NAME ${YOUR_NAME}", "ls get-your-things", "echo <YOUR_NAME>", "# <pod name> ...",
     "go test ./...", "echo 'a...'", "level=warn ... msg=x", "Setting up cnpg (1.30.0) ...", "...",
-    "cat <<E\na {{ x }} ...\nE",
+    "cat <<E\na {{ x }} ...\nE", "cat <<APP>> file\nx\nAPP", "cat <<EOF>>file\nx\nEOF", "cat </etc/hosts> out",
+    "ls `date`", "`echo \\`date\\` <x>`", "`ls <x> # all`", "echo '`ls <x>`'", "cat <<E\n`ls <x>`\nE",
+    "awk '{NR}' x", "echo {A,B}", "jq {NAME}", "X=<(ls)", "curl -w '%{HTTP_CODE}' x", "echo ${NAME}", "f=<in>out",
 )  # fmt: skip
 
 
@@ -53,6 +71,15 @@ AS_THEY_ARE = (
 def test_placeholders_as_people_write_them(written: str, text: str) -> None:
     assert spelled(written) == text
     assert spelled(text) == text
+
+
+def test_a_value_between_backquotes_is_refused_only_where_it_would_be_a_command() -> None:
+    (step,) = parse(b"# T\n```bash\nls `dirname <path>`\n`<tool>`\n```\n", "/x.md").runbooks[0].steps
+    first, second = step.commands
+
+    assert first.text == "ls $(dirname <path>)"
+    assert {site.need for site in sites(first.text)} == {Need.SAFE}
+    assert {site.need for site in sites(second.text)} == {Need.NEVER}
 
 
 @pytest.mark.parametrize("text", AS_THEY_ARE)

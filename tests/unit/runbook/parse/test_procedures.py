@@ -309,3 +309,27 @@ def test_an_open_fence_blocks_the_file_only_if_it_swallowed_another(inside: str,
     document = _parse(f"# T\n\n```bash\nls\n```\n\n~~~bash\n{inside}\n")
 
     assert [each.blocks for each in document.problems if each.code == "fence-open"] == [blocks]
+
+
+def test_a_single_list_among_many_more_fences_is_a_part_of_the_text() -> None:
+    fences = "".join(f"## Host {name}\n\n```bash\nls /{name}\n```\n\n" for name in "abcd")
+    clients = "## Clients\n\n1. Install it\n2. Check it\n   ```bash\n   uptime\n   ```\n"
+    (*parts, last) = _parse(f"# Setup\n\n{fences}{clients}").runbooks
+
+    assert [each.title for each in parts] == ["Host a", "Host b", "Host c", "Host d"]
+    assert [command.text for step in last.steps for command in step.commands] == ["uptime"]
+
+
+def test_a_note_belongs_to_the_text_and_another_quotation_does_not() -> None:
+    note = "> [!NOTE]\n> First this:\n>\n> ```bash\n> uptime\n> ```\n"
+    text = f"# T\n\n{note}\nand\n\n> said\n>\n> ```bash\n> reboot\n> ```\n"
+    (runbook,) = _parse(text).runbooks
+
+    assert [(step.title, [each.text for each in step.commands]) for step in runbook.steps] == [("T", ["uptime"])]
+
+
+@pytest.mark.parametrize("tag", ["{% include copy.html %}", "{{% note %}}", "{{< tabs >}}"])
+def test_a_tag_of_a_site_generator_is_no_text(tag: str) -> None:
+    (runbook,) = _parse(f"Look at the pods.\n\n{tag}\n\n```bash\nkubectl get pods\n```\n").runbooks
+
+    assert [step.title for step in runbook.steps] == ["Look at the pods."]

@@ -167,3 +167,116 @@ def test_lint_looks_at_what_was_typed() -> None:
     (fence,) = parse(b"# T\n```bash\n$ ls\na file\n```\n", "/x.md").fences
 
     assert fence.text == "ls\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "runs"),
+    [
+        ("$ cd /srv/app\ngit pull -q\noc apply -f a.yaml", ["cd /srv/app", "git pull -q", "oc apply -f a.yaml"]),
+        ("$ export A=1\nexport B=2\nkubectl get pods -n $B", ["export A=1", "export B=2", "kubectl get pods -n $B"]),
+        ("# look\n$ oc get pods \\\n -o wide\n\n# then\noc adm top", ["oc get pods \\\n -o wide", "oc adm top"]),
+    ],
+)  # fmt: skip
+def test_commands_below_a_single_prompt_are_commands_too(text: str, runs: list[str]) -> None:
+    assert _runs(text) == runs
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "NAME   READY\nweb-1  1/1",
+        "kubectl get pods -n x\nsome other line",
+        "kubectl get pods -n x\nStatus: active",
+        "reboot",
+        "export A=1",
+        "kubectl get pods -n x\n$ uptime",
+        "> kubectl get pods -n x",
+        "you can run kubectl get pods",
+        "mytool --now",
+    ],
+)
+def test_output_below_a_single_prompt_stays_output(below: str) -> None:
+    assert _runs(f"$ kubectl get nodes\n{below}")[0] == "kubectl get nodes"
+    assert set(_runs(f"$ kubectl get nodes\n{below}")) <= {"kubectl get nodes", "uptime"}
+
+
+@pytest.mark.parametrize("first", ["cat run.sh", "crontab -l", "grep -r pods .", "mytool env", "history"])
+def test_what_a_program_prints_of_a_file_is_no_command(first: str) -> None:
+    assert _runs(f"$ {first}\nkubectl delete pod x-1\nsystemctl restart nginx.service") == [first]
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "+----+\n| ID |\n+----+",
+        "--------------------\n|  DescribeImages  |",
+        "Name:         web-1\nLabels:       <none>",
+        "2017-03-15 09:42:45.046  INFO 7 --- [main] x (y)",
+        "<html><body>it's</body></html>",
+        'HTTP/1.1 200 OK\nServer: "x',
+        "Error from server (Forbidden): no",
+        '{"a": "it\'s"}',
+        "deployment.apps/web scaled",
+        "CPU(cores)   CPU%\n191m         10%",
+        "NAME     \tPROVISIONER   \tAGE\nstandard (default)  x  2m",
+    ],
+)
+def test_output_below_commands_without_prompts_is_shown(below: str) -> None:
+    (found,) = _commands(f"kubectl get x\n\n{below}")
+
+    assert (found.text, found.output, found.refused) == ("kubectl get x", below, "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sum by (node) (rate(cpu_seconds_total[5m])) > 1",
+        "topk(5,\n  sum by (pod) (x))",
+        "(a / b) * 100",
+        'request_total{\n  pod="x"\n}',
+        'provider "aws" {\n  region = "x"\n}',
+        'server {\n  if ($x !~ "y") {\n  }\n}',
+        "SELECT count(*) FROM t;",
+        "ANY 1 (a, b)",
+        "[INFO]  ready (0/3)...",
+        "PING 10.0.0.1 (10.0.0.1): 56 data bytes",
+        "/ (Root)\n\u251c\u2500\u2500 a",
+        "mysql> select sleep(1);",
+        "mysql> show tables;",
+        "sqlite> .load x.so",
+        "postgres=# \\dt",
+        "10.0.0.1:6379> FLUSHALL",
+        ">>> import os",
+        "frr# show bfd peers",
+        "/home/argocd/plugins/\n    a.sock",
+        "/* a hint */",
+        ".\n\u251c\u2500\u2500 README.md\n\u2514\u2500\u2500 fix/",
+        "https://web.example/path",
+        "...\n* Server certificate:\n*  SSL certificate verify ok.",
+        "\u2026\nEvents:\n  Normal x",
+        "k8s.io/apimachinery/pkg/util/sets",
+        "snapshot.longhorn.io/x created",
+    ],
+)
+def test_what_is_given_to_other_programs_is_no_command_and_no_error(text: str) -> None:
+    (found,) = _commands(text)
+
+    assert (found.kind, found.refused) == ("none", "")
+
+
+@pytest.mark.parametrize("text", ["kubectl create token x (--duration 1h)", "mytool (x)", 'echo "x', "f() {\n  ls"])
+def test_a_command_that_bash_cannot_parse_stays_an_error(text: str) -> None:
+    assert all(each.kind == "none" and each.refused for each in _commands(text))
+
+
+@pytest.mark.parametrize("prompt", ["~/app/local$ ", ":~$ ", "\u279c  ", "\u279c  app git:(main) \u2717 "])
+def test_prompts_of_other_shells_are_taken_off(prompt: str) -> None:
+    assert _runs(f"{prompt}uptime\n up 1 day") == ["uptime"]
+
+
+def test_below_dots_stands_no_command_unless_it_can_be_nothing_else() -> None:
+    assert "kubectl get pods -A" in _runs("...\nkubectl get pods -A")
+
+
+def test_an_address_below_a_command_is_no_command() -> None:
+    assert _runs("kubectl port-forward svc/web 80:80\nhttp://127.0.0.1:80") == ["kubectl port-forward svc/web 80:80"]
