@@ -12,8 +12,7 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Absent, Fact, NotKnown
-from lilfox_tui.audit.model import AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditFinding, AuditSeverity, Fact, Fix, NotKnown
 from lilfox_tui.core.i18n import Message, tr
 
 POD_TEMPLATES: Mapping[str, tuple[str, ...]] = {

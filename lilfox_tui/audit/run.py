@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lilfox_tui.audit.catalogue import kind_of
-from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Passed, Report, Target
+from lilfox_tui.audit.model import Absent, AuditCheck, Fact, Facts, Found, NotChecked, NotKnown, Passed, Report, Target
 from lilfox_tui.audit.targets import configuration, kubernetes, plans, postgresql, redis, source
 from lilfox_tui.audit.targets import hosts as host_facts
 from lilfox_tui.audit.targets import services as service_facts

@@ -14,7 +14,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.metrics.container.page import ContainerPage, container_page, exit_text
 from lilfox_tui.app.rendering.chart import Values
 from lilfox_tui.app.rendering.draw import UNICODE
-from lilfox_tui.app.rows.containers import CONTAINER, FoundContainer, subject_of
+from lilfox_tui.app.rows.containers import CONTAINER, EngineContainer, subject_of
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.containers.engine import EngineError
 from lilfox_tui.containers.model import ContainerView
@@ -48,7 +48,7 @@ def flat(_name: str, columns: int) -> Values:
 def texts(view: ContainerView, width: int = 120, **changes: Any) -> list[str]:
     engine = changes.pop("engine", None) or engine_of(view)
     made: dict[str, Any] = {
-        "found": FoundContainer(engine, view), "now": NOW, "window": timedelta(minutes=5), "past": flat,
+        "found": EngineContainer(engine, view), "now": NOW, "window": timedelta(minutes=5), "past": flat,
         "glyphs": UNICODE, "width": width, "lines": (),
     }  # fmt: skip
     rows = container_page(ContainerPage(**(made | changes)))

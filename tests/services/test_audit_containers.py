@@ -14,8 +14,7 @@ import pytest
 
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.checks.host.containers import parse_engines
-from lilfox_tui.audit.facts import Absent
-from lilfox_tui.audit.model import AuditFinding, Found, Passed, Report, Target
+from lilfox_tui.audit.model import Absent, AuditFinding, Found, Passed, Report, Target
 from lilfox_tui.audit.run import Audit, judged, targets_of
 from lilfox_tui.audit.targets.hosts import CONTAINERS, AuditedContainer, Printed
 from lilfox_tui.config.model import Config, HostConfig

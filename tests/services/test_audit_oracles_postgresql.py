@@ -12,7 +12,7 @@ import pytest
 
 from lilfox_tui.audit.checks.postgresql.statements import MOST
 from lilfox_tui.audit.checks.postgresql.statements import STATEMENTS as FACT
-from lilfox_tui.audit.facts import Facts
+from lilfox_tui.audit.model import Facts
 from lilfox_tui.audit.targets.postgresql import gather
 from lilfox_tui.backends.kinds.postgresql import Options, open_session
 from tests.services.postgres import SUPERUSER, Postgres

@@ -12,8 +12,7 @@ import pytest
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.checks.postgresql import repeated_statements
 from lilfox_tui.audit.checks.postgresql.repeated_statements import in_one
-from lilfox_tui.audit.facts import NotKnown
-from lilfox_tui.audit.model import Report, Target
+from lilfox_tui.audit.model import NotKnown, Report, Target
 from lilfox_tui.audit.run import Audit, judged, targets_of
 from lilfox_tui.audit.targets import configuration
 from lilfox_tui.audit.targets.configuration import CalledStatement, CallsAnswer, DatabaseCalls

@@ -19,9 +19,8 @@ from lilfox_tui.alerts.unit_test_runner import UnitTestSeries
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.config.model import Config, ServiceConfig
 from lilfox_tui.config.values import Seconds
-from lilfox_tui.hosts.certificate import validity
 from lilfox_tui.metrics import health
-from lilfox_tui.metrics.health import HealthProbe
+from lilfox_tui.metrics.health import HealthProbe, validity
 from lilfox_tui.metrics.model import CertificateTimes, Health
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.monitor import Monitor

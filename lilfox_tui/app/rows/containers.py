@@ -23,7 +23,7 @@ project empty for those without one), and an engine that does not answer (``"HOS
 KINDS = (CONTAINER, PROJECT, ENGINE)
 
 
-class FoundContainer(NamedTuple):
+class EngineContainer(NamedTuple):
     """A container, and the engine that runs it."""
 
     engine: EngineView
@@ -68,15 +68,15 @@ def subject_of(view: ContainerView) -> Subject:
     return CONTAINER, f"{view.host}/{view.container.short_id}"
 
 
-def all_found(overview: Overview | None, hosts: Iterable[str] | None = None) -> Iterator[FoundContainer]:
+def all_found(overview: Overview | None, hosts: Iterable[str] | None = None) -> Iterator[EngineContainer]:
     """The containers of all hosts, or of ``hosts``."""
     known: Mapping[str, Sequence[EngineView]] = {} if overview is None else overview.containers
     for name in known if hosts is None else hosts:
         for engine in known.get(name, ()):
-            yield from (FoundContainer(engine, view) for view in engine.containers)
+            yield from (EngineContainer(engine, view) for view in engine.containers)
 
 
-def find(overview: Overview | None, subject: Subject | None) -> FoundContainer | None:
+def find(overview: Overview | None, subject: Subject | None) -> EngineContainer | None:
     """The container that a row or a page is about; None if it is about something else, or the container is gone."""
     if subject is None or subject[0] != CONTAINER:
         return None
@@ -84,7 +84,7 @@ def find(overview: Overview | None, subject: Subject | None) -> FoundContainer |
     return next((each for each in all_found(overview, (host,)) if each.view.container.short_id == short_id), None)
 
 
-def successor(overview: Overview | None, gone: FoundContainer) -> FoundContainer | None:
+def successor(overview: Overview | None, gone: EngineContainer) -> EngineContainer | None:
     """The container that has the name of one that is gone, as after ``compose up``."""
     engine, view = gone
     return next(
@@ -97,7 +97,7 @@ def successor(overview: Overview | None, gone: FoundContainer) -> FoundContainer
     )
 
 
-def of_alert(overview: Overview | None, alert: Alert | None) -> FoundContainer | None:
+def of_alert(overview: Overview | None, alert: Alert | None) -> EngineContainer | None:
     """The container that the labels of an alert name: by its id, else by its name on that host."""
     if alert is None:
         return None
@@ -110,7 +110,7 @@ def of_alert(overview: Overview | None, alert: Alert | None) -> FoundContainer |
     return next(by_id, None) or next(by_name, None)
 
 
-def members(overview: Overview | None, subject: Subject | None) -> list[FoundContainer]:
+def members(overview: Overview | None, subject: Subject | None) -> list[EngineContainer]:
     """The containers that a row stands for: those of a project or a host, or of a host's row; else all. Worst first."""
     kind, name = subject or ("", "")
     host, _slash, rest = name.partition("/")
@@ -123,7 +123,7 @@ def members(overview: Overview | None, subject: Subject | None) -> list[FoundCon
     return sorted(found, key=lambda each: (-each.view.level, each.view.host, each.view.container.name))
 
 
-def leads_on(overview: Overview | None, page: Subject, found: FoundContainer | None) -> bool:
+def leads_on(overview: Overview | None, page: Subject, found: EngineContainer | None) -> bool:
     """Whether a page leads to containers: that of their host, or that of an alert about one, which is ``found``."""
     return bool(members(overview, page)) if page[0] == "host" else page[0] in ("alert", "rule") and found is not None
 

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Absent, Fact, NotKnown
 from lilfox_tui.audit.jwt_tokens import Jwt, public_keys, read_jwt
+from lilfox_tui.audit.model import Absent, Fact, NotKnown
 from lilfox_tui.audit.targets.services import DisturbingQuestion, HttpReply, ServiceClient
 from lilfox_tui.config.audit import AuditLoginConfig, AuditSignUpConfig
 from lilfox_tui.config.secrets import resolve

@@ -15,7 +15,7 @@ from msgspec import Struct
 from lilfox_tui.alerts.rules import Rule, RuleFiles, read_rule_files
 from lilfox_tui.alerts.state_folder import state_folder
 from lilfox_tui.alerts.storage import DATABASE, EVENTS_KEPT, AlertDatabase, AlertStorage, Outbox
-from lilfox_tui.audit.facts import Fact, NotKnown
+from lilfox_tui.audit.model import Fact, NotKnown
 from lilfox_tui.audit.targets.postgresql import Composed
 from lilfox_tui.config.model import Config, MetricNames
 from lilfox_tui.core import paths

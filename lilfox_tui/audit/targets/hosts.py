@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Fact, NotKnown
+from lilfox_tui.audit.model import Fact, NotKnown
 from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.containers.engine import ENGINE_ERRORS, find_engines, open_engine, program_of
 from lilfox_tui.containers.model import Container

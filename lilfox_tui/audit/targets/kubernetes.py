@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import yaml
 
-from lilfox_tui.audit.facts import NotKnown
 from lilfox_tui.audit.kubernetes_objects import (
     LAST_APPLIED,
     OLD_VERSIONS,
@@ -28,6 +27,7 @@ from lilfox_tui.audit.kubernetes_objects import (
     mapping,
     text,
 )
+from lilfox_tui.audit.model import NotKnown
 from lilfox_tui.config.audit import AuditClusterConfig
 from lilfox_tui.core.i18n import Message, ntr, tr
 from lilfox_tui.hosts.base import Completed, Host

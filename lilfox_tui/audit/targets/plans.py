@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Fact, NotKnown
+from lilfox_tui.audit.model import Fact, NotKnown
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.backup.sets.names import local_zone

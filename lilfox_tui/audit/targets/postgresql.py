@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Fact, NotKnown
+from lilfox_tui.audit.model import Fact, NotKnown
 from lilfox_tui.backends.postgresql.inspect import explain
 from lilfox_tui.backends.postgresql.session import PostgresSession, Statement, StatementRefused
 from lilfox_tui.core.errors import LilFoxError

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct, convert
 
-from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
+from lilfox_tui.audit.model import Absent, Fact, Facts, NotKnown
 from lilfox_tui.backends.redis_transport import RedisTransport
 from lilfox_tui.core.i18n import tr
 

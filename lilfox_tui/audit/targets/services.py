@@ -19,7 +19,7 @@ from urllib.parse import urljoin, urlsplit
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Absent, Fact, NotKnown
+from lilfox_tui.audit.model import Absent, Fact, NotKnown
 from lilfox_tui.audit.targets.tls_hello import ServerHello, client_hello, read_server_hello
 from lilfox_tui.config.audit import AuditServiceConfig
 from lilfox_tui.config.model import ServiceConfig

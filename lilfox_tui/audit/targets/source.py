@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lilfox_tui.audit.facts import Fact, NotKnown
+from lilfox_tui.audit.model import Fact, NotKnown
 from lilfox_tui.core.i18n import tr
 
 MOST_FILES = 10_000

@@ -17,7 +17,7 @@ from lilfox_tui.audit.checks.logs.attempts import _tried
 from lilfox_tui.audit.checks.logs.files import ROTATION, parse_rotation
 from lilfox_tui.audit.checks.secrets.logs import parse_lines
 from lilfox_tui.audit.checks.systemd.units import _microseconds
-from lilfox_tui.audit.facts import Fact
+from lilfox_tui.audit.model import Fact
 from lilfox_tui.audit.secret_values import is_token, secret_names, secrets_in
 from lilfox_tui.audit.targets.hosts import Printed
 from tests.unit.audit.test_checks import HOST, outcomes

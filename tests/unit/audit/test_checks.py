@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lilfox_tui.audit.catalogue import chosen, groups, kind_of
-from lilfox_tui.audit.facts import Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Target
+from lilfox_tui.audit.model import AuditCheck, Fact, Facts, Found, NotChecked, NotKnown, Target
 from lilfox_tui.audit.run import judged
 from lilfox_tui.audit.targets.hosts import LIMIT_BYTES, Printed, _FactScript
 from lilfox_tui.audit.targets.plans import PlanAnswer

@@ -12,8 +12,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.alerts.rules import RuleFiles, from_text
 from lilfox_tui.audit.catalogue import chosen, kind_of
-from lilfox_tui.audit.facts import NotKnown
-from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Target
+from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, NotKnown, Target
 from lilfox_tui.audit.run import judged, repositories_of, targets_of
 from lilfox_tui.audit.targets.configuration import (
     DeliveriesAnswer,

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.audit.catalogue import chosen
-from lilfox_tui.audit.facts import NotKnown
 from lilfox_tui.audit.kubernetes_objects import OBJECTS, OLD_VERSIONS, KubernetesObject, KubernetesObjects
-from lilfox_tui.audit.model import AuditSeverity, Found, NotChecked, Target
+from lilfox_tui.audit.model import AuditSeverity, Found, NotChecked, NotKnown, Target
 from lilfox_tui.audit.run import Outcome, judged, targets_of
 from lilfox_tui.audit.targets import kubernetes
 from lilfox_tui.audit.targets.kubernetes import gather_manifests, read_cluster, read_manifests

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lilfox_tui.audit.checks.logs.records import judge
-from lilfox_tui.audit.facts import Facts
+from lilfox_tui.audit.model import Facts
 from lilfox_tui.audit.targets.hosts import Printed
 from tests.unit.audit.test_checks import outcomes
 

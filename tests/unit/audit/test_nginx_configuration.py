@@ -6,8 +6,7 @@ import pytest
 
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.checks.http.nginx_proxy import CONFIGURATION
-from lilfox_tui.audit.facts import NotKnown
-from lilfox_tui.audit.model import Found, Target
+from lilfox_tui.audit.model import Found, NotKnown, Target
 from lilfox_tui.audit.run import judged
 from lilfox_tui.audit.targets.hosts import Printed
 from tests.unit.audit.test_checks import outcomes

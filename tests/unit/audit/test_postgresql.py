@@ -13,8 +13,7 @@ from lilfox_tui.audit.checks.postgresql.memory import parse_memory
 from lilfox_tui.audit.checks.postgresql.settings import Setting, psql
 from lilfox_tui.audit.checks.postgresql.statements import columns_of, scans_of
 from lilfox_tui.audit.checks.postgresql.wal import Archiver
-from lilfox_tui.audit.facts import NotKnown
-from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, Target
+from lilfox_tui.audit.model import AuditCheck, Found, NotChecked, NotKnown, Target
 from lilfox_tui.audit.run import judged
 
 CHECKS = {check.id: check for check in groups()["postgresql"] if kind_of(check) == "postgresql"}

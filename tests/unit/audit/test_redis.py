@@ -11,8 +11,7 @@ import pytest
 from lilfox_tui.audit.catalogue import chosen, groups
 from lilfox_tui.audit.checks.redis.access import parse_clients, parse_users
 from lilfox_tui.audit.checks.redis.load import key_pattern, parse_slow
-from lilfox_tui.audit.facts import NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditSeverity, Found, NotChecked, Target
+from lilfox_tui.audit.model import AuditCheck, AuditSeverity, Found, NotChecked, NotKnown, Target
 from lilfox_tui.audit.run import judged, use_of
 from lilfox_tui.audit.targets.hosts import Printed
 from lilfox_tui.audit.targets.redis import AskUse, KeySample, LargeKey, RedisUse

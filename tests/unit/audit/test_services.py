@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from lilfox_tui.audit.catalogue import chosen, kind_of
 from lilfox_tui.audit.checks.http.cookies import cookies_of
 from lilfox_tui.audit.checks.http.latency import quantile
-from lilfox_tui.audit.facts import Facts
 from lilfox_tui.audit.jwt_tokens import public_keys, read_jwt
-from lilfox_tui.audit.model import Found, NotChecked, Target
+from lilfox_tui.audit.model import Facts, Found, NotChecked, Target
 from lilfox_tui.audit.run import judged
 from lilfox_tui.audit.targets.services import (
     PAGE,

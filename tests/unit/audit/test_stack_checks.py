@@ -9,8 +9,7 @@ import pytest
 
 from lilfox_tui.audit.catalogue import chosen
 from lilfox_tui.audit.checks.stack.files import parse_files
-from lilfox_tui.audit.facts import NotKnown
-from lilfox_tui.audit.model import Found, NotChecked, Target
+from lilfox_tui.audit.model import Found, NotChecked, NotKnown, Target
 from lilfox_tui.audit.run import judged
 from lilfox_tui.audit.targets.hosts import ExportedFile, Printed
 from lilfox_tui.cli.exports.log_stack import LOG_STACK, exported_files

@@ -314,7 +314,7 @@ class MetricsState:
         selected = self.selected_item() is not None or self.selected_view() is not None
         return None if selected or self.selected_container() is not None else tr("nothing is selected")
 
-    def selected_container(self) -> containers.FoundContainer | None:
+    def selected_container(self) -> containers.EngineContainer | None:
         """The container that actions apply to: of the open page or the highlighted row, or of the alert there."""
         if (alert := self.selected_alert()) is not None:
             return containers.of_alert(self.overview, alert)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from lilfox_tui.audit.facts import Absent, Facts, NotKnown
 from lilfox_tui.audit.jwt_tokens import Jwt
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.accounts import ACCOUNT, TOKENS
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import human_duration

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lilfox_tui.audit.facts import Facts, NotKnown
 from lilfox_tui.audit.fixes import nginx
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.accounts import LOGIN, RATE, SIGN_UP
 from lilfox_tui.core.i18n import listed, tr
 

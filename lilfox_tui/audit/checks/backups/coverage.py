@@ -9,8 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Absent, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.configuration import RULES, STANDBYS
 from lilfox_tui.backup.postgresql.connect import read_url
 from lilfox_tui.config.foreign import own_plans

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Absent, Fact, Facts
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix
 from lilfox_tui.audit.targets.hosts import Printed
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.redact import redact

@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.redact import redact
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import listed, tr
 from lilfox_tui.hosts.addresses import Address

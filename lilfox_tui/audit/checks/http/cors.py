@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lilfox_tui.audit.facts import Fact, Facts
 from lilfox_tui.audit.fixes import nginx
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fact, Facts
 from lilfox_tui.audit.targets.services import HEALTH, ORIGIN, WHERE, Get, HttpReply, reply_of
 from lilfox_tui.core.i18n import tr
 

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from lilfox_tui.audit.checks.http.latency import METRICS_PAGE
-from lilfox_tui.audit.facts import Absent, Fact, Facts
 from lilfox_tui.audit.fixes import nginx
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix
 from lilfox_tui.audit.targets.services import PAGE, WHERE, Get, HttpReply, reply_of
 from lilfox_tui.core.i18n import Message, tr
 

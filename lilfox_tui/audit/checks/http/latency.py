@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.services import BODY_LIMIT, METRICS, Configured, Get, HttpReply, reply_of
 from lilfox_tui.config.model import ServiceConfig
 from lilfox_tui.core.i18n import tr

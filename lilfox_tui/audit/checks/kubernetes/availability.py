@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from lilfox_tui.audit.facts import Facts, NotKnown
 from lilfox_tui.audit.kubernetes_objects import (
     OBJECTS,
     OLD_VERSIONS,
@@ -17,7 +16,7 @@ from lilfox_tui.audit.kubernetes_objects import (
     mapping,
     text,
 )
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Facts, Fix, NotKnown
 from lilfox_tui.core.i18n import Message, ntr, tr
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from lilfox_tui.audit.facts import Absent, Facts
 from lilfox_tui.audit.kubernetes_objects import (
     OBJECTS,
     KubernetesContainer,
@@ -22,7 +21,7 @@ from lilfox_tui.audit.kubernetes_objects import (
     mapping,
     text,
 )
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Facts, Fix
 from lilfox_tui.audit.secret_values import is_secret_variable, secrets_in
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.redact import MASK

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lilfox_tui.audit.facts import Facts
 from lilfox_tui.audit.kubernetes_objects import (
     OBJECTS,
     KubernetesContainer,
@@ -17,7 +16,7 @@ from lilfox_tui.audit.kubernetes_objects import (
     mapping,
     text,
 )
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Facts, Fix
 from lilfox_tui.core.i18n import listed, tr
 
 _ROOT_LIKE = frozenset({"ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "BPF", "DAC_READ_SEARCH"})

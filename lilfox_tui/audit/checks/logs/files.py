@@ -10,8 +10,7 @@ from itertools import combinations
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Fact, Facts
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix
 from lilfox_tui.audit.targets.hosts import Printed
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.core.text import human_bytes

@@ -8,8 +8,7 @@ from datetime import UTC, timedelta, timezone
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.hosts import Printed
 from lilfox_tui.core.i18n import Message, listed, ntr, tr
 from lilfox_tui.logs.record import METHODS, LogEntry, load_format, recognise, split_records, status_span

@@ -11,8 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from lilfox_tui.alerts.lint.model import MADE_BY_ALERTS, name_of
-from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.audit.rule_selection import (
     Answer,
     HostLabels,

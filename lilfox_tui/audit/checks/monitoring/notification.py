@@ -8,8 +8,7 @@ from datetime import timedelta
 from lilfox_tui.alerts.notification_plan import receiver
 from lilfox_tui.alerts.rules import Rule
 from lilfox_tui.alerts.silences import matches_all
-from lilfox_tui.audit.facts import Absent, Facts
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Facts, Fix
 from lilfox_tui.audit.rule_selection import is_constant
 from lilfox_tui.audit.targets.configuration import DELIVERIES, RULES, RulesAnswer
 from lilfox_tui.config.model import NotifierConfig

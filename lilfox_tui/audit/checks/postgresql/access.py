@@ -12,8 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.audit.checks.postgresql.settings import RELOAD, SETTINGS, ServerSettings, psql
-from lilfox_tui.audit.facts import Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.postgresql import Composed
 from lilfox_tui.core.i18n import Message, listed, ntr, tr
 from lilfox_tui.redact import MASK, names_a_secret

@@ -9,8 +9,7 @@ from typing import Any
 from msgspec import Struct, convert
 
 from lilfox_tui.audit.checks.postgresql.settings import PERFORMANCE, SERVER, psql, with_tables
-from lilfox_tui.audit.facts import Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_bytes, human_count, human_duration
 

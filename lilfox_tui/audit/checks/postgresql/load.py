@@ -10,8 +10,7 @@ from msgspec import Struct, convert
 from lilfox_tui.audit.checks.postgresql.memory import BY_HOST, BY_SERVER, available_memory
 from lilfox_tui.audit.checks.postgresql.settings import PERFORMANCE, RELOAD, SERVER, SETTINGS, psql, with_tables
 from lilfox_tui.audit.checks.postgresql.statements import EXTENSION
-from lilfox_tui.audit.facts import Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_bytes, human_count, human_duration
 

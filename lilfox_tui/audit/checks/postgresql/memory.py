@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lilfox_tui.audit.checks.postgresql.settings import PERFORMANCE, RELOAD, SETTINGS, psql
-from lilfox_tui.audit.facts import Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.hosts import HostQuestion, Printed
 from lilfox_tui.audit.targets.postgresql import Composed
 from lilfox_tui.core.i18n import tr

@@ -8,8 +8,7 @@ from typing import Any
 from msgspec import Struct, convert
 
 from lilfox_tui.audit.checks.postgresql.settings import PERFORMANCE, SERVER, SETTINGS, ServerSettings, psql
-from lilfox_tui.audit.facts import Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.backends.postgresql.session import APPLICATION
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_duration

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 from lilfox_tui.audit.checks.postgresql.settings import PERFORMANCE
-from lilfox_tui.audit.facts import Absent, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.configuration import CALLS, WINDOW_S, CalledStatement, DatabaseCalls
 from lilfox_tui.backends.postgresql.queries import without_secrets
 from lilfox_tui.core.i18n import listed, tr

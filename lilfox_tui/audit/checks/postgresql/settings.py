@@ -10,8 +10,7 @@ from typing import Any
 
 from msgspec import Struct, convert
 
-from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.postgresql import Composed
 from lilfox_tui.core.i18n import listed, tr
 

@@ -10,8 +10,7 @@ from typing import Any
 from msgspec import Struct, convert
 
 from lilfox_tui.audit.checks.postgresql.settings import PERFORMANCE, SERVER, SETTINGS, psql, with_tables
-from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.postgresql import OWN_MARK, Composed, Plans
 from lilfox_tui.backends.postgresql.queries import without_secrets
 from lilfox_tui.core.i18n import tr

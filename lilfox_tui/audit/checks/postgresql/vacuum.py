@@ -15,8 +15,7 @@ from lilfox_tui.audit.checks.postgresql.settings import (
     switched_off,
     with_tables,
 )
-from lilfox_tui.audit.facts import Absent, Fact, Facts
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_count, human_duration
 

@@ -8,8 +8,7 @@ from typing import Any
 from msgspec import Struct, convert
 
 from lilfox_tui.audit.checks.postgresql.settings import SERVER, SETTINGS, psql
-from lilfox_tui.audit.facts import Absent, Fact, Facts
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_bytes, human_duration
 

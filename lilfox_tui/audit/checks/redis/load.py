@@ -11,9 +11,8 @@ from typing import Any
 from msgspec import Struct, convert
 
 from lilfox_tui.audit.checks.redis.memory import expires
-from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
 from lilfox_tui.audit.fixes import redis_cli, redis_settings
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.hosts import HostQuestion, Printed
 from lilfox_tui.audit.targets.redis import (
     INFO,

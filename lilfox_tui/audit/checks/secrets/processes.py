@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Absent, Fact, Facts
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix
 from lilfox_tui.audit.secret_values import is_secret_variable, secrets_in
 from lilfox_tui.audit.targets.hosts import NO_PROGRAM, OWN_WORDS, Printed
 from lilfox_tui.core.i18n import Message, listed, tr

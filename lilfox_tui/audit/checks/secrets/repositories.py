@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from lilfox_tui.audit.checks.secrets.files import SHOW, FileWithSecret, read_files
-from lilfox_tui.audit.facts import Absent, Fact, Facts
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix
 from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
 from lilfox_tui.core.i18n import listed, ntr, tr
 

@@ -12,8 +12,7 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from lilfox_tui.audit.facts import Absent, Fact, Facts, NotKnown
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.hosts import COLLECTORS, EXPORTED, Printed
 from lilfox_tui.core.i18n import Message, listed, ntr, tr
 

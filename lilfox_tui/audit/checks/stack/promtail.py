@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lilfox_tui.audit.facts import Absent, Fact, Facts
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix
 from lilfox_tui.audit.targets.hosts import Printed
 from lilfox_tui.core.i18n import listed, tr
 

@@ -15,7 +15,7 @@ from lilfox_tui.app.rows.containers import (
     ENGINE,
     KINDS,
     PROJECT,
-    FoundContainer,
+    EngineContainer,
     all_found,
     members,
 )
@@ -81,7 +81,7 @@ class ContainerActions(ActionGroup):
             title = _("Containers of {name}", name=project if kind == PROJECT and project else host)
         self._choose(title, found or members(self._state.overview, None))
 
-    def _choose(self, title: str, found: Sequence[FoundContainer]) -> None:
+    def _choose(self, title: str, found: Sequence[EngineContainer]) -> None:
         overview = self._state.overview
         if overview is None:
             return
@@ -97,7 +97,7 @@ class ContainerActions(ActionGroup):
         """The containers of all hosts to choose from."""
         return self._choices_of(members(overview, None), overview) if overview.containers else []
 
-    def _choices_of(self, found: Sequence[FoundContainer], overview: Overview) -> list[dialogs.Choice]:
+    def _choices_of(self, found: Sequence[EngineContainer], overview: Overview) -> list[dialogs.Choice]:
         rows = importlib.import_module("lilfox_tui.app.panes.metrics.container.rows")
         choices: list[dialogs.Choice] = rows.container_choices(found, overview.at, self._app.glyphs)
         return choices
@@ -147,7 +147,7 @@ class ContainerActions(ActionGroup):
 
     # ---- what other groups ask: their keys do the same for a container --------------------------------------------
 
-    def why_no_shell(self, found: FoundContainer) -> Message | None:
+    def why_no_shell(self, found: EngineContainer) -> Message | None:
         """Why no shell can be opened in a container."""
         view, config = found.view, self._app.config
         host = config.hosts.get(view.host)
@@ -161,7 +161,7 @@ class ContainerActions(ActionGroup):
             return tr("{name} is not running: {state}", name=view.container.name, state=view.container.state)
         return None
 
-    def shell(self, found: FoundContainer) -> None:
+    def shell(self, found: EngineContainer) -> None:
         """Suspends the app for a shell in a container."""
         view, config = found.view, self._app.config
         host = self._state.overview.hosts.get(view.host) if self._state.overview is not None else None

@@ -38,7 +38,7 @@ from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.app.rendering.panels import NARROWEST, cut_row
 from lilfox_tui.app.rows.containers import (
-    FoundContainer,
+    EngineContainer,
     find,
     findings_on,
     of_alert,
@@ -82,7 +82,7 @@ _NEAR_LIMIT = 0.9
 class ContainerPage(Struct, frozen=True, kw_only=True):
     """The contents of the page. ``gone``: the engine no longer lists it; what is told was so until then."""
 
-    found: FoundContainer
+    found: EngineContainer
     now: datetime
     window: timedelta
     past: Callable[[str, int], Values]
@@ -410,7 +410,7 @@ class ContainerPages:
     def __init__(self, context: PaneContext[MetricsState], chart_height: Callable[[], int]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
         self._chart_height = chart_height
-        self._last: tuple[Subject, FoundContainer] | None = None
+        self._last: tuple[Subject, EngineContainer] | None = None
         """The container whose page was drawn last, as it was seen last."""
         self._read_of: Subject | None = None
         self._lines: Sequence[StampedLine] | LilFoxError | None = None
@@ -469,13 +469,13 @@ class ContainerPages:
             findings=() if audit is None else findings_on(audit.findings, view),
         )
 
-    def _with_details(self, found: FoundContainer) -> FoundContainer:
+    def _with_details(self, found: EngineContainer) -> EngineContainer:
         """The container with its mounts and failed health checks, if it was asked for them."""
         container, asked = found.view.container, self._asked
         if asked is None or asked.id != container.id:
             return found
         told = replace(container, mounts=asked.mounts, failed_checks=asked.failed_checks)
-        return FoundContainer(found.engine, replace(found.view, container=told))
+        return EngineContainer(found.engine, replace(found.view, container=told))
 
     def data_since(self, now: datetime) -> datetime | None:
         """When the charts of the open page begin; None if they have no data."""
@@ -483,7 +483,7 @@ class ContainerPages:
         span = self._app.monitor.container_history.span(f"host/{host}")
         return None if span is None or span[0] >= now else span[0]
 
-    def _alerts(self, overview: Overview, found: FoundContainer) -> list[AlertItem]:
+    def _alerts(self, overview: Overview, found: EngineContainer) -> list[AlertItem]:
         """The alerts about it that fire or are pending."""
         items = (each for each in self._state.items(overview).values() if each.alert and not each.alert.is_resolved)
         there = ((each, of_alert(overview, each.alert)) for each in items)
@@ -508,7 +508,7 @@ class ContainerPages:
         if self._read_of == subject:
             self._read_of = None
 
-    async def _read_once(self, found: FoundContainer) -> None:
+    async def _read_once(self, found: EngineContainer) -> None:
         engine, view, monitor = found.engine, found.view, self._app.monitor
         if view.host not in monitor.hosts:
             return
@@ -532,7 +532,7 @@ class ContainerPages:
         why = clauses(map(str, view.reasons)) or state_text(view.container, overview.at)
         return Selection(clean(f"{view.container.name}: {why}"), partial(self._read, found, clean(why), overview))
 
-    async def _read(self, found: FoundContainer, why: str, overview: Overview) -> Selected:
+    async def _read(self, found: EngineContainer, why: str, overview: Overview) -> Selected:
         view, subject = found.view, subject_of(found.view)
         if self._read_of != subject:
             await self._read_once(found)

@@ -14,8 +14,8 @@ from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.containers import (
     ContainerGroup,
+    EngineContainer,
     Entry,
-    FoundContainer,
     Subject,
     subject_of,
 )
@@ -218,7 +218,7 @@ def _group(group: ContainerGroup, widths: ContainerWidths, glyphs: Glyphs, width
 # In a list to choose from, and the selected one below the home screen.
 
 
-def container_choices(found: Sequence[FoundContainer], now: datetime, glyphs: Glyphs) -> list[Choice]:
+def container_choices(found: Sequence[EngineContainer], now: datetime, glyphs: Glyphs) -> list[Choice]:
     """Containers to choose from, worst first; each is found by its name, its host, its image and its project."""
     if not found:
         return []
