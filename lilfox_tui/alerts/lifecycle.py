@@ -46,7 +46,7 @@ class LiveAlert(Struct, frozen=True, gc=False):
     resolved_at_ms: int | None = None
     keep_firing_since_ms: int | None = None
     no_data_since_ms: int | None = None
-    """Of a resolved one that ended for want of data: when the last sample was."""
+    """Of a resolved one that ended for lack of data: when the last sample was."""
 
 
 LastData = Callable[[LabelSet], int | None]

@@ -114,7 +114,7 @@ class Alert(Struct, frozen=True, gc=False):
     as_of: datetime | None = None
     """When its value and its texts were so, where that is earlier than the time of which it is told."""
     no_data_since: datetime | None = None
-    """Of a resolved one that ended for want of data: when the last sample was. Whether its condition holds is not
+    """Of a resolved one that ended for lack of data: when the last sample was. Whether its condition holds is not
     known."""
 
     @property

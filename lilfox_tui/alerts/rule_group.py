@@ -113,7 +113,7 @@ ALERT_STATE = "alertstate"
 MOST_ALERTS = 20_000
 """Of one rule: more of them are a mistake in the rule, and filling in their texts would take seconds each time."""
 MOST_ENDS_EXPLAINED = 100
-"""Alerts of one evaluation of which it is looked whether they end for want of data."""
+"""Alerts of one evaluation of which it is looked whether they end for lack of data."""
 _OF_ALERTS = frozenset({ALERTS, FOR_STATE})
 
 
@@ -263,7 +263,7 @@ class RuleEvaluator:
         )
 
     def _last_data(self, source: SeriesSource, at_ms: int) -> LastData:
-        """Return what tells of an alert that it ends for want of data: none of the selectors finds a series now that
+        """Return what tells of an alert that it ends for lack of data: none of the selectors finds a series now that
         could be the alert's. At most MOST_ENDS_EXPLAINED alerts are looked at."""
         left = MOST_ENDS_EXPLAINED if self._may_lack_data(self._around.recorded) else 0
         lookback_ms = self._around.semantics.lookback_ms

@@ -335,7 +335,7 @@ def _total(found: Iterable[ComputeAmounts], *, all_of: bool = False) -> ComputeA
 
 
 RECENT_S = 600.0
-"""A restart or a kill for want of memory counts as a problem for so long."""
+"""A restart or a kill for lack of memory counts as a problem for so long."""
 SETTLES_S = 60.0
 """What is begun may take so long: a pod that is not ready yet, fewer pods than wanted."""
 LONG_S = 900.0
@@ -495,5 +495,5 @@ def _end_words(end: ContainerEnd | None) -> Message | str:
     if end is None or end.exit_code is None:
         return ""
     if end.reason == "OOMKilled":
-        return tr(", the last for want of memory")
+        return tr(", the last for lack of memory")
     return tr(", last exit code {code}", code=end.exit_code)

@@ -21,7 +21,7 @@ from lilfox_tui.metrics.model import Labels, Level, Series
 PROJECT_LABELS = ("com.docker.compose.project", "io.podman.compose.project")
 SERVICE_LABEL = "com.docker.compose.service"
 RECENT_S = 600.0
-"""A restart or a kill for want of memory counts as a problem for so long."""
+"""A restart or a kill for lack of memory counts as a problem for so long."""
 OLD_S = 86_400.0
 """A container that ended so long ago is no problem of today."""
 LOOPS_AFTER = 3
@@ -101,7 +101,7 @@ class Container(Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     """Of its last end; None before the first."""
     oom_killed: bool = False
-    """Whether its last end was for want of memory."""
+    """Whether its last end was for lack of memory."""
     error: str = ""
     """Why it could not be started."""
     created: datetime | None = None
@@ -340,7 +340,7 @@ def judge(
     container: Container, now: datetime, *, recent_restarts: int, oomed_s: float | None
 ) -> tuple[Level, tuple[Message, ...]]:
     """Return the level of a container and the reasons, worst first. ``oomed_s`` is how long ago a process of it was
-    last killed for want of memory. One that was stopped, has ended with 0, or ended a day ago is well."""
+    last killed for lack of memory. One that was stopped, has ended with 0, or ended a day ago is well."""
     found: list[tuple[Level, Message]] = []
     end = _end_words(container)
     if recent_restarts >= LOOPS_AFTER:
@@ -381,7 +381,7 @@ def _end_words(container: Container) -> Message | str:
     if container.exit_code is None:
         return ""
     if container.oom_killed:
-        return tr(", the last for want of memory")
+        return tr(", the last for lack of memory")
     return tr(", last exit code {code}", code=container.exit_code) if container.exit_code else ""
 
 

@@ -108,7 +108,7 @@ def alert_is_over(entries: Sequence[TimelineEntry]) -> bool:
 
 
 def alert_has_no_data(entries: Sequence[TimelineEntry]) -> bool:
-    """Return whether an alert of the incident has fired and then ended for want of data."""
+    """Return whether an alert of the incident has fired and then ended for lack of data."""
     return any(each.state == "no data" for each in _own_alerts(entries))
 
 

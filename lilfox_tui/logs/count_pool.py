@@ -151,4 +151,4 @@ async def _process(descriptors: Sequence[int]) -> AsyncIterator[CountProcess]:
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        await process.communicate()  # its pipes are closed then too, also where the loop ends next

@@ -34,7 +34,7 @@ _FAMILIES: tuple[tuple[str, str, str, _Value], ...] = (
      lambda view: view.usage.written_bytes),
     ("container_start_time_seconds", "gauge", "Time of the last start.",
      lambda view: None if view.container.started is None else view.container.started.timestamp()),
-    ("container_oom_events_total", "counter", "Kills for want of memory that LilFox has seen.",
+    ("container_oom_events_total", "counter", "Kills for lack of memory that LilFox has seen.",
      lambda view: float(view.oom_events)),
     ("container_health_state", "gauge", "Result of the health check: 1 healthy, 0 unhealthy, -1 starting or none.",
      lambda view: _HEALTH.get(view.container.health, -1.0) if view.container.running else None),

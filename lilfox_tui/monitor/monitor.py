@@ -116,6 +116,8 @@ class Monitor:
     :meth:`prime`. Use from one event loop; only :meth:`prime` is called before it runs.
     """
 
+    _looked = False
+
     def __init__(
         self,
         config: Config,
@@ -164,7 +166,6 @@ class Monitor:
         self.clusters: WatchedClusters | None = None
         """Both are None before :meth:`run` and :meth:`check_once`: they import what the first frame does not need."""
         self.queries = Queries(config, self._asking_host, self.scraping, self.alerting)
-        self._looked = False
         if at_once:
             self._look()
 

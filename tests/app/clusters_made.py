@@ -133,7 +133,7 @@ def well() -> ClusterView:
 
 
 def broken() -> ClusterView:
-    """A crash loop after a bad rollout, a kill for want of memory, an image that is not there, a pod without a place,
+    """A crash loop after a bad rollout, a kill for lack of memory, an image that is not there, a pod without a place,
     and a lost node."""
     image = "registry.example/shop/api:2.4.0"
     end = ContainerEnd("Error", 1, None, "panic: no such table: orders", ago(minutes=2))
@@ -150,7 +150,7 @@ def broken() -> ClusterView:
         container("worker", "registry.example/shop/worker:1.9", restarts=2, started=ago(minutes=3),
                   usage=ComputeAmounts(0.48, 121 * MIB), last_end=ContainerEnd("OOMKilled", 137, None, "",
                                                                                ago(minutes=3))),
-        status="Running", level=Level.DEGRADED, why=(tr("killed for want of memory {age} ago", age="3 min"),),
+        status="Running", level=Level.DEGRADED, why=(tr("killed for lack of memory {age} ago", age="3 min"),),
         kind="StatefulSet",
     )  # fmt: skip
     missing = pod(
@@ -180,7 +180,7 @@ def broken() -> ClusterView:
         workload("cart", (missing,), image="registry.example/shop/cart:typo", level=Level.FAILING,
                  why=(tr("image cannot be pulled"),)),
         workload("worker", (killed,), image="registry.example/shop/worker:1.9", kind="StatefulSet",
-                 level=Level.DEGRADED, why=(tr("killed for want of memory {age} ago", age="3 min"),)),
+                 level=Level.DEGRADED, why=(tr("killed for lack of memory {age} ago", age="3 min"),)),
         workload("report", (pending,), image="registry.example/shop/report:3", namespace="shop-jobs",
                  level=Level.DEGRADED, why=(tr("no node has room since {age}", age="12 min"),)),
         workload("log-agent", (pod("log-agent-7xk", "log-agent", container("agent", "fluent-bit:3.1"),

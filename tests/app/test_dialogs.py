@@ -117,7 +117,7 @@ async def test_the_palette_says_all_of_the_selected_action() -> None:
         await pilot.press("colon", *"find")
         await pilot.pause()
         text = " ".join(screen_text(pilot).split())
-        assert "find a host, service, backend or container by name" in text
+        assert "find a host, service, container or workload by name" in text
 
 
 async def test_what_to_do_with_an_unknown_key_is_not_cut() -> None:

@@ -45,7 +45,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 def script(options: Options) -> str:
     """Print the uptime, then a line for each container: the start of its id, CPU time in microseconds, working set in
-    bytes, processes killed for want of memory, bytes read, written, received and sent; ``-`` is unknown."""
+    bytes, processes killed for lack of memory, bytes read, written, received and sent; ``-`` is unknown."""
     return _SCRIPT.replace("MOST", str(options.most))
 
 

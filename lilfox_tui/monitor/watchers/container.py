@@ -68,7 +68,7 @@ class _EngineSeen:
         self.oomed_at: datetime | None = None
         self._oom_kills: float | None = None
         self._counted = False
-        """Whether an end for want of memory of its present run was counted by its control group."""
+        """Whether an end for lack of memory of its present run was counted by its control group."""
         if container.restarts and container.created is not None and container.started is not None:
             recent = timedelta(seconds=RECENT_S)
             if now - container.created < recent:
@@ -89,7 +89,7 @@ class _EngineSeen:
             self._counted, self._oom_kills = False, None
 
     def take_kills(self, kills: float | None) -> None:
-        """Take in how many processes of its control group were killed for want of memory."""
+        """Take in how many processes of its control group were killed for lack of memory."""
         if kills is not None and self._oom_kills is not None and kills > self._oom_kills:
             self._oomed(round(kills - self._oom_kills))
             self._counted = True

@@ -150,7 +150,7 @@ def test_headings_are_groups_and_what_the_file_shows_of_a_command_stands_below_i
 
     assert any("see also" in line and "more" in line for line in found)
     assert [line for line in found if line in (" Diagnosis", " Mitigation")] == [" Diagnosis", " Mitigation"]
-    at = next(number for number, line in enumerate(found) if line.endswith("output in the file:"))
+    at = next(number for number, line in enumerate(found) if line.endswith("expected output:"))
     assert found[at - 1].endswith("uptime")
     assert found[at + 1].endswith("up 3 days")
     assert any("bash cannot parse this" in line for line in found)

@@ -59,14 +59,14 @@ PODS: dict[str, tuple[Pod, Level, list[str]]] = {
         waits("CrashLoopBackOff", restarts=7, last_end=ContainerEnd("Error", 2, finished=ago(minutes=1))),
         FAILING, ["crash loop: restarts so far: 7, last exit code 2"],
     ),
-    "crash loop for want of memory": (
+    "crash loop for lack of memory": (
         waits("CrashLoopBackOff", restarts=4, last_end=OOM, limits=ComputeAmounts(memory=64 * 2.0**20)), FAILING,
-        ["killed: out of memory (limit 64M)", "crash loop: restarts so far: 4, the last for want of memory"],
+        ["killed: out of memory (limit 64M)", "crash loop: restarts so far: 4, the last for lack of memory"],
     ),
-    "killed for want of memory, and running again": (
+    "killed for lack of memory, and running again": (
         pod(container(restarts=1, last_end=OOM)), FAILING, ["killed: out of memory"],
     ),
-    "killed for want of memory an hour ago": (
+    "killed for lack of memory an hour ago": (
         pod(container(restarts=1, last_end=ContainerEnd("OOMKilled", 137, finished=ago(hours=1)))), GOOD, [],
     ),
     "ended with an error, and running again": (

@@ -81,7 +81,7 @@ STATUSES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "an exit code alone": (pod(status("c0", ended(code=3))), "ExitCode:3", "0/1"),
     "a signal": (pod(status("c0", ended(code=137, signal=9))), "Signal:9", "0/1"),
-    "killed for want of memory": (pod(status("c0", ended("OOMKilled", 137))), "OOMKilled", "0/1"),
+    "killed for lack of memory": (pod(status("c0", ended("OOMKilled", 137))), "OOMKilled", "0/1"),
     "initialising": (
         pod(status("c0", waiting("PodInitializing")), phase="Pending",
             init=(status("i0", ended("Completed")), status("i1", RUNNING), status("i2", waiting("PodInitializing")))),

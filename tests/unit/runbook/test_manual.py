@@ -112,6 +112,7 @@ SPREAD = {
 
 LIBRARY = {
     "#### Prometheus + Grafana": "install-prometheus",
+    "#### ELK Stack": "install-elk",
     "#### Loki + Grafana": "install-loki",
     "### 恢复流程": "restore-from-backup",
     "#### 蓝绿部署": "blue-green",

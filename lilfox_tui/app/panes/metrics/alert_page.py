@@ -246,7 +246,7 @@ def shape(item: AlertItem, glyphs: Glyphs) -> Piece:
 
 
 def role(alert: Alert) -> str:
-    """The colour of an alert, by its state and severity; that of one that ended for want of data is not good."""
+    """The colour of an alert, by its state and severity; that of one that ended for lack of data is not good."""
     if alert.silenced_by:
         return "muted"
     if alert.state is AlertState.RESOLVED:

@@ -198,7 +198,7 @@ def _was(alert: Alert, resolved: str) -> str:
 
 def was_text(alert: Alert, expression: str, now: datetime) -> str:
     """What was the matter with a resolved alert, for how long and until when; its own texts are in the present tense.
-    Where it ended for want of data, it is not known whether that is over."""
+    Where it ended for lack of data, it is not known whether that is over."""
     resolved, gone, sides = alert.resolved_at or now, alert.no_data_since, compared(expression)
     since = alert.active_at if expression else alert.fired_at or alert.active_at
     ended = gone if gone is not None and gone > since else resolved

@@ -221,7 +221,7 @@ def shown_rows(command: Command, style: RunbookStyle) -> list[Row]:
     if command.refused:
         rows += wrapped([(Piece(f" {style.glyphs.failing} " + redact(command.refused), "failing"),)], style.width - 1)
     if command.output:
-        rows.append((Piece(" " + _("output in the file:"), "muted"),))
+        rows.append((Piece(" " + _("expected output:"), "muted"),))
         lines = redact(command.output).replace("\t", "    ").split("\n")
         rows += [row for line in lines for row in _folded([Piece(clean(line), "muted")], max(12, style.width - 1))]
     return rows

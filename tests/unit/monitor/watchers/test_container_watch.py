@@ -1,4 +1,4 @@
-"""What is remembered of a container beside its present state: restarts of late, kills for want of memory."""
+"""What is remembered of a container beside its present state: restarts of late, kills for lack of memory."""
 
 from __future__ import annotations
 
