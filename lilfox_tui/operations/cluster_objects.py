@@ -396,7 +396,7 @@ async def read_workload(kubectl: Kubectl, kind: str, namespace: str, name: str) 
         raise UsageError(
             tr("there is no {resource} in namespace {namespace} of {context}", resource=resource, namespace=namespace,
                context=kubectl.context),
-            tr("List what there is: lilfox kubernetes"),
+            tr("List what there is: lilfox cluster list"),
         )  # fmt: skip
     return {**found, "kind": known[kind.lower()]}
 
@@ -425,7 +425,7 @@ async def read_drain(kubectl: Kubectl, node: str) -> DrainPlan:
 def no_node(kubectl: Kubectl, node: str) -> UsageError:
     return UsageError(
         tr("{context} has no node {node}", context=kubectl.context, node=node),
-        tr("List what there is: lilfox kubernetes"),
+        tr("List what there is: lilfox cluster list"),
     )
 
 

@@ -447,7 +447,7 @@ async def pod_change(place: ClusterPlace, namespace: str, pod: str) -> ClusterCh
         raise UsageError(
             tr("there is no {resource} in namespace {namespace} of {context}", resource=f"pod/{pod}",
                namespace=namespace, context=place.context.name),
-            tr("List what there is: lilfox kubernetes"),
+            tr("List what there is: lilfox cluster list"),
         )  # fmt: skip
     kind, owner = await _workload_of(place.kubectl, namespace, found)
     grace_s = whole(found, "spec", "terminationGracePeriodSeconds", default=30)

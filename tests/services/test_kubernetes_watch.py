@@ -12,7 +12,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from lilfox_tui.cli.commands import check, kubernetes, query
+from lilfox_tui.cli import cluster_list
+from lilfox_tui.cli.commands import check, query
 from lilfox_tui.cli.main import parse
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.clusters.model import ClusterView
@@ -180,20 +181,20 @@ def test_the_command_lists_what_is_there_worst_first(
     cluster.settle("web")
     cluster.settle("jobs", "shop-jobs")
     cluster.until(lambda: "ImagePull" in json.dumps(cluster.pods("bad")), what="the image cannot be pulled")
-    argv = ["--config", str(config_file), "kubernetes"]
-    assert kubernetes.run(parse([*argv, "shop", "--json"])) == 1
+    argv = ["--config", str(config_file), "cluster", "list"]
+    assert cluster_list.run_list(parse([*argv, "shop", "--json"])) == 1
     document = json.loads(capsys.readouterr().out)
-    jsonschema.validate(document, schema("kubernetes"))
+    jsonschema.validate(document, schema("cluster-list"))
     [found] = document["clusters"]
     assert (found["context"], found["production"], found["level"]) == ("shop-prod", True, "failing")
     assert [each["name"] for each in found["workloads"]] == ["bad", "web", "jobs"]
     assert found["pods"][0]["owner"] == "Deployment/bad"
     assert len(found["nodes"]) == 3
     assert any(each["reason"] == "Failed" for each in found["events"])
-    assert kubernetes.run(parse([*argv, "-n", "shop-jobs", "--only", "workloads", "--json"])) == 0
+    assert cluster_list.run_list(parse([*argv, "-n", "shop-jobs", "--only", "workloads", "--json"])) == 0
     [found] = json.loads(capsys.readouterr().out)["clusters"]
     assert ([each["name"] for each in found["workloads"]], "pods" in found) == (["jobs"], False)
-    assert kubernetes.run(parse(argv)) == 1
+    assert cluster_list.run_list(parse(argv)) == 1
     printed = capsys.readouterr().out
     assert "shop-prod" in printed.splitlines()[0]
     assert "production" in printed.splitlines()[0]
@@ -218,10 +219,10 @@ def test_check_and_query_know_the_clusters(
     cluster.stop_api()
     assert check.run(parse([*argv, "check"])) == 1
     assert "was refused" in capsys.readouterr().out
-    assert kubernetes.run(parse([*argv, "kubernetes"])) == 1
+    assert cluster_list.run_list(parse([*argv, "cluster", "list"])) == 1
 
 
 @pytest.mark.parametrize("words", [["gone"], ["-n", "--all"], ["-n", "Shop"]])
 def test_names_that_there_are_not_are_refused(config_file: Path, words: list[str]) -> None:
     with pytest.raises((UsageError, SystemExit)):
-        kubernetes.run(parse(["--config", str(config_file), "kubernetes", *words]))
+        cluster_list.run_list(parse(["--config", str(config_file), "cluster", "list", *words]))

@@ -1,5 +1,5 @@
-"""``lilfox cluster``: changes a Kubernetes cluster. Each change is shown, confirmed, made by kubectl in a job, and
-proved by the cluster's objects."""
+"""``lilfox cluster``: lists and changes Kubernetes clusters. Each change is shown, confirmed, made by kubectl in a job,
+and proved by the cluster's objects."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from lilfox_tui.cli.cluster_list import add_list_arguments, run_list
 from lilfox_tui.cli.job_output import follow_job
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, ask_line, print_line, print_table, shape
@@ -268,6 +269,9 @@ def _exec(args: argparse.Namespace) -> int:
 
 
 _ACTIONS = {
+    "list": Subcommand(
+        tr("list workloads, pods, nodes and events, worst first"), add_list_arguments, run_list,
+    ),
     "history": Subcommand(
         tr("list the revisions of a workload"), _adds(_resource, changes=False), _history,
     ),

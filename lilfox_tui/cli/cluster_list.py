@@ -1,4 +1,4 @@
-"""``lilfox kubernetes``: the workloads, pods, nodes and events of Kubernetes clusters, worst first."""
+"""``lilfox cluster list``: the workloads, pods, nodes and events of Kubernetes clusters, worst first."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ _GROUPS = ("workloads", "pods", "nodes", "events")
 _EVENTS_SHOWN = 20
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of ``kubernetes``."""
+def add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``cluster list``."""
     parser.add_argument("clusters", nargs="*", metavar="CLUSTER", help=_("only these clusters; all when not given"))
     parser.add_argument(
         "-n", "--namespace", action="append", metavar="NAME", help=_("only this namespace; may be repeated")
@@ -56,17 +56,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
+def run_list(args: argparse.Namespace) -> int:
     """Lists what the clusters have; 1 if one of them fails or cannot be asked."""
     if args.json_schema:
-        print_schema("kubernetes")
+        print_schema("cluster-list")
         return 0
     config = load_settings(args).config
     views = asyncio.run(look_at_clusters(config, _chosen(config, args), args.timeout))
     now = datetime.now(UTC)
     wanted = tuple(args.only or _GROUPS)
     if args.json:
-        print_json(kubernetes_document(views, now, wanted))
+        print_json(cluster_list_document(views, now, wanted))
     else:
         for place, view in enumerate(views):
             if place:
@@ -217,7 +217,9 @@ def bytes_text(usage: ComputeAmounts, limit: ComputeAmounts) -> str:
 # As JSON.
 
 
-def kubernetes_document(views: Sequence[ClusterView], now: datetime, wanted: Sequence[str] = _GROUPS) -> dict[str, Any]:
+def cluster_list_document(
+    views: Sequence[ClusterView], now: datetime, wanted: Sequence[str] = _GROUPS
+) -> dict[str, Any]:
     """The document of ``--json``. Memory is in bytes, CPU in cores, times are ISO 8601; null is not known."""
     return {"timestamp": iso(now), "clusters": [_cluster_document(each, wanted) for each in views]}
 
