@@ -40,6 +40,15 @@ ExecStart=ip link set host0 up
 """
 
 
+CONTAINER_STORAGE = """\
+[storage]
+driver = "vfs"
+graphroot = "/var/lib/containers/storage"
+runroot = "/run/containers/storage"
+"""
+"""Podman's own choice does not work on an overlay."""
+
+
 def fill(upper: Path, hostname: str, address: str, client_key: str) -> None:
     """Writes the upper layer of a host that starts sshd, journald and its network, and nothing else."""
     for entry in os.scandir("/"):
@@ -57,6 +66,8 @@ def fill(upper: Path, hostname: str, address: str, client_key: str) -> None:
     _write(upper / "etc/machine-id", uuid.uuid4().hex + "\n")
     for name in ("etc/environment", "etc/fstab", "etc/resolv.conf"):
         _write(upper / name, "")
+    _opaque(upper / "var/lib/containers")
+    _write(upper / "etc/containers/storage.conf", CONTAINER_STORAGE)
     for name in ("etc/.updated", "var/.updated"):
         _write(upper / name, "")  # newer than /usr: no caches are built anew at the boot (ConditionNeedsUpdate=)
     _ssh(upper / "etc/ssh")

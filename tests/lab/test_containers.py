@@ -16,7 +16,6 @@ from tests.lab.kernels import KernelMachine
 from tests.lab.machines import MachineLab
 
 pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.xdist_group("lab")]
-STORAGE = '[storage]\ndriver = "vfs"\ngraphroot = "/srv/containers"\nrunroot = "/run/containers"'
 ENGINE = '[engine]\ncgroup_manager = "{manager}"\nruntime = "runc"\nevents_logger = "file"'
 IMAGE = (
     "mkdir -p /srv/image/bin; cp /bin/busybox /srv/image/bin/; ln -sf busybox /srv/image/bin/sh; "
@@ -37,7 +36,6 @@ def machine(lab: MachineLab) -> Iterator[KernelMachine]:
 
 
 async def _prepared(machine: KernelMachine) -> None:
-    await write(machine, "/etc/containers/storage.conf", STORAGE)
     await write(machine, "/etc/containers/policy.json", '{"default": [{"type": "insecureAcceptAnything"}]}')
     await run(machine, IMAGE)
 
@@ -74,8 +72,8 @@ async def test_use_limits_and_kills_of_containers(lab: MachineLab, machine: Kern
         assert 0 < each.usage.memory < 24 * 2**20
         assert each.usage.oom_kills == 0
         assert each.usage.read_bytes is not None
-    assert (eats_view.container.exit_code, eats_view.level) == (137, Level.FAILING)
+    assert eats_view.container.exit_code == 137
     if manager == "cgroupfs":  # systemd may remove the group before Podman has read why it ended
-        assert eats_view.container.oom_killed
+        assert (eats_view.container.oom_killed, eats_view.level) == (True, Level.FAILING)
         assert "memory" in str(eats_view.reasons[0])
     await run(machine, "podman rm -f -t 0 busy idle eats")
