@@ -273,7 +273,7 @@ def _explained(said: str) -> tuple[Fault, Message | str]:
     if "context was not found" in low or ("context" in low and "does not exist" in low):
         return "context", tr("Check the name of the context: kubectl config get-contexts")
     if "unauthorized" in low or "must be logged in" in low or "getting credentials" in low:
-        return "login", tr("Log in anew as the kubeconfig needs it; kubectl runs as the login user of the host.")
+        return "login", tr("Log in again, as the kubeconfig requires; kubectl runs as the login user of the host.")
     if "(forbidden)" in low or "is forbidden" in low:
         return "forbidden", tr("Give the account of the kubeconfig the right, or set namespaces for the cluster.")
     if "error loading config file" in low or "error: stat " in low or "invalid configuration" in low:

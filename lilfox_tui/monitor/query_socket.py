@@ -224,7 +224,7 @@ class QueryServer:
         except LilFoxError as error:
             return _packed(_failed(error))
         except UnicodeEncodeError:
-            return _packed(_failed(LilFoxError(tr("a label is no text"))))
+            return _packed(_failed(LilFoxError(tr("a label is not text"))))
         except TimeoutError:
             return _packed(_failed(LilFoxError(tr("no answer within {seconds:g} s", seconds=ANSWERED_S))))
         finally:
@@ -294,7 +294,7 @@ async def ask_monitor(folder: Path | None, request: QueryRequest) -> MonitorAnsw
     except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         raise _not_asked(error) from None
     except msgspec.MsgspecError:
-        raise NoMonitor(tr("lilfox monitor sent something else than an answer")) from None
+        raise NoMonitor(tr("lilfox monitor did not send an answer")) from None
     finally:
         await _closed(writer)
 
@@ -305,7 +305,7 @@ def _check_owner(path: Path) -> None:
     except OSError:
         raise NoMonitor(tr("lilfox monitor does not run"), silent=True) from None
     if not stat.S_ISSOCK(found.st_mode) or found.st_uid not in (os.geteuid(), 0) or found.st_mode & 0o077:
-        raise NoMonitor(tr("{path} is not used: it is no socket of this user alone", path=path))
+        raise NoMonitor(tr("{path} is not used: it is not a socket that only this user can access", path=path))
 
 
 def _not_asked(error: Exception) -> NoMonitor:
@@ -330,7 +330,7 @@ async def _asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, req
         await writer.drain()
         size = int.from_bytes(await reader.readexactly(4), "big")
         if size > ANSWER_BYTES:
-            raise NoMonitor(tr("lilfox monitor sent something else than an answer"))
+            raise NoMonitor(tr("lilfox monitor did not send an answer"))
         reply = msgspec.msgpack.decode(await reader.readexactly(size), type=QueryReply)
     if reply.of_query:
         raise QueryError(reply.error, reply.hint, text=request.text, position=reply.position)

@@ -165,7 +165,7 @@ class ClusterProof:
         self._run.say(str(error.message), "warning")
         if not await self._look(self._is_there):
             return failure
-        self._run.say(_("the API server has taken the change all the same"))
+        self._run.say(_("the API server accepted the change nevertheless"))
         return None
 
     async def _not_drained(self, host: Host, failure: CommandFailed) -> CommandFailed:
@@ -396,7 +396,7 @@ class ClusterProof:
 
     def _back(self) -> Message | str:
         line = undo_line(self._change.operation)
-        return tr("To take it back: {command}", command=line) if line else ""
+        return tr("To undo it: {command}", command=line) if line else ""
 
 
 def _is_cordoned(node: Mapping[str, Any]) -> bool:

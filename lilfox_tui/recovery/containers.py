@@ -75,7 +75,9 @@ def judge_container(container: Container) -> tuple[UnitState, str]:
     if container.oom_killed:
         return "unhealthy", _("{name} was killed: out of memory", name=name)
     if container.state == "exited" and container.exit_code in (0, *STOPPED_CODES):
-        return "left alone", _("{name} was stopped, or has ended well ({code})", name=name, code=container.exit_code)
+        return "left alone", _(
+            "{name} was stopped, or exited successfully ({code})", name=name, code=container.exit_code
+        )
     code = "-" if container.exit_code is None else container.exit_code
     return "unhealthy", _("{name} is {state} ({code})", name=name, state=container.state, code=code)
 

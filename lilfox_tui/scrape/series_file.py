@@ -312,7 +312,7 @@ class SeriesJournal:
             if is_last:  # the process was killed, or power was lost
                 os.truncate(path, whole)
                 return
-            self._put_aside(path, tr("{path} is damaged; it was used up to there and renamed", path=path))
+            self._put_aside(path, tr("{path} is damaged; the part before that was used, and it was renamed", path=path))
         except _OddFile:
             if size >= _HEADER.size or not is_last:
                 self._put_aside(path, tr("{path} is not of this version of LilFox; it was renamed", path=path))

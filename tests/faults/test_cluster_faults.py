@@ -56,7 +56,7 @@ async def test_what_the_api_server_has_taken_without_an_answer_is_looked_at(
     monkeypatch.setattr(cluster.store, "put", put_and_cut)
     assert await desk.make(change) == "deployment/deaf is rolled out: 2 of 2 updated, 2 available"
     assert cuts
-    assert "the API server has taken the change all the same" in desk.run.told("note")
+    assert "the API server accepted the change nevertheless" in desk.run.told("note")
 
 
 async def test_a_node_that_kubectl_could_not_cordon_is_not_called_cordoned(

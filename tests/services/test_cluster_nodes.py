@@ -92,6 +92,6 @@ async def test_a_drain_that_a_budget_stops_says_what_is_there(desk: Desk, cluste
         await desk.make(change)
     assert f"node {node} is cordoned; still there: " in str(failed.value)
     assert held in str(failed.value)
-    assert str(failed.value.hint) == f"To take it back: {undo_line(change.operation)}"
+    assert str(failed.value.hint) == f"To undo it: {undo_line(change.operation)}"
     cluster.kubectl("delete", "pdb", "held", "-n", "shop")
     cluster.kubectl("uncordon", node)

@@ -65,7 +65,7 @@ async def test_an_update_that_fails_is_told_with_the_reasons_of_its_pods(desk: D
             assert "no progress within 1 s (progress deadline): 1 of 3 updated, 3 available, 3 old pods" in str(
                 failed.value
             )
-        assert str(failed.value.hint) == f"To take it back: {undo_line(change.operation)}"
+        assert str(failed.value.hint) == f"To undo it: {undo_line(change.operation)}"
         return change
 
     changes = await asyncio.gather(*(update(tag, reason) for tag, reason in told.items()))

@@ -119,7 +119,7 @@ class AuditedContainer(Struct, frozen=True):
 def parse_containers(answer: Any) -> Sequence[AuditedContainer] | None:
     """The containers of all engines, None where there is no engine; raises NotKnown where nobody has asked."""
     if answer is not None and not isinstance(answer, tuple):
-        raise NotKnown(tr("the engines of containers were not asked"))
+        raise NotKnown(tr("container engines were not asked"))
     return answer
 
 

@@ -121,7 +121,7 @@ def judge_ports(facts: Facts) -> Iterator[AuditFinding]:
             number = port.container.partition("/")[0]
             evidence = tr("{name} publishes {port}", name=container.name, port=port.text)
             text = tr(
-                "Create it anew with -p 127.0.0.1:{host_port}:{port} (in Compose: ports: ['127.0.0.1:{host_port}:"
+                "Recreate it with -p 127.0.0.1:{host_port}:{port} (in Compose: ports: ['127.0.0.1:{host_port}:"
                 "{port}']), or with the address of the network that needs it.",
                 host_port=host_port,
                 port=number,
@@ -132,7 +132,7 @@ def judge_ports(facts: Facts) -> Iterator[AuditFinding]:
 def _privileged(each: AuditedContainer) -> AuditFinding | None:
     if not each.container.privileged or each.rootless:
         return None
-    text = tr("Create it anew without --privileged, with --cap-add and --device for what it needs.")
+    text = tr("Recreate it without --privileged; use --cap-add and --device for what it needs.")
     return _found(each, tr("{name}: Privileged=true", name=each.container.name), text)
 
 
@@ -141,7 +141,7 @@ def _socket(each: AuditedContainer) -> AuditFinding | None:
     if not sockets or each.rootless:
         return None
     text = tr(
-        "Create it anew without this mount. Where a program needs a part of the engine, put a proxy in between that "
+        "Recreate it without this mount. Where a program needs a part of the engine, put a proxy in between that "
         "allows only those requests (docker-socket-proxy); a read-only mount does not limit the API."
     )
     return _found(each, tr("{name} mounts {socket}", name=each.container.name, socket=listed(sockets)), text)
@@ -163,7 +163,7 @@ def _memory(each: AuditedContainer) -> AuditFinding | None:
     if container.memory_limit:
         return None
     name = shlex.quote(container.name or container.short_id)
-    text = tr("Give it a limit, for good also where it is created (--memory, in Compose mem_limit).")
+    text = tr("Set a limit now, and where it is created (--memory; mem_limit in Compose).")
     commands = (f"{each.program} stats --no-stream {name}", f"{each.program} update --memory 512m {name}")
     if each.program == "docker":
         commands = (commands[0], f"docker update --memory 512m --memory-swap 512m {name}")
@@ -176,7 +176,7 @@ def _host_network(each: AuditedContainer) -> AuditFinding | None:
     if not container.host_network or each.rootless or container.user.partition(":")[0] not in ("", "0", "root"):
         return None
     text = tr(
-        "Create it anew with --user, or in a network of its own with -p for the ports that others need "
+        "Recreate it with --user, or in a network of its own with -p for the ports that others need "
         "(--network host leaves none of the two between it and the host)."
     )
     evidence = tr("{name}: NetworkMode=host, user {user}", name=container.name, user=container.user or "root")
@@ -197,8 +197,8 @@ CHECKS = (
     AuditCheck(
         "container-engine-tcp",
         AuditSeverity.HIGH,
-        tr("an engine of containers takes commands over TCP without a certificate"),
-        tr("Whoever reaches this port can start a container with the files of the host, and is root."),
+        tr("a container engine accepts commands over TCP without a certificate"),
+        tr("Anyone who reaches this port can start a container that mounts the host's files, and is root."),
         (ENGINES,),
         judge_engines,
         f"{_DOCKER}security/protect-access/",
@@ -216,7 +216,7 @@ CHECKS = (
         "container-privileged",
         AuditSeverity.HIGH,
         tr("a container is privileged"),
-        tr("It has every device and capability of the host: whoever gets into its program is root there."),
+        tr("It has every device and capability of the host: anyone who breaks into it is root there."),
         (CONTAINERS,),
         _each(_privileged),
         f"{_RUN}#privileged",
@@ -224,8 +224,8 @@ CHECKS = (
     AuditCheck(
         "container-engine-socket",
         AuditSeverity.HIGH,
-        tr("a container has the socket of an engine"),
-        tr("Whoever gets into its program can start a container with the files of the host, and is root there."),
+        tr("a container can use the socket of its engine"),
+        tr("Anyone who breaks into it can start a container that mounts the host's files, and is root there."),
         (CONTAINERS,),
         _each(_socket),
         f"{_DOCKER}security/#docker-daemon-attack-surface",
@@ -234,7 +234,7 @@ CHECKS = (
         "container-root-on-host-network",
         AuditSeverity.MEDIUM,
         tr("a container runs as root in the network of the host"),
-        tr("It reaches what listens on loopback only, and can open any port of the host."),
+        tr("It can reach services that listen on loopback only, and open any port of the host."),
         (CONTAINERS,),
         _each(_host_network),
         f"{_DOCKER}network/drivers/host/",
@@ -243,7 +243,7 @@ CHECKS = (
         "container-image-tag",
         AuditSeverity.LOW,
         tr("a container's image has no version"),
-        tr("Nobody knows which version runs, and the next pull may bring another one without a change here."),
+        tr("It is not known which version runs, and the next pull may bring another one."),
         (CONTAINERS,),
         _each(_tag),
         "https://docs.docker.com/build/building/best-practices/#pin-base-image-versions",
