@@ -28,9 +28,9 @@ _LEVEL = re.compile(
     rf"PHP (?P<php>{'|'.join(_LEVELS)}): {{1,2}}|"
     r"(?P<fpm>DEBUG|NOTICE|WARNING|ERROR|ALERT): (?:\[pool (?P<pool>[^\]\n]{1,100})\] )?"
 )
-_PLACE = re.compile(
-    r" in (?P<file>/[^\n]{1,1000}?|[A-Za-z]:\\[^\n]{1,1000}?)(?: on line |:)(?P<line>\d{1,9})$", re.MULTILINE
-)
+_LINE = re.compile(r"(?: on line |:)(\d{1,9})$", re.MULTILINE)
+_FILE = re.compile(r" in (?=/|[A-Za-z]:\\)")
+_LONGEST_PATH = 1000
 _LONGEST = 4000
 
 
@@ -56,9 +56,8 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
         severity = _LEVELS[level["php"]] if level["php"] else severity_of(level["fpm"])
         if level["pool"]:
             fields["pool"] = level["pool"]
-    place = _PLACE.search(message, 0, _LONGEST) if level and level["php"] else None
-    if place is not None:
-        fields.update(file=place["file"], line=int(place["line"]))
+    if level and level["php"]:
+        fields.update(_place(message[:_LONGEST]))
     return LogEntry(
         message=message or text,
         time_us=us,
@@ -68,3 +67,12 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
         fault=structured.in_text(text),
         fields=fields,
     )
+
+
+def _place(message: str) -> dict[str, object]:
+    """The file and the line that a line of the message ends with."""
+    for line in _LINE.finditer(message):
+        begun = _FILE.search(message, message.rfind("\n", 0, line.start()) + 1, line.start())
+        if begun is not None and 1 < line.start() - begun.end() <= _LONGEST_PATH:
+            return {"file": message[begun.end() : line.start()], "line": int(line[1])}
+    return {}
