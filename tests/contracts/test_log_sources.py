@@ -26,13 +26,26 @@ from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, TextMatch
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, LogSource, SourceNotice, SourceSettings, Start
-from lilfox_tui.logs.sources import command, containers, elasticsearch, file, journald, kubernetes, loki, stdin
+from lilfox_tui.logs.sources import (
+    command,
+    containers,
+    elasticsearch,
+    file,
+    journald,
+    kubernetes,
+    loki,
+    stdin,
+    syslog,
+    victorialogs,
+)
+from tests.ports import free_port
 from tests.services.elasticsearch_server import ElasticsearchServer
 from tests.services.engine_stand_in import EngineStandIn
 from tests.services.journal_host import JournalHost
 from tests.services.kube_cluster import deployment, kube_cluster
 from tests.services.loki_server import LokiServer
 from tests.services.opensearch import OpenSearch, empty_cluster, opensearch_server
+from tests.services.victorialogs_server import VictoriaLogsServer
 from tests.waiting import until
 
 KINDS = (
@@ -47,6 +60,8 @@ KINDS = (
     "osmem",
     "parallel_files",
     "stdin",
+    "syslog",
+    "victorialogs",
 )
 """``elasticsearch`` and ``opensearch`` are our stand-ins, ``osmem`` is a server that others wrote."""
 FEW = 137
@@ -167,6 +182,44 @@ async def _loki(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -
 
     options = loki.Options(url=server.url, query='{job="lilfox"}', every=Seconds(0.02), late=LATE)
     return Writing(loki.open_source("it", options, setting), write)
+
+
+async def _victorialogs(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:
+    server = VictoriaLogsServer()
+    await ending.enter_async_context(server.running())
+
+    async def write(which: range) -> None:
+        for number in which:
+            server.add(time_of(number) * 1000, line_of(number), host=f"h{number % 2}")
+
+    options = victorialogs.Options(url=server.url, every=Seconds(0.02), late=LATE)
+    return Writing(victorialogs.open_source("it", options, setting), write)
+
+
+async def _syslog(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:
+    port = free_port()
+    source = syslog.open_source("it", syslog.Options(listen=f"127.0.0.1:{port}"), setting)
+    await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)  # from now on it listens
+    written = 0
+
+    async def write(which: range) -> None:
+        nonlocal written
+        written += len(which)
+        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for number in which:
+            at = EPOCH.fromtimestamp(time_of(number) / 1e6, UTC).isoformat(timespec="microseconds")
+            priority = 11 if level_of(number) == "ERROR" else 14
+            writer.write(f"<{priority}>1 {at} web app - - - number {number}\n".encode())
+        writer.close()
+        await writer.wait_closed()
+
+        def arrived() -> bool:
+            status = source.status.value
+            return status is not None and (status.records or 0) >= written
+
+        await until(arrived, what="all messages have arrived")
+
+    return Writing(source, write)
 
 
 async def _elastic(ending: AsyncExitStack, setting: SourceSettings, server: ElasticsearchServer) -> Writing:
