@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.app.panes.metrics.layout import LISTS, LISTS_LOWEST, PanelId, Placed, arrange
+from lilfox_tui.app.panes.metrics.layout import CLUSTERS_LOWEST, LISTS, LISTS_LOWEST, PanelId, Placed, arrange
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import (
     NARROWEST,
@@ -195,6 +195,7 @@ WANTS = st.fixed_dictionaries(
         "services": st.integers(0, 40).map(lambda rows: rows and rows + 1),
         "backends": st.integers(0, 12),
         "containers": st.integers(0, 40).map(lambda rows: rows and rows + 1),
+        "clusters": st.integers(0, 12).map(lambda rows: rows and rows + 1),
         "processes": st.integers(0, 41),
         "changes": st.integers(0, 100),
         "next": st.integers(0, 5),
@@ -207,7 +208,8 @@ def test_panels_fill_the_screen_and_do_not_overlap(
     width: int, height: int, wants: dict[PanelId, int], charts: int
 ) -> None:
     placed = arrange(width, height, wants, charts)
-    assert bool(placed) is (width >= NARROWEST and height >= LISTS_LOWEST)
+    lowest = CLUSTERS_LOWEST if wants["clusters"] else LISTS_LOWEST
+    assert bool(placed) is (width >= NARROWEST and height >= lowest)
     seen = [[0] * width for _y in range(height)]
     for _name, place in placed:
         assert place.left >= 0
@@ -222,7 +224,7 @@ def test_panels_fill_the_screen_and_do_not_overlap(
     if placed:
         wanted = {name for name in LISTS if wants[name]}
         assert wanted <= {name for name, _place in placed}, "each list that has rows shows one"
-        heads = {"hosts", "services", "containers"}
+        heads = {"hosts", "services", "containers", "clusters"}
         assert all(place.inner_height >= 1 + (name in heads) for name, place in placed if name in wanted)
         assert {0, width - 1} <= {x for _n, p in placed for x in (p.left, p.left + p.width - 1)}
         assert {0, height - 1} <= {y for _n, p in placed for y in (p.top, p.top + p.height - 1)}
@@ -237,7 +239,7 @@ def names(placed: list[Placed]) -> set[PanelId]:
 @pytest.mark.parametrize("size", [(80, 21), (120, 37), (200, 52)])
 def test_what_can_be_selected_has_a_panel(hosts: int, size: tuple[int, int]) -> None:
     wants: dict[PanelId, int] = {"problems": 3, "hosts": hosts + 1, "services": 5, "backends": 2, "containers": 4,
-                                 "processes": 41, "changes": 9}  # fmt: skip
+                                 "clusters": 3, "processes": 41, "changes": 9}  # fmt: skip
     placed = arrange(*size, wants, 4)
     assert set(LISTS) <= names(placed)
     for name, place in placed:

@@ -14,8 +14,8 @@ LISTS: tuple[PanelId, ...] = ("problems", "hosts", "services", "backends", "cont
 """The panels whose rows can be selected, in the order in which the selection moves through them."""
 _RIGHT: tuple[PanelId, ...] = ("services", "backends", "containers", "clusters", "next")
 _BOTTOM: tuple[PanelId, ...] = ("processes", "changes")
-LISTS_LOWEST = 15
-"""Rows in which each list has room for a row in its borders."""
+LISTS_LOWEST, CLUSTERS_LOWEST = 15, 18
+"""Rows in which each list has room for a row in its borders: without clusters, and with them."""
 TWO_COLUMNS, THREE_COLUMNS = 100, 160
 """Widths from which lists stand side by side, and from which charts stand beside them."""
 _THREE_HIGH = 30
@@ -39,7 +39,7 @@ def arrange(width: int, height: int, wants: Mapping[PanelId, int], charts: int) 
     """The panels with their places, in reading order; none where there is no room for borders. ``wants`` are rows
     inside the borders, ``charts`` how many charts there are. A list that wants more than its place holds is
     scrolled."""
-    if not bordered(width, height, lowest=LISTS_LOWEST):
+    if not bordered(width, height, lowest=CLUSTERS_LOWEST if wants.get("clusters") else LISTS_LOWEST):
         return []
     if width >= THREE_COLUMNS and height >= _THREE_HIGH:
         return _three_columns(width, height, wants, charts)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.clusters.kubectl import ClusterError, LookedPart, LookPart
@@ -29,11 +30,24 @@ from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.cluster_export import cluster_families
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.series import MonitorSeries
+from lilfox_tui.monitor.watchers import cluster
 from lilfox_tui.monitor.watchers.cluster import EVENTS_AT_MOST, NO_USAGE_S, ClusterWatch, _newest
 from lilfox_tui.scrape.labels import ms_of
 from lilfox_tui.scrape.store import SeriesStore
 
-NOW = datetime.now(UTC)
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class _AtNow(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return NOW.astimezone(tz)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watcher's clock is at ``NOW``, however long ago this module was imported."""
+    monkeypatch.setattr(cluster, "datetime", _AtNow)
 
 
 def pod(restarts: int = 0, **changes: Any) -> Pod:
