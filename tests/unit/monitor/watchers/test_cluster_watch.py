@@ -38,9 +38,11 @@ from lilfox_tui.scrape.store import SeriesStore
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-class _AtNow(datetime):
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> datetime:
+class _AtNow:
+    min = datetime.min.replace(tzinfo=UTC)
+
+    @staticmethod
+    def now(tz: tzinfo | None = None) -> datetime:
         return NOW.astimezone(tz)
 
 
