@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, aclosing
 from datetime import UTC
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -167,22 +168,10 @@ async def analyze(
     """Count the records of ``sources`` that match ``where``. Without ``slices`` there are no statistics by time, which
     saves a tenth of the work. ``processes`` is the number of counting processes, by default one per CPU. If cancelled,
     waits until they have ended. Raises LilFoxError if a counting process has died."""
-    failed: dict[str, LilFoxError] = {}
     tally = Tally(slice_us=SECOND_US)
     with ExitStack() as opened:
-        ranges: deque[CountRange] = deque()
-        for source in sources:
-            its_where = of_source(where, source.name)
-            if its_where == NOTHING:
-                continue
-            try:
-                files = await source.local_files() if isinstance(source, HasLocalFiles) else None
-                if files is None:
-                    await _count_pages(source, its_where, tally)
-                for file in files or ():
-                    ranges += await _ranges(file, source.name, its_where, opened, slices=slices)
-            except LilFoxError as error:
-                failed[source.name] = error
+        take = partial(_count_pages, tally=tally)
+        ranges, failed = await _ranges_of_all(sources, where, opened, take, slices=slices)
         if not slices:
             tally.by_slice.clear()
         if sum(each.end - each.start for each in ranges) <= _FINE_BYTES:
@@ -230,26 +219,17 @@ async def analyze_fields(
 ) -> FieldAnalysis:
     """Count the records of ``sources`` that match ``where`` by their fields: see :class:`FieldQuestion`. A stream, such
     as standard input, is counted until its end. Raises LilFoxError if a counting process has died."""
-    failed: dict[str, LilFoxError] = {}
     question = FieldQuestion(by, of, over_us)
     tally = FieldTally(question)
+
+    async def take(source: LogSource, its_where: Filter) -> None:
+        async with aclosing((_streamed if is_stream else _stored)(source, its_where)) as records:
+            async for record in records:
+                tally.add(record)
+
     with ExitStack() as opened:
-        ranges: deque[CountRange] = deque()
-        for source in sources:
-            its_where = of_source(where, source.name)
-            if its_where == NOTHING:
-                continue
-            try:
-                files = await source.local_files() if isinstance(source, HasLocalFiles) and not is_stream else None
-                if files is None:
-                    async with aclosing((_streamed if is_stream else _stored)(source, its_where)) as records:
-                        async for record in records:
-                            tally.add(record)
-                for file in files or ():
-                    found = await _ranges(file, source.name, its_where, opened, slices=False)
-                    ranges += [replace(each, fields=question) for each in found]
-            except LilFoxError as error:
-                failed[source.name] = error
+        found, failed = await _ranges_of_all(sources, where, opened, take, slices=False, is_stream=is_stream)
+        ranges = deque(replace(each, fields=question) for each in found)
         if ranges:
             counting = CountPool(ranges, progress)
             await counting.run_by_fields(min(len(ranges), os.cpu_count() or 1, _PROCESSES_MOST), tally)
@@ -309,6 +289,32 @@ def counted_ones(read: Sequence[LogRecord], counted: Statistics) -> list[LogReco
             left[record.source] -= 1
             found.append(record)
     return found
+
+
+Take = Callable[[LogSource, Filter], Awaitable[None]]
+"""Counts a source that does not lie in files of this machine."""
+
+
+async def _ranges_of_all(
+    sources: Sequence[LogSource], where: Filter, opened: ExitStack, take: Take, *, slices: bool, is_stream: bool = False
+) -> tuple[deque[CountRange], dict[str, LilFoxError]]:
+    """The ranges of the sources' local files, while ``opened`` is open, and the errors of sources by name; the others
+    are counted by ``take`` when this returns."""
+    failed: dict[str, LilFoxError] = {}
+    ranges: deque[CountRange] = deque()
+    for source in sources:
+        its_where = of_source(where, source.name)
+        if its_where == NOTHING:
+            continue
+        try:
+            files = await source.local_files() if isinstance(source, HasLocalFiles) and not is_stream else None
+            if files is None:
+                await take(source, its_where)
+            for file in files or ():
+                ranges += await _ranges(file, source.name, its_where, opened, slices=slices)
+        except LilFoxError as error:
+            failed[source.name] = error
+    return ranges, failed
 
 
 async def _count_pages(source: LogSource, where: Filter, tally: Tally) -> None:

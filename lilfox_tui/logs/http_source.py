@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -31,7 +31,7 @@ from lilfox_tui.hosts.http import (
     revealed,
 )
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter, span
-from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LogRecord, Severity, load_format
 from lilfox_tui.logs.source import (
     AtBeginning,
     AtEnd,
@@ -43,6 +43,7 @@ from lilfox_tui.logs.source import (
     SourceStatus,
     Start,
 )
+from lilfox_tui.logs.structured import severity_of
 from lilfox_tui.redact import redact, redacted_start
 
 # Paging and following through a store that is asked by time and gives a number of entries (Loki, Elasticsearch).
@@ -244,6 +245,58 @@ def whole_stamps(entries: list[StampedRecord], *, older: bool) -> tuple[list[Sta
     cut = entries[0].stamp if older else entries[-1].stamp
     kept = [entry for entry in entries if entry.stamp != cut]
     return (kept, cut + 1 if older else cut) if kept else None
+
+
+WINDOW_NS = 86_400 * 10**9
+"""Time asked for at once: far below what servers limit a query to, and a sparse search shows progress."""
+AHEAD_NS = 600 * 10**9
+"""Servers take entries from so far in the future."""
+LEVEL_FIELDS = ("level", "detected_level", "severity", "lvl", "log.level")
+"""Names under which a store keeps the level of a line beside it."""
+
+
+class TimeWindow(NamedTuple):
+    """A query from ``low`` to before ``high``, and the part of it that one request asks for (ns)."""
+
+    low: int
+    high: int
+    start: int
+    end: int
+
+
+def window_of(low: int | None, high: int | None, *, older: bool, since_s: float) -> TimeWindow | None:
+    """Return the window of a query; by default it begins ``since_s`` ago and has no end. None if it is empty."""
+    now = time.time_ns()
+    low = now - int(since_s * 1e9) if low is None else low
+    high = now + AHEAD_NS if high is None else high
+    if low >= high:
+        return None
+    start, end = (max(low, high - WINDOW_NS), high) if older else (low, min(high, low + WINDOW_NS))
+    return TimeWindow(low, high, start, end)
+
+
+def range_of(window: TimeWindow, entries: list[StampedRecord], *, is_cut: bool, older: bool) -> StampedRange | None:
+    """Return the range that an answer gives. ``is_cut``: it has as many entries as were asked for, so that more may
+    follow; None if all of these have one timestamp."""
+    if is_cut:
+        whole = whole_stamps(entries, older=older)
+        return None if whole is None else StampedRange(*whole)
+    edge = window.start if older else window.end
+    return StampedRange(entries, edge if window.low < edge < window.high else None)
+
+
+def line_record(
+    setting: SourceSettings, source: str, format_name: str, stamp: int, word: str, line: bytes, about: Mapping[str, Any]
+) -> LogRecord:
+    """Return the record of a line that is stored at ``stamp`` with the fields ``about``, in that format; ``word`` tells
+    it from others at that time. The line's own fields go before."""
+    raw = line[:RAW_LIMIT]
+    entry = load_format(format_name).parse(raw, setting.zone) or LogEntry(message=raw.decode("utf-8", "replace"))
+    told = next((severity_of(str(about[name])) for name in LEVEL_FIELDS if name in about), Severity.UNKNOWN)
+    entry = msgspec.structs.replace(
+        entry, time_us=stamp // 1000, severity=entry.severity or told, fields={**about, **entry.fields}
+    )
+    return LogRecord(source=source, place=place_of(stamp, word), entry=entry, raw=raw, size_bytes=len(line))
 
 
 def _page(found: list[StampedRecord], older: bool, more: Start | None) -> RecordPage:

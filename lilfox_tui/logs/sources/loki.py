@@ -6,11 +6,8 @@ import asyncio
 import hashlib
 import json
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
-
-from msgspec.structs import replace
 
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import LilFoxError
@@ -25,12 +22,12 @@ from lilfox_tui.logs.http_source import (
     StampedRange,
     StampedRecord,
     TimeStore,
-    place_of,
-    whole_stamps,
+    line_record,
+    range_of,
+    window_of,
 )
-from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LogRecord, Severity, load_format, recognise
+from lilfox_tui.logs.record import RAW_LIMIT, LogRecord, recognise
 from lilfox_tui.logs.source import SourceSettings
-from lilfox_tui.logs.structured import severity_of
 
 # The part of a filter that a Loki can search by itself, as line filters of LogQL.
 #
@@ -137,11 +134,6 @@ _PATH = "/loki/api/v1/query_range"
 _MOST = 5000
 """``max_entries_limit_per_query`` of a Loki that is not told another; a smaller one is learnt from its refusal."""
 _TOO_MANY = re.compile(r"max entries limit per query exceeded.*?> (\d+)\)")
-_WINDOW_NS = 86_400 * 10**9
-"""Time asked for at once: far below ``max_query_length`` (30 days and an hour), and a sparse search shows progress."""
-_AHEAD_NS = 600 * 10**9
-"""Loki takes entries from so far in the future (``creation_grace_period``)."""
-_LEVEL_LABELS = ("level", "detected_level", "severity", "lvl")
 
 
 class Options(HttpSourceOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -174,20 +166,13 @@ class _Loki(TimeStore):
     async def stretch(
         self, low: int | None, high: int | None, *, older: bool, size: int, where: Filter
     ) -> StampedRange:
-        now = time.time_ns()
-        low = now - int(self._options.since * 1e9) if low is None else low
-        high = now + _AHEAD_NS if high is None else high
-        if low >= high:
+        window = window_of(low, high, older=older, since_s=self._options.since)
+        if window is None:
             return StampedRange((), None)
-        start = max(low, high - _WINDOW_NS) if older else low
-        end = high if older else min(high, low + _WINDOW_NS)
         for ask_for in (min(size, self._most), self._most):
-            entries = await self._ask(start, end, older=older, limit=ask_for, where=where)
-            if len(entries) < min(ask_for, self._most):
-                edge = start if older else end
-                return StampedRange(entries, edge if low < edge < high else None)
-            if whole := whole_stamps(entries, older=older):
-                return StampedRange(*whole)
+            entries = await self._ask(window.start, window.end, older=older, limit=ask_for, where=where)
+            if found := range_of(window, entries, is_cut=len(entries) >= min(ask_for, self._most), older=older):
+                return found
         raise LilFoxError(
             tr("{where} has more than {limit} entries in one nanosecond and cannot page through them",
                where=self._server.where, limit=self._most),
@@ -239,13 +224,8 @@ class _Loki(TimeStore):
         return made
 
     def _record(self, stamp: int, line: bytes, labels: Mapping[str, str], count: int) -> LogRecord:
-        raw = line[:RAW_LIMIT]
-        zone = self._setting.zone
-        entry = load_format(self.format_name).parse(raw, zone) or LogEntry(message=raw.decode("utf-8", "replace"))
-        severity = entry.severity or next((severity_of(labels[n]) for n in _LEVEL_LABELS if n in labels), Severity(0))
-        entry = replace(entry, time_us=stamp // 1000, severity=severity, fields={**labels, **entry.fields})
         word = hashlib.blake2b(line, digest_size=9).hexdigest() + (f".{count}" if count else "")
-        return LogRecord(source=self._name, place=place_of(stamp, word), entry=entry, raw=raw, size_bytes=len(line))
+        return line_record(self._setting, self._name, self.format_name, stamp, word, line, labels)
 
 
 def _streams(answer: Any) -> list[tuple[dict[str, str], list[tuple[int, bytes]]]]:

@@ -11,12 +11,9 @@ import asyncio
 import hashlib
 import json
 import re
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-
-from msgspec.structs import replace
 
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import LilFoxError
@@ -31,18 +28,15 @@ from lilfox_tui.logs.http_source import (
     StampedRange,
     StampedRecord,
     TimeStore,
-    place_of,
-    whole_stamps,
+    line_record,
+    range_of,
+    window_of,
 )
-from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LogRecord, Severity, load_format, recognise
+from lilfox_tui.logs.record import RAW_LIMIT, LogRecord, recognise
 from lilfox_tui.logs.source import SourceSettings
-from lilfox_tui.logs.structured import severity_of
 
 _PATH = "/select/logsql/query"
 _MOST = 5000
-_WINDOW_NS = 86_400 * 10**9
-_AHEAD_NS = 600 * 10**9
-_LEVELS = ("level", "severity", "detected_level", "lvl", "log.level")
 _OWN = {"_msg", "_time", "_stream", "_stream_id"}
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 
@@ -91,20 +85,13 @@ class _VictoriaLogs(TimeStore):
     async def stretch(
         self, low: int | None, high: int | None, *, older: bool, size: int, where: Filter
     ) -> StampedRange:
-        now = time.time_ns()
-        low = now - int(self._options.since * 1e9) if low is None else low
-        high = now + _AHEAD_NS if high is None else high
-        if low >= high:
+        window = window_of(low, high, older=older, since_s=self._options.since)
+        if window is None:
             return StampedRange((), None)
-        start = max(low, high - _WINDOW_NS) if older else low
-        end = high if older else min(high, low + _WINDOW_NS)
         for ask_for in (min(size, _MOST), _MOST, 10 * _MOST):
-            entries = await self._ask(start, end, older=older, limit=ask_for, where=where)
-            if len(entries) < ask_for:
-                edge = start if older else end
-                return StampedRange(entries, edge if low < edge < high else None)
-            if whole := whole_stamps(entries, older=older):
-                return StampedRange(*whole)
+            entries = await self._ask(window.start, window.end, older=older, limit=ask_for, where=where)
+            if found := range_of(window, entries, is_cut=len(entries) >= ask_for, older=older):
+                return found
         raise LilFoxError(
             tr("{where} has more than {limit} entries in one nanosecond and cannot page through them",
                where=self._server.where, limit=10 * _MOST),
@@ -144,14 +131,9 @@ class _VictoriaLogs(TimeStore):
         return made
 
     def _record(self, stamp: int, key: str, fields: Mapping[str, Any], count: int) -> LogRecord:
-        line = _line(fields)
-        raw, zone = line[:RAW_LIMIT], self._setting.zone
-        entry = load_format(self.format_name).parse(raw, zone) or LogEntry(message=raw.decode("utf-8", "replace"))
-        severity = entry.severity or next((severity_of(fields[n]) for n in _LEVELS if n in fields), Severity(0))
         about = {name: value for name, value in fields.items() if name not in _OWN}
-        entry = replace(entry, time_us=stamp // 1000, severity=severity, fields={**about, **entry.fields})
         word = hashlib.blake2b(key.encode(), digest_size=9).hexdigest() + (f".{count}" if count else "")
-        return LogRecord(source=self._name, place=place_of(stamp, word), entry=entry, raw=raw, size_bytes=len(line))
+        return line_record(self._setting, self._name, self.format_name, stamp, word, _line(fields), about)
 
 
 def _line(fields: Mapping[str, Any]) -> bytes:
