@@ -12,6 +12,7 @@ from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rendering.panels import cut_row, row_width
 from lilfox_tui.app.rows.hosts import ROLES
 from lilfox_tui.clusters.model import (
+    NEVER,
     ClusterEvent,
     ClusterView,
     ContainerEnd,
@@ -84,7 +85,10 @@ def why_pieces(view: ClusterView, now: datetime) -> Row:
         return (Piece(clean(clauses(map(str, view.reasons))), role),)
     why = clean(str(view.error.message))
     if view.seen is None:
-        return (Piece(why, role),)
+        if view.since == NEVER:
+            return (Piece(why, role),)
+        age = human_age(max(1.0, (now - view.since).total_seconds()))
+        return (Piece(_("no answer for {age}: {why}", age=age, why=why), role),)
     age = human_age(max(1.0, (now - view.seen).total_seconds()))
     return (Piece(_("last answer {age} ago: {why}", age=age, why=why), role),)
 

@@ -24,6 +24,7 @@ from lilfox_tui.app.panes.metrics.alert_series import (
     value_and_summary,
     values_told,
     was_text,
+    where,
 )
 from lilfox_tui.app.panes.metrics.sections import SectionStyle
 from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
@@ -63,6 +64,17 @@ def test_a_value_and_its_limit_are_in_one_unit_and_never_look_the_same_when_they
     assert against(replace(firing, value=0.05000000000001), RULES[0].expression) == "5.000000000001% > 5%"
     assert against(replace(firing, value=91.2), RULES[2].expression) == "91.2% > 85%"
     assert against(replace(firing, state=AlertState.RESOLVED), RULES[0].expression) == "", "it is no longer so"
+
+
+def test_an_alert_about_a_workload_says_where_it_is_and_what_before_its_expression() -> None:
+    labels = {"cluster": "shop", "deployment": "api", "namespace": "pay", "severity": "warning", "zone": "a"}
+    expression = "kube_deployment_spec_replicas != kube_deployment_status_replicas_available"
+    pending = replace(alert(rule(5, "Mismatch", expression), AlertState.PENDING, 0, 3, labels), value=2.0,
+                      annotations=(("summary", "deployment pay/api has not the pods that it is to have"),))  # fmt: skip
+    assert where(pending.labels) == "shop pay api zone=a"
+    said, value = value_and_summary(pending, expression, NOW)
+    assert said == "deployment pay/api has not the pods that it is to have"
+    assert value == "2 != kube_deployment_status_replicas_available"
 
 
 def test_a_resolved_alert_is_told_as_past_and_one_without_data_is_not_told_to_be_well() -> None:

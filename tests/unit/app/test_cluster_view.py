@@ -161,6 +161,17 @@ def test_of_a_cluster_that_does_not_answer_the_last_state_is_shown_as_such() -> 
     assert any("cart" in line for line in shown)
 
 
+def test_a_cluster_that_was_never_read_is_not_told_to_be_empty() -> None:
+    error = ClusterError(tr("cluster {cluster}: connection refused", cluster="shop"), tr("Check the API server."))
+    nothing = replace(well(), workloads=(), pods=(), nodes=(), events=(), error=error, level=Level.FAILING,
+                      since=NOW - timedelta(minutes=2), seen=None)  # fmt: skip
+    shown = lines(drawn(nothing))
+    assert "Workloads -" in shown[1]
+    assert "no answer for 2 min: cluster shop: connection refused" in shown[2]
+    assert any("not known" in line for line in shown)
+    assert not any("none" in line for line in shown)
+
+
 def test_what_the_account_may_not_read_is_told() -> None:
     shown = lines(drawn(replace(broken(), missing=(tr("the account may not list {what}", what="nodes"),))))
     assert "the account may not list nodes" in shown[2]

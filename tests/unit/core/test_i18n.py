@@ -123,6 +123,10 @@ def test_every_text_is_translated_and_compiled() -> None:
         (r"[一-鿿][A-Za-z0-9]|[A-Za-z0-9][一-鿿]", "no blank between Chinese and Latin"),
         (r" [，。；：、！？（）]|[，。；：、！？（）] ", "a blank beside a full-width sign"),
         (r"\}:[a-z_]+ [一-鿿]", "a half-width colon before a sentence"),
+        (
+            r"(?<=[一-鿿])(?<!地址)(?<!主机)(?<!名称)(?<!文件)(?<!:行)(?<!键)(?<!服务)(?<!警告)(?<!用法):",
+            "a half-width colon after Chinese, but in what is to be written so",
+        ),
     ],
 )
 def test_chinese_is_set_as_chinese_is(wrong: str, what: str) -> None:

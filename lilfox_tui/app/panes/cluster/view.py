@@ -370,7 +370,7 @@ def head_rows(state: ClusterState, style: ClusterStyle) -> list[Row]:
         items, shown = state.all_of(kind), kind == state.kind
         levels = Counter(level_of(each) for each in items)
         sign = style.glyphs.chosen if shown else " "
-        title = f"{sign}{kind_title(kind)} {len(items)}"
+        title = f"{sign}{kind_title(kind)} {'-' if never_read(view) else len(items)}"
         marks = levels_text(levels, style.glyphs) if kind != "events" else ()
         kinds += [Piece(" "), Piece(title, "title" if shown else "muted"), *marks, Piece(" ")]
     if row_width(kinds) > style.width:
@@ -380,6 +380,11 @@ def head_rows(state: ClusterState, style: ClusterStyle) -> list[Row]:
         if row_width(kinds) + cell_width(text) + 2 <= style.width:
             kinds += [Piece(" " + text, "accent")]
     return [cut_row(tuple(head), style.width), cut_row(tuple(kinds), style.width)]
+
+
+def never_read(view: ClusterView) -> bool:
+    """Whether nothing is known of it: it could not be asked since LilFox started."""
+    return view.seen is None and view.error is not None
 
 
 def seen_text(view: ClusterView, now: datetime) -> str:
@@ -466,8 +471,9 @@ class ClusterDrawing:
         state = self._state
         rows = state.rows
         if not rows:
+            unknown = state.cluster is None or never_read(state.cluster)
             text = _("nothing matches /{words}/", words=clean(state.filter)) if state.filter else _("none")
-            return [(Piece(f"   {text}", "muted"),)], []
+            return [(Piece("   " + (_("not known") if unknown else text), "muted"),)], []
         chosen = choose(
             columns_of(state.kind, rows, style.now, width, one_namespace=bool(state.namespace)), width - INDENT - 1
         )

@@ -35,7 +35,10 @@ _BEFORE = timedelta(minutes=1)
 """So much of the time before an alert is in its chart at least."""
 _SPARK, _PLACE_MOST = 16, 40
 _GAUGE_LEAST, _GAUGE_MOST = 8, 50
-_FIRST = ("service", "job", "host", "instance")
+_FIRST = (
+    "service", "job", "host", "instance", "cluster", "namespace", "deployment", "statefulset", "daemonset", "pod",
+    "container", "node",
+)  # fmt: skip
 """Labels that tell where it is, in the order in which they are shown."""
 _TOLD_ELSEWHERE = ("alertname", "severity")
 _ABOVE, _BELOW = (">", ">="), ("<", "<=")
@@ -126,6 +129,8 @@ def value_and_summary(alert: Alert, expression: str, now: datetime, bounds: Boun
     said, sides = said_of(alert), compared(expression)
     if said and sides.op == "==" and sides.limit == alert.value:
         return said, ""  # "0 == 0" says nothing
+    if said and sides.op and sides.limit is None:
+        return said, against(alert, expression, bounds)  # two values: the text says which
     if not said or not sides.op or not _tells(said, alert.value):
         return against(alert, expression, bounds), said
     limit = sides.right if sides.limit is None else _beside_limit(alert.value, sides.limit, sides.unit)[1]

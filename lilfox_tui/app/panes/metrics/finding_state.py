@@ -3,6 +3,7 @@ clusters. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import AuditView, FindingView, Overview, PlanView
 
 if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alert
     from lilfox_tui.clusters.model import ClusterView
 
 AUDIT = "audit", ""
@@ -51,6 +53,12 @@ def bad_clusters(overview: Overview, words: str) -> dict[tuple[str, str], Cluste
         for name, view in overview.clusters.items()
         if view.level in (Level.DEGRADED, Level.FAILING) and cluster_holds(view, words)
     }
+
+
+def row_of_cluster(alert: Alert | None, rows: Container[tuple[str, str]]) -> tuple[str, str] | None:
+    """The row of the cluster that an alert's labels name, if there is one among ``rows``."""
+    subject = None if alert is None else (CLUSTER, alert.label("cluster"))
+    return subject if subject in rows else None
 
 
 def bad_elsewhere(overview: Overview, words: str) -> dict[tuple[str, str], PlanView | ClusterProblem]:

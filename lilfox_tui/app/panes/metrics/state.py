@@ -25,6 +25,7 @@ from lilfox_tui.app.panes.metrics.finding_state import (
     finding_of,
     has_findings,
     listed_clusters,
+    row_of_cluster,
 )  # fmt: skip
 from lilfox_tui.app.rows import containers
 from lilfox_tui.app.rows.hosts import SORTS, sorted_hosts, worst_first
@@ -491,7 +492,6 @@ class MetricsState:
 
 
 def _place_of(overview: Overview, item: AlertItem) -> Subject | None:
-    """The watched service, host or backend that an alert's labels name."""
     return None if item.alert is None else place_of(overview, item.alert)
 
 
@@ -574,7 +574,8 @@ def fault_rows(
             rows.append(_ProblemRow(subject, fault, place, rank))
         else:
             alone = rank[0] or item.level is Level.UNKNOWN  # one that only informs
-            rows.append(_ProblemRow(subject, item, subject if alone or place is None else place, rank))
+            group = place or row_of_cluster(item.alert, plans)
+            rows.append(_ProblemRow(subject, item, subject if alone or group is None else group, rank))
     first: dict[Subject, Rank] = {}
     for row in rows:
         first[row.group] = min(first.get(row.group, row.rank), row.rank)
