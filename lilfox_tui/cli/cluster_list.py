@@ -25,8 +25,7 @@ from lilfox_tui.clusters.model import (
     PodView,
     WorkloadView,
 )
-from lilfox_tui.config.clusters import ClusterConfig
-from lilfox_tui.config.model import Config
+from lilfox_tui.config.model import ClusterConfig, Config
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import _, clauses, listed, tr
 from lilfox_tui.core.text import human_bytes, human_duration

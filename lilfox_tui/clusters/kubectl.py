@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.clusters.objects import part, parts, text_of
-from lilfox_tui.config.clusters import ClusterConfig
+from lilfox_tui.config.model import ClusterConfig
 from lilfox_tui.core.errors import CommandTimeout, HostError, LilFoxError, NotAllowed
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Completed, Host, Loop

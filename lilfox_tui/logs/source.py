@@ -17,9 +17,8 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.config.clusters import ClusterConfig
 from lilfox_tui.config.log_formats import LogFormatConfig
-from lilfox_tui.config.model import Config, HostConfig, LogConfig
+from lilfox_tui.config.model import ClusterConfig, Config, HostConfig, LogConfig
 from lilfox_tui.core import plugins
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.errors import FileMoved, FileRefused, LilFoxError, NotAllowed, PlaceGone, UsageError

@@ -22,7 +22,7 @@ from lilfox_tui.clusters.model import (
     WorkloadKind,
     WorkloadView,
 )
-from lilfox_tui.config.clusters import ClusterConfig
+from lilfox_tui.config.model import ClusterConfig
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Overview

@@ -17,8 +17,7 @@ from msgspec import Struct
 from msgspec.structs import fields, replace
 from osmem_server import OsmemServer
 
-from lilfox_tui.config.clusters import ClusterConfig
-from lilfox_tui.config.model import HostConfig, LogConfig
+from lilfox_tui.config.model import ClusterConfig, HostConfig, LogConfig
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core import plugins
 from lilfox_tui.core.plugins import LOG_SOURCES

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from lilfox_tui.clusters.kubectl import Kubectl
-from lilfox_tui.config.clusters import ClusterConfig
-from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.config.model import ClusterConfig, Config, HostConfig
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.operations.cluster_job import ClusterProof
 from lilfox_tui.operations.clusters import ClusterChange, ClusterPlace, cluster_place

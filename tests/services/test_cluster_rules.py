@@ -8,8 +8,7 @@ from pathlib import Path
 
 from lilfox_tui.alerts.unit_test_runner import run_unit_tests
 from lilfox_tui.clusters import RULES
-from lilfox_tui.config.clusters import ClusterConfig
-from lilfox_tui.config.model import Config
+from lilfox_tui.config.model import ClusterConfig, Config
 from lilfox_tui.monitor.watchers.alert import _with_own_rules
 
 FILE = Path(__file__).parent / "cluster_rules" / "clusters.yml"

@@ -12,8 +12,7 @@ import pytest
 
 from lilfox_tui.clusters import kubectl as kubectl_module
 from lilfox_tui.clusters.kubectl import ClusterError, ClusterLook, Kubectl, list_items
-from lilfox_tui.config.clusters import ClusterConfig
-from lilfox_tui.config.model import HostConfig
+from lilfox_tui.config.model import ClusterConfig, HostConfig
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import NotAllowed
 from lilfox_tui.hosts.local import LocalHost

@@ -15,8 +15,7 @@ import pytest
 
 from lilfox_tui.clusters import proxy
 from lilfox_tui.clusters.kubectl import ClusterError, Kubectl
-from lilfox_tui.config.clusters import ClusterConfig
-from lilfox_tui.config.model import HostConfig
+from lilfox_tui.config.model import ClusterConfig, HostConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.open import open_host

@@ -17,8 +17,7 @@ from lilfox_tui.cli.commands import check, query
 from lilfox_tui.cli.main import parse
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.clusters.model import ClusterView
-from lilfox_tui.config.clusters import ClusterConfig
-from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.config.model import ClusterConfig, Config, HostConfig
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.metrics.model import Level

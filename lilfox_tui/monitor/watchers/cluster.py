@@ -40,8 +40,7 @@ from lilfox_tui.clusters.model import (
     judge_workload,
 )
 from lilfox_tui.clusters.objects import Usages, objects_of, usages_of, with_usages
-from lilfox_tui.config.clusters import ClusterConfig
-from lilfox_tui.config.model import HostConfig
+from lilfox_tui.config.model import ClusterConfig, HostConfig
 from lilfox_tui.core.crash import fault_of
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr

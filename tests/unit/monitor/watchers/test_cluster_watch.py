@@ -21,7 +21,7 @@ from lilfox_tui.clusters.model import (
     PodContainer,
     Workload,
 )
-from lilfox_tui.config.clusters import ClusterConfig
+from lilfox_tui.config.model import ClusterConfig
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
