@@ -18,6 +18,7 @@ from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import HostSummary, Level
 from lilfox_tui.monitor.model import AuditView, HostView, Overview, ServiceView
 from tests.app.alerts_made import RULES, alert, alerting, some
+from tests.app.clusters_made import broken
 from tests.app.overviews import NOW, host, mixed, service
 
 
@@ -135,6 +136,20 @@ def test_the_rows_of_one_thing_stand_together_worst_and_oldest_first() -> None:
     shown = [state.faults(overview)[each] for each in state.problems(overview)]
     found = [each.since for each in shown if isinstance(each, HostView | ServiceView) and each.level is Level.FAILING]
     assert found == sorted(since)
+
+
+def test_alerts_about_a_cluster_stand_below_its_row() -> None:
+    """One that waits comes before other things that fail as badly as the cluster, as it is about the same."""
+    failing = replace(broken(), since=NOW - timedelta(minutes=30))
+    waiting = alert(RULES[0], AlertState.PENDING, 2.0, 1, {"cluster": failing.name, "pod": "api-x2x9q"})
+    overview = chained("web", alerts=(waiting,))
+    overview = replace(overview, clusters={failing.name: failing})
+    first, second, *_others = (name for _kind, name in MetricsState().problems(overview))
+    assert first == failing.name
+    assert "pod" in second
+    elsewhere = replace(waiting, labels=(("cluster", "another"), ("pod", "api-x2x9q")))
+    overview = replace(chained("web", alerts=(elsewhere,)), clusters={failing.name: failing})
+    assert [name for _kind, name in MetricsState().problems(overview)][:2] == [failing.name, "web"]
 
 
 def test_the_sort_key_sorts_the_processes_on_the_page_of_a_host_and_the_hosts_elsewhere() -> None:
