@@ -96,7 +96,7 @@ def test_one_that_was_stopped_is_left_alone(api: RecoveredContainer) -> None:
     api.engine.ask("POST", "/containers/app/stop?t=5")
     code, found = api.recover()
     assert (code, found["state"]) == (0, "left alone"), found
-    assert "was stopped, or has ended well" in found["why"]
+    assert "was stopped, or exited successfully (0)" in found["why"]
     assert list_jobs() == []
 
 

@@ -90,10 +90,10 @@ async def test_only_its_user_can_reach_it(tmp_path: Path) -> None:
         assert stat.S_IMODE(found.st_mode) == 0o600
         assert stat.S_IMODE((tmp_path / LOCK).stat().st_mode) == 0o600
         (tmp_path / SOCKET).chmod(0o666)
-        with pytest.raises(NoMonitor, match="no socket of this user alone"):
+        with pytest.raises(NoMonitor, match="it is not a socket that only this user can access"):
             await ask_monitor(tmp_path, NOW)
     (tmp_path / SOCKET).write_text("a file")
-    with pytest.raises(NoMonitor, match="no socket of this user alone"):
+    with pytest.raises(NoMonitor, match="it is not a socket that only this user can access"):
         await ask_monitor(tmp_path, NOW)
 
 
@@ -162,13 +162,13 @@ HELLO = b'{"lilfox":"0.9.9","protocol":%d,"pid":1,"since_ms":0}\n'
     [
         (HELLO % (PROTOCOL + 1), r"of another version \(0.9.9"),
         (b'{"protocol": []}\n', r"of another version \(\?"),
-        (b"HTTP/1.1 200 OK\n", "something else"),
-        (b"[1]\n", "something else"),
+        (b"HTTP/1.1 200 OK\n", "did not send an answer"),
+        (b"[1]\n", "did not send an answer"),
         (b"", "cannot be asked"),
         (b"x" * (query_socket.REQUEST_BYTES + 10), "cannot be asked"),
         (HELLO % PROTOCOL, "cannot be asked"),
-        (HELLO % PROTOCOL + b"\xff\xff\xff\xff", "something else"),
-        (HELLO % PROTOCOL + b"\0\0\0\4abcd", "something else"),
+        (HELLO % PROTOCOL + b"\xff\xff\xff\xff", "did not send an answer"),
+        (HELLO % PROTOCOL + b"\0\0\0\4abcd", "did not send an answer"),
         (HELLO % PROTOCOL + b"\0\0\0\4ab", "cannot be asked"),
     ],
 )

@@ -171,7 +171,7 @@ def test_a_damaged_or_foreign_segment_is_put_aside_and_named(tmp_path: Path) -> 
     content[len(content) // 2] ^= 1
     first.write_bytes(content)
     three = Kept(tmp_path)
-    assert three.said == [f"{first} is damaged; it was used up to there and renamed"]
+    assert three.said == [f"{first} is damaged; the part before that was used, and it was renamed"]
     assert first.with_name(f"{first.name}.aside").exists()
     assert three.samples()["t", "a"][-1][0] == NOW, "the next segment is used"
     three.journal.close(NOW)

@@ -128,12 +128,16 @@ class ClusterViewActions(ActionGroup):
     def _why_not(self) -> Message | None:
         return self._state.why_no_cluster()
 
+    def _why_not_list(self) -> Message | None:
+        """A list can be chosen before the cluster was read: keys that were typed at once after start are not lost."""
+        return self._state.why_no_past()
+
     @action(
         "next-kind",
         "tab right",
         tr("next list"),
         tr("list the next kind: workloads, pods, nodes, events"),
-        why_not=_why_not,
+        why_not=_why_not_list,
         footer=3,
     )
     def next_kind(self) -> None:
@@ -145,7 +149,7 @@ class ClusterViewActions(ActionGroup):
         "left",
         tr("previous list"),
         tr("list the previous kind: workloads, pods, nodes, events"),
-        why_not=_why_not,
+        why_not=_why_not_list,
     )
     def previous_kind(self) -> None:
         self._state.next_kind(-1)

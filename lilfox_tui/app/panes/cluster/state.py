@@ -243,11 +243,14 @@ class ClusterState:
 
     # ---- what cannot be done --------------------------------------------------------------------------------------
 
+    def why_no_past(self) -> Message | None:
+        """Why nothing is shown while the console is rewound."""
+        rewound = self.overview is not None and self.overview.rewound
+        return tr("clusters are not recorded for the past") if rewound else None
+
     def why_no_cluster(self) -> Message | None:
         """Why there is nothing to act on."""
-        if self.overview is not None and self.overview.rewound:
-            return tr("clusters are not recorded for the past")
-        return None if self.cluster is not None else tr("no cluster was read yet")
+        return self.why_no_past() or (None if self.cluster is not None else tr("no cluster was read yet"))
 
     def why_nothing(self) -> Message | None:
         """Why nothing is selected."""
