@@ -19,13 +19,14 @@ COMPILE := pip-compile --generate-hashes --no-emit-options --no-header --strip-e
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help run demo test test-fast test-pythons coverage check lint hooks bench lock dist locale docs pictures faults packages
+.PHONY: help run demo test test-fast test-times test-pythons coverage check lint hooks bench lock dist locale docs pictures faults packages
 
 help:
 	@echo "make run          open LilFox on this machine"
 	@echo "make demo         open LilFox on a stand-in stack with faults to choose from"
 	@echo "make test         install the Debian packages that the tests start, and run the tests"
 	@echo "make test-fast    tests of pure code, of the contracts and of the app"
+	@echo "make test-times   make test, and what each folder, module and test costs, the slowest first"
 	@echo "make test-pythons test-fast with each of $(PYTHONS) that is there"
 	@echo "make coverage     test-fast, measured: docs/testing.md, and what it must not be less than"
 	@echo "make check        linters, types, layers, translations, tests: what CI runs"
@@ -49,6 +50,9 @@ test: $(STAMP) packages
 
 test-fast: $(STAMP) packages
 	$(TEST) $(FAST) $(ARGS) </dev/null
+
+test-times: $(STAMP) packages
+	$(BIN)/python -m tests.times -n $(JOBS) --dist loadgroup $(ARGS) </dev/null
 
 test-pythons:
 	@for python in $(PYTHONS); do \
