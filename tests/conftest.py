@@ -27,6 +27,9 @@ IN_MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30
 """Far more than all that exists at one time."""
 _NUMBERS = itertools.count()
+_TESTS = itertools.count(1)
+WALKED_EVERY = 50
+"""Tests, after which all that there is in memory is looked at, and not only what is new."""
 
 LONGEST_S = 600
 """Many times what the slowest test takes on a machine with other work: who is longer at it waits for ever."""
@@ -49,6 +52,21 @@ def pytest_configure() -> None:
     if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
         os.environ["TMPDIR"] = str(IN_MEMORY)
         tempfile.tempdir = None  # it was looked up before, for what pytest captures
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what a fixture makes once for their module run in one worker: each worker that ran one of them
+    would make it, a database or a host, anew."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None and _shares(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def _shares(item: pytest.Item) -> bool:
+    info = getattr(item, "_fixtureinfo", None)
+    made = () if info is None else info.name2fixturedefs.values()
+    return any(definition.scope == "module" for definitions in made for definition in definitions)
 
 
 @pytest.hookimpl(trylast=True)
@@ -97,9 +115,15 @@ def _hangs(_signal: int, _frame: FrameType | None) -> None:
 @pytest.fixture(autouse=True)
 def all_closed() -> Iterator[None]:
     """What a test has left open is told of that test, and not of the one in whose time it would be found. By its name
-    it comes first of the fixtures of a test, and ends last."""
+    it comes first of the fixtures of a test, and ends last. What stays, as what pytest, caches and the imports of tests
+    hold, is kept out of the next looks, and looked at again now and then: walked after each test, it took a fifth of
+    all that the tests work. The app, too, keeps out what there is when it starts, and with it all of its own."""
     yield
     gc.collect()
+    if next(_TESTS) % WALKED_EVERY == 0:
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")

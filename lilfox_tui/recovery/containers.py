@@ -74,10 +74,10 @@ def judge_container(container: Container) -> tuple[UnitState, str]:
         return "left alone", _("{name} has just ended", name=name)  # how is not known yet
     if container.oom_killed:
         return "unhealthy", _("{name} was killed: out of memory", name=name)
-    if container.state == "exited" and container.exit_code in (0, *STOPPED_CODES):
-        return "left alone", _(
-            "{name} was stopped, or exited successfully ({code})", name=name, code=container.exit_code
-        )
+    if container.state == "exited" and container.exit_code == 0:
+        return "left alone", _("{name} was stopped, or exited successfully (0)", name=name)
+    if container.state == "exited" and container.exit_code in STOPPED_CODES:
+        return "left alone", _("{name} was stopped by a signal ({code})", name=name, code=container.exit_code)
     code = "-" if container.exit_code is None else container.exit_code
     return "unhealthy", _("{name} is {state} ({code})", name=name, state=container.state, code=code)
 

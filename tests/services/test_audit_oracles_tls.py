@@ -19,6 +19,7 @@ from msgspec import Struct
 from lilfox_tui.audit.model import AuditFinding
 from lilfox_tui.audit.targets.tls_hello import WEAK_SUITES
 from tests.services.audit_site import NAME, Authority, Site, resolving, told
+from tests.waiting import PATIENCE_S
 
 CHECKS = (
     "tls-old-version", "tls-weak-cipher", "tls-certificate-expiry", "tls-certificate-trust", "tls-certificate-name",
@@ -143,7 +144,7 @@ async def ask_sslscan(site: Site) -> xml.etree.ElementTree.Element:
 async def run(*argv: str) -> bytes:
     """What a program prints."""
     words: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE_S * 3):
         process = await asyncio.create_subprocess_exec(*argv, **words)
         return (await process.communicate())[0]
 

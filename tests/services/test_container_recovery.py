@@ -63,9 +63,18 @@ class RecoveredContainer:
         found: dict[str, Any] = self.engine.ask("GET", "/containers/app/json")["State"]
         return found
 
+    def serves(self) -> None:
+        """It sleeps, and has set its trap: a signal before that ends it, or the engine's program, in another way."""
+        wait_for(lambda: len(self.engine.ask("GET", "/containers/app/top")["Processes"]) == 2, what="it serves")
+
     def ended(self) -> None:
-        """It has ended by itself."""
-        wait_for(lambda: self.state()["Status"] == "exited", what="it has ended")
+        """It has ended by itself, and the engine says when: a moment before it says so it does not know how."""
+
+        def is_known() -> bool:
+            state = self.state()
+            return bool(state["Status"] == "exited" and state["FinishedAt"] >= state["StartedAt"])
+
+        wait_for(is_known, what="it has ended")
 
 
 @pytest.fixture
@@ -93,7 +102,9 @@ def test_what_is_well_is_left_alone_and_one_that_crashed_is_restarted_as_a_job(a
 
 def test_one_that_was_stopped_is_left_alone(api: RecoveredContainer) -> None:
     api.run()
+    api.serves()
     api.engine.ask("POST", "/containers/app/stop?t=5")
+    api.ended()
     code, found = api.recover()
     assert (code, found["state"]) == (0, "left alone"), found
     assert "was stopped, or exited successfully (0)" in found["why"]

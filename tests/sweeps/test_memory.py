@@ -38,7 +38,7 @@ from tests.app.runs_made import view
 from tests.app.still import still_app
 from tests.waiting import until
 
-KEYS, WARM, BURST = 20_000, 4_000, 10
+KEYS, WARM, BURST = 20_000, 4_000, 25
 """Typed ahead, so many at a time: the screen is laid out after each burst, as on a slow link."""
 NOT_PRESSED = {"q", "x", "ctrl+c", "ctrl+z"}
 """They leave the console, or step aside."""

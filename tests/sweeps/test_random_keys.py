@@ -1,4 +1,4 @@
-"""Two thousand keys and resizes in each pane: nothing raises, nothing is cut while there is room, and what is
+"""A thousand keys and resizes in each pane: nothing raises, nothing is cut while there is room, and what is
 selected is on the screen."""
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.app.still import screen_text, still_app
 from tests.app.test_backup_screens import showing as showing_backups
 from tests.app.test_runbook_screens import showing as showing_runbooks
 
-KEYS = 2000
+KEYS = 1000
 ROUND = 40
 """After so many keys it goes back to the pane and looks at the selection."""
 SIZES = [(40, 10), (60, 15), (80, 24), (100, 30), (120, 40), (160, 48), (200, 55)]
