@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 POLL_S = 0.01
 LONGEST_POLL_S = 0.5
+LOOKS = 4
+"""So many times as long as a look took nobody looks again."""
 _WORK = "import time; t = time.monotonic(); sum(range(3_000_000)); print((time.monotonic() - t) / time.thread_time())"
 PATIENCE_S = 120.0
 """Only a test that fails waits so long: on a machine that has a lot else to do, states come late."""
@@ -31,13 +33,17 @@ async def pause(seconds: float = POLL_S) -> None:
 
 
 async def until(predicate: Callable[[], object], *, timeout_s: float = PATIENCE_S, what: str = "") -> None:
-    """Returns once ``predicate()`` is true; fails the test after ``timeout_s``, naming ``what``."""
+    """Returns once ``predicate()`` is true; fails the test after ``timeout_s``, naming ``what``. A look that takes
+    long, as one at a whole screen does, leaves most of the time to what is waited for."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout_s
+    began = loop.time()
+    deadline = began + timeout_s
     while not predicate():
-        if loop.time() > deadline:
+        now = loop.time()
+        if now > deadline:
             raise AssertionError(f"not so after {timeout_s} s: {what or predicate}")
-        await pause()
+        await pause(max(POLL_S, min(LOOKS * (now - began), LONGEST_POLL_S)))
+        began = loop.time()
 
 
 def wait_for(predicate: Callable[[], object], *, timeout_s: float = PATIENCE_S, what: str = "") -> None:
