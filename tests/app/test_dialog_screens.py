@@ -378,6 +378,8 @@ CASES: dict[str, Case] = {
     "line-skip": Case(runs(failed), ("4>", ":skip")),
     "line-export": Case(runs(failed), ("4", ":export")),
 }
+ANEW = ("help-metrics", "help-logs", "palette", "silence", "sources", "job-output", "line-acknowledge")
+"""Opened anew in each size in both languages: what has been scrolled, found or filled in by then stays."""
 
 
 # ---- what is seen --------------------------------------------------------------------------------------------------
@@ -413,7 +415,8 @@ async def closed(app: LilFoxApp, pilot: Pilot[None]) -> None:
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 @pytest.mark.parametrize("name", CASES)
 async def test_what_asks(name: str, language: str, world: World) -> None:
-    case, shots = CASES[name], []
+    """In English it is opened anew in each size, in Chinese once: there the terminal gets smaller while it is open."""
+    case, shots, anew = CASES[name], [], language == "en" or name in ANEW
     app = case.app(world)
     async with app.run_test(size=SIZES[0]) as pilot:
         await pilot.pause()
@@ -424,13 +427,15 @@ async def test_what_asks(name: str, language: str, world: World) -> None:
         for size in SIZES:
             await pilot.resize_terminal(*size)
             await pilot.pause()
-            await open_dialog(app, pilot, case.steps)
+            if anew or size == SIZES[0]:
+                await open_dialog(app, pilot, case.steps)
             region, lines = drawn(app)
             text = "\n".join(lines)
             where = f"{size[0]}x{size[1]}: {region.width}x{region.height} at {region.x},{region.y}"
             shots.append(f"{where}\n{text}\n")
             assert Region(0, 0, *size).contains_region(region), where
             assert all(cell_width(line) <= region.width for line in lines)
-            await closed(app, pilot)
+            if anew or size == SIZES[-1]:
+                await closed(app, pilot)
     check(f"dialog-{name}-{language}", "\n".join(shots))
     assert all("esc" in text for text in shots if (name, text[:5]) != ("discard", "40x10")), "how it is left"
