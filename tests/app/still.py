@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from textual import events
 from textual._context import visible_screen_stack
 from textual.pilot import Pilot
 
@@ -67,6 +68,12 @@ def still_app(
     monitor = StillMonitor(config)
     monitor.show(overview)
     return LilFoxApp(monitor, config, theme=load_theme(theme), glyphs=glyphs, files=files)
+
+
+async def paste(pilot: Pilot[None], text: str) -> None:
+    """Puts ``text`` into the line of input at once: typed, each letter would be a filter that is applied."""
+    pilot.app.post_message(events.Paste(text))
+    await pilot.pause()
 
 
 def unframed(text: str) -> str:

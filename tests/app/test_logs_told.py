@@ -20,7 +20,7 @@ from tests.app.log_files import (
     settled,
 )
 from tests.app.overviews import NOW, mixed
-from tests.app.still import screen_text, still_app
+from tests.app.still import paste, screen_text, still_app
 from tests.waiting import until
 
 SIZE = (160, 40)
@@ -101,7 +101,9 @@ async def test_a_field_as_other_tools_write_it_is_said_to_be_text(typed: str, hi
     app = logs_app(tmp_path)
     async with app.run_test(size=SIZE) as pilot:
         await settled(app, pilot)
-        await pilot.press("slash", *typed, "enter")
+        await pilot.press("slash")
+        await paste(pilot, typed)
+        await pilot.press("enter")
         if hint:
             await until(lambda: f"nothing matches: {hint}" in screen_text(pilot))
         else:
@@ -115,7 +117,9 @@ async def test_a_text_with_a_colon_that_is_found_is_no_mistake(tmp_path: Path) -
         file.write(line(datetime.now(UTC), "INFO", "http", "cannot parse level:error") + "\n")
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
-        await pilot.press("slash", *"level:error", "enter")
+        await pilot.press("slash")
+        await paste(pilot, "level:error")
+        await pilot.press("enter")
         await until(lambda: messages(pane) == ["cannot parse level:error"])
         assert "is searched as text" not in screen_text(pilot)
 
@@ -145,7 +149,9 @@ async def test_why_nothing_is_listed_is_wrapped_in_the_cells_of_the_list(width: 
     app = logs_app(tmp_path)
     async with app.run_test(size=(width, 20)) as pilot:
         await settled(app, pilot)
-        await pilot.press("slash", *"source:zzz_or_a_much_longer_name", "enter")
+        await pilot.press("slash")
+        await paste(pilot, "source:zzz_or_a_much_longer_name")
+        await pilot.press("enter")
         await until(lambda: "nothing matches" in screen_text(pilot))
         await until(lambda: "filters by source" in " ".join(screen_text(pilot).split()))
         assert "…" not in screen_text(pilot).partition("nothing matches")[2]
