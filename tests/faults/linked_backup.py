@@ -37,9 +37,9 @@ class Linked(BackupLab):
         self.sql("ALTER ROLE lilfox PASSWORD 'canary-of-links'")
         self.sql(
             "CREATE TABLE words AS SELECT n AS id, md5(n::text) || md5((n * 3)::text) || md5((n * 5)::text)"
-            " || md5((n * 7)::text) || md5((n * 11)::text) AS word FROM generate_series(1, 90000) n"
+            " || md5((n * 7)::text) || md5((n * 11)::text) AS word FROM generate_series(1, 36000) n"
         )
-        (self.uploads / "large.bin").write_bytes(os.urandom(24 * 1024 * 1024))
+        (self.uploads / "large.bin").write_bytes(os.urandom(9 * 1024 * 1024))
         (self.folder / "password").write_text(CANARY)
         (self.folder / "password").chmod(0o600)
         database = {

@@ -84,7 +84,7 @@ async def a_whole_set(lab: Linked, run: Watched, plan: str = "nightly") -> None:
 @pytest.mark.parametrize("name", ["db", "nas"])
 @pytest.mark.parametrize("part", ["linked_", "uploads_"])
 async def test_14_a_dump_whose_link_is_killed_is_begun_again(lab: Linked, name: str, part: str) -> None:
-    run = killed(lab, name, at("moved", part, 6 * MB))
+    run = killed(lab, name, at("moved", part, 2 * MB))
     await a_whole_set(lab, run)
     (told,) = run.tries
     assert told.startswith(f"the connection to {name} was lost, retrying in 0.2 s (attempt 2 of 4): ")
@@ -93,19 +93,19 @@ async def test_14_a_dump_whose_link_is_killed_is_begun_again(lab: Linked, name: 
 @pytest.mark.parametrize("name", ["db", "nas"])
 @pytest.mark.parametrize("way", ["there", "back"])
 async def test_15_a_dump_whose_link_is_silent_one_way_is_begun_again(lab: Linked, name: str, way: Way) -> None:
-    run = stalled(lab, name, at("moved", "uploads_", 6 * MB), way)
+    run = stalled(lab, name, at("moved", "uploads_", 2 * MB), way)
     await a_whole_set(lab, run, "files")
     assert run.tries
 
 
 async def test_15_a_database_whose_link_is_silent_leaves_no_session_there(lab: Linked) -> None:
-    await a_whole_set(lab, stalled(lab, "db", at("moved", "linked_", 6 * MB)))
+    await a_whole_set(lab, stalled(lab, "db", at("moved", "linked_", 2 * MB)))
 
 
 async def test_15_a_link_that_does_not_come_back_ends_the_run_in_bounded_time(lab: Linked) -> None:
     await effects.backup(Watched(at("", ""), nothing), lab.request("files"))
     before = sorted(path.name for path in lab.far.iterdir())
-    run = stalled(lab, "nas", at("moved", "uploads_", 6 * MB), mend=False)
+    run = stalled(lab, "nas", at("moved", "uploads_", 2 * MB), mend=False)
     began = time.monotonic()
     with pytest.raises(store.LinkGone, match="tried 4 times"):
         await effects.backup(run, lab.request("files"))
@@ -137,7 +137,7 @@ async def test_14_a_copy_whose_link_goes_is_begun_again(lab: Linked, how: Callab
 
     def moment(kind: str, text: str, size: int) -> bool:
         copying.extend([text] if kind == "intent" and "copying" in text else [])
-        return bool(copying) and kind == "moved" and size > 4 * MB
+        return bool(copying) and kind == "moved" and size > 2 * MB
 
     await a_whole_set(lab, how(lab, "nas", moment), "copied")
     assert len(lab.manifests()) == 1
@@ -149,7 +149,7 @@ async def test_14_reading_back_is_begun_again(lab: Linked, how: Callable[..., Wa
 
     def moment(kind: str, text: str, size: int) -> bool:
         read.extend([text] if kind == "done" and "was written" in text else [])
-        return bool(read) and kind == "moved" and size > 4 * MB
+        return bool(read) and kind == "moved" and size > 2 * MB
 
     await a_whole_set(lab, how(lab, "nas", moment), "files")
 
@@ -170,7 +170,7 @@ async def test_46_what_is_staged_is_staged_anew_when_the_link_goes(
     lab: Linked, name: str, how: Callable[..., Watched]
 ) -> None:
     digest = await broken(lab, "nightly")
-    run = how(lab, name, at("moved", "uploads", 6 * MB))
+    run = how(lab, name, at("moved", "uploads", 2 * MB))
     outcome = await effects.restore(run, lab.request("nightly"))
     assert run.acted
     assert run.tries
@@ -196,7 +196,7 @@ async def test_46_a_link_that_goes_between_staging_and_comparing(lab: Linked, ho
 async def test_46_a_restore_whose_link_stays_away_touches_nothing(lab: Linked) -> None:
     await broken(lab, "nightly")
     now = lab.digest()
-    run = stalled(lab, "db", at("moved", "uploads", 6 * MB), mend=False)
+    run = stalled(lab, "db", at("moved", "uploads", 2 * MB), mend=False)
     with pytest.raises(BackupError):
         await effects.restore(run, lab.request("nightly"))
     assert lab.digest() == now
