@@ -14,10 +14,16 @@ from tests.services.database_sets import DatabaseSet, databases, options_for, ta
 from tests.services.postgres import Postgres
 from tests.services.postgres_backups import fresh, no_session_is_left
 
-ROWS = """
+
+def rows(number: int) -> str:
+    """The table ``users`` with so many rows, each of some 150 bytes."""
+    return f"""
 CREATE TABLE users (id int PRIMARY KEY, name text); CREATE INDEX ON users (name);
-INSERT INTO users SELECT g, '用户 ' || g || repeat(md5(g::text), 3) FROM generate_series(1, 40000) g;
+INSERT INTO users SELECT g, '用户 ' || g || repeat(md5(g::text), 3) FROM generate_series(1, {number}) g;
 """
+
+
+ROWS = rows(6_000)
 SUM = "SELECT count(*), sum(hashtextextended(u::text, 0)) FROM users u"
 
 

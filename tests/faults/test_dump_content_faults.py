@@ -267,7 +267,7 @@ async def test_14_a_link_that_is_cut_fails_the_dump_leaves_no_session_and_the_ne
     server: Postgres,
 ) -> None:
     fresh(
-        server, "CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 8) AS text FROM generate_series(1, 60000) g"
+        server, "CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 8) AS text FROM generate_series(1, 20000) g"
     )
     with sshd_lab() as lab:
         sshd = lab.sshd()

@@ -34,7 +34,7 @@ from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 CANARY = f"cAnArY-{os.urandom(8).hex()}"
-ROWS = "CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 8) AS text FROM generate_series(1, 60000) g"
+ROWS = "CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 8) AS text FROM generate_series(1, 20000) g"
 
 
 @pytest.fixture(scope="module", params=[15, 17])
@@ -199,7 +199,7 @@ async def test_6_a_reader_of_a_table_is_not_in_the_way_and_a_dump_blocks_no_writ
         await source(server, globals=False).dump(into)
     assert writes
     content = into.details["lilfox.dump"]["content"]["tables"]["public.big"]
-    assert content["rows"] == 60000, "the row that came later is not in the dump's snapshot"
+    assert content["rows"] == 20000, "the row that came later is not in the dump's snapshot"
 
 
 async def test_32_a_server_that_is_newer_than_pg_dump_is_told_before(server: Postgres) -> None:
@@ -220,7 +220,7 @@ async def test_50_timeouts_of_the_role_and_the_database_end_nothing(server: Post
     into = KeptParts()
     of = source(server, globals=False)
     await of.dump(into)
-    assert into.details["lilfox.dump"]["content"]["tables"]["public.big"]["rows"] == 60000
+    assert into.details["lilfox.dump"]["content"]["tables"]["public.big"]["rows"] == 20000
     assert any("statement_timeout=20ms" in str(check.found) for check in await of.checks())
 
 

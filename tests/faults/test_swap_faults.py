@@ -23,7 +23,7 @@ from lilfox_tui.backup.source import Swap
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.errors import HostError
-from tests.faults.restored_shop import ROWS, SUM, failing, other, server, shop
+from tests.faults.restored_shop import ROWS, SUM, failing, other, rows, server, shop
 from tests.services.database_sets import (
     bad,
     databases,
@@ -153,7 +153,7 @@ def small_disk() -> Iterator[Postgres]:
         with Postgres(version=17) as running:
             running.csv(f"CREATE TABLESPACE small LOCATION '{space}'")
             running.csv("CREATE DATABASE shop TABLESPACE small")
-            script(running, ROWS, "shop")
+            script(running, rows(40_000), "shop")
             running.csv("CHECKPOINT")  # what is in place has its room on the disk
             yield running
     finally:
