@@ -17,6 +17,7 @@ import yaml
 
 from lilfox_tui.backup.sets.model import Manifest
 from lilfox_tui.cli.schemas import schema
+from tests.services import forked_lilfox
 from tests.services.lilfox_command import LILFOX
 from tests.services.postgres import Postgres
 from tests.waiting import PATIENCE_S
@@ -69,9 +70,10 @@ class BackupLab:
 
     def lilfox(self, *words: str | Path, env: Mapping[str, str] | None = None, timeout_s: float = PATIENCE_S) -> Done:
         """Runs it to its end; ``env`` comes on top of the test's own."""
-        return subprocess.run(
-            [*LILFOX, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s,
-            check=False, env={**os.environ, **(env or {})},
+        argv, environment = [*map(str, words)], {**os.environ, **(env or {})}
+        return forked_lilfox.run(argv, env=environment, timeout_s=timeout_s) or subprocess.run(
+            [*LILFOX, *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False,
+            env=environment,
         )  # fmt: skip
 
     def run(self, *words: str | Path, code: int = 0, env: Mapping[str, str] | None = None) -> Done:
