@@ -11,7 +11,7 @@ import re
 import ssl
 import types
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
@@ -68,7 +68,7 @@ class HttpResponse:
     that is sent several times is one list."""
 
     def __init__(
-        self, where: str, status: int, headers: Mapping[str, str], blocks: AsyncIterator[bytes], version: str = "1.1"
+        self, where: str, status: int, headers: Mapping[str, str], blocks: AsyncGenerator[bytes, None], version: str
     ) -> None:
         self.status, self.headers, self.version = status, headers, version
         self._where, self._blocks = where, blocks
@@ -105,7 +105,7 @@ class HttpResponse:
             return bytes(body[:limit]), False
         return bytes(body[:limit]), len(body) > limit
 
-    def blocks(self) -> AsyncIterator[bytes]:
+    def blocks(self) -> AsyncGenerator[bytes, None]:
         """Return the blocks of the body as they arrive, as they are: of an answer that goes on, such as events. Raises
         HttpFault, OSError."""
         return self._blocks
@@ -189,6 +189,7 @@ async def _gunzipped(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 _READ_BLOCK = 64 * 1024
 _HEAD_LIMIT = 64 * 1024
+_CHUNKS_AT_ONCE = 100  # of one byte each they take 2 ms
 _INTERIM_AT_MOST = 8
 """Answers such as ``100 Continue`` before the one that counts; nothing here asks for any."""
 _NUMBER_OF_ERROR = re.compile(r"\[Errno (\d+)\]")
@@ -295,11 +296,18 @@ class HttpConnection:
             tr("See the service's log."),
         )
 
-    async def _blocks(self) -> AsyncIterator[bytes]:
+    async def _blocks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body; chunks that have arrived come as one block, for each line of a log may be a chunk."""
         import h11
 
         while isinstance(event := await self._event(), h11.Data):
-            yield bytes(event.data)
+            chunks = [event.data]
+            with suppress(h11.RemoteProtocolError):  # the next event raises it again
+                while len(chunks) < _CHUNKS_AT_ONCE and isinstance(event := self._state.next_event(), h11.Data):
+                    chunks.append(event.data)
+            yield b"".join(chunks)
+            if event is not h11.NEED_DATA and not isinstance(event, h11.Data):
+                return
 
     async def _event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         import h11

@@ -12,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -22,7 +23,16 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import wait_until_reconnected
 from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.record import RAW_LIMIT, Format, LogEntry, LogRecord, load_format, microseconds, recognise
+from lilfox_tui.logs.record import (
+    RAW_LIMIT,
+    Format,
+    LogEntry,
+    LogRecord,
+    every_line,
+    load_format,
+    microseconds,
+    recognise,
+)
 from lilfox_tui.logs.source import (
     AtBeginning,
     AtEnd,
@@ -33,6 +43,7 @@ from lilfox_tui.logs.source import (
     SourceSettings,
     SourceStatus,
     Start,
+    paced,
 )
 
 KEEP_BYTES = 64 * 1024 * 1024
@@ -123,7 +134,7 @@ class StampedLines:
     def _grouped(self, line: StampedLine, made: Format) -> list[LogRecord]:
         found = self._flush() if not self._lines or made.begins(line.text) else []
         self._lines.append(line)
-        return found
+        return found + self._flush() if made.begins is every_line else found
 
     def _flush(self) -> list[LogRecord]:
         if not self._lines:
@@ -169,26 +180,27 @@ class FollowedLines:
 
 
 async def lines_with_pauses(
-    blocks: AsyncIterator[bytes], take: Callable[[bytes], Iterable[StampedLine]]
+    blocks: AsyncGenerator[bytes, None], take: Callable[[bytes], Iterable[StampedLine]]
 ) -> AsyncGenerator[StampedLine | None, None]:
     """Yield the lines that ``take`` makes of ``blocks`` as they come, None after each pause."""
     coming: asyncio.Future[bytes] | None = None
-    try:
-        while True:
-            coming = coming or asyncio.ensure_future(anext(blocks))
-            if not (await asyncio.wait([coming], timeout=QUIET_S))[0]:
-                yield None
+    async with aclosing(paced(blocks)) as blocks:
+        try:
+            while True:
+                coming = coming or asyncio.ensure_future(anext(blocks))
+                if not (await asyncio.wait([coming], timeout=QUIET_S))[0]:
+                    yield None
+                    await asyncio.wait([coming])
+                block, coming = coming.result(), None
+                for line in take(block):
+                    yield line
+                await asyncio.sleep(0)
+        except StopAsyncIteration:
+            pass
+        finally:
+            if coming is not None and not coming.done():
+                coming.cancel()
                 await asyncio.wait([coming])
-            block, coming = coming.result(), None
-            for line in take(block):
-                yield line
-            await asyncio.sleep(0)
-    except StopAsyncIteration:
-        pass
-    finally:
-        if coming is not None and not coming.done():
-            coming.cancel()
-            await asyncio.wait([coming])
 
 
 class StampedSource(ABC):

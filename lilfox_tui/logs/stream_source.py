@@ -23,6 +23,7 @@ from lilfox_tui.logs.record import (
     Format,
     LogEntry,
     LogRecord,
+    every_line,
     load_format,
     microseconds,
     recognise,
@@ -39,6 +40,7 @@ from lilfox_tui.logs.source import (
     SourceStatus,
     Start,
     in_pieces,
+    paced,
 )
 
 # Bytes as they come from a program into the raw bytes of records: the format is found in what comes first.
@@ -50,7 +52,8 @@ SAMPLE_BYTES = 64 * 1024
 
 class RecordSplitter:
     """Splits a stream into records: ``take`` each block and it returns the complete records. A record is complete when
-    the next one begins, or at a pause (``settle``). The part of a record beyond RAW_LIMIT is counted and not kept."""
+    the next one begins, at a pause (``settle``), or with its line if none has several. The part of a record beyond
+    RAW_LIMIT is counted and not kept."""
 
     def __init__(self, format_name: str) -> None:
         self._format: Format | None = load_format(format_name) if format_name else None
@@ -89,7 +92,7 @@ class RecordSplitter:
         self._format = load_format(self.format_name, self._pending[:SAMPLE_BYTES])
 
     def _whole(self) -> list[tuple[bytes, int]]:
-        """Return all records but the last, which may continue."""
+        """Return all records but the last, if it may continue."""
         end = self._pending.rfind(b"\n") + 1
         if not end:
             self._bound()
@@ -98,7 +101,7 @@ class RecordSplitter:
         if not records:
             return []
         half = self._pending[end:]
-        ends_here = len(half) > RAW_LIMIT and self.format.begins(half)
+        ends_here = self.format.begins is every_line or (len(half) > RAW_LIMIT and self.format.begins(half))
         whole = records if ends_here else records[:-1]
         self._pending = half if ends_here else self._pending[records[-1][0] :]
         found = [self._counted(raw) for _offset, raw in whole]
@@ -351,7 +354,7 @@ class StreamSource:
     async def _read_to_its_end(self) -> LilFoxError | None:
         """Read until the end; return the error that ended it, if any."""
         error: LilFoxError | None = None
-        async with aclosing(in_pieces(self._origin.blocks())) as blocks:
+        async with aclosing(in_pieces(paced(self._origin.blocks()))) as blocks:
             coming: asyncio.Future[bytes] | None = None
             try:
                 while True:

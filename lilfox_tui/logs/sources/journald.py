@@ -34,6 +34,7 @@ from lilfox_tui.logs.source import (
     SourceStatus,
     Start,
     in_pieces,
+    paced,
 )
 from lilfox_tui.logs.structured import SYSLOG
 
@@ -205,7 +206,7 @@ class JournaldSource:
         more: Start | None = None
         deadline = time.monotonic() + SEARCH_S
         argv = self._narrowed(argv, where, live=False)
-        async with aclosing(self._lines(argv, sudo=access.sudo)) as blocks:
+        async with aclosing(self._lines(argv, sudo=access.sudo, live=False)) as blocks:
             async for lines in blocks:
                 for line, size in lines:
                     record = self._record(line, size)
@@ -264,7 +265,7 @@ class JournaldSource:
         known = read_last
         argv = self._argv(where, start, older=False, with_itself=bool(known))
         argv = self._narrowed([*argv, "--follow", "--no-tail"], where, live=True)
-        async with aclosing(self._lines(argv, sudo=access.sudo)) as blocks:
+        async with aclosing(self._lines(argv, sudo=access.sudo, live=True)) as blocks:
             async for lines in blocks:
                 batch: list[LogRecord | SourceNotice] = []
                 place = ""
@@ -312,10 +313,11 @@ class JournaldSource:
             return argv
         return narrowed(argv, Needles((*wanted.any_of, _MILESTONE), wanted.ignore_case), live=live)
 
-    async def _lines(self, argv: list[str], *, sudo: bool) -> AsyncGenerator[list[tuple[bytes, int]], None]:
+    async def _lines(self, argv: list[str], *, sudo: bool, live: bool) -> AsyncGenerator[list[tuple[bytes, int]], None]:
         """Yield complete lines as they arrive, with their sizes; lines that are too long are truncated."""
         rest, cut = bytearray(), 0
-        async with aclosing(in_pieces(self.host.stream(argv, sudo=sudo))) as blocks:
+        printed = self.host.stream(argv, sudo=sudo)
+        async with aclosing(in_pieces(paced(printed) if live else printed)) as blocks:
             async for block in blocks:
                 end = block.find(b"\n")
                 kept = block[: end if end >= 0 else len(block)][: _LINE_LIMIT - len(rest)]

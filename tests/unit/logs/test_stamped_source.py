@@ -117,3 +117,11 @@ def test_what_comes_without_a_pause_is_shown_soon(monkeypatch: pytest.MonkeyPatc
     lines = StampedLines("it", StampedOrigin("one", "one", "one", {}), SourceSettings(host, UTC))
     found = [record for line in lines_of(1, 2, 3) for record in lines.take(line)]
     assert [each.entry.message for each in found] == ["line 0", "line 1"]
+
+
+def test_a_line_that_is_a_record_waits_for_no_pause() -> None:
+    host = LocalHost("here", HostConfig(local=True))
+    setting = SourceSettings(host, UTC, format="json_lines")
+    lines = StampedLines("it", StampedOrigin("one", "one", "one", {}), setting)
+    assert [len(lines.take(line)) for line in lines_of(1, 2, 3)] == [1, 1, 1]
+    assert lines.settle() == []

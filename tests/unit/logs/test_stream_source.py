@@ -87,6 +87,15 @@ def test_a_pause_ends_a_record_but_no_half_line() -> None:
     assert arriving.settle(ended=True) == []
 
 
+def test_a_line_that_is_a_record_waits_for_no_pause() -> None:
+    arriving = RecordSplitter("json_lines")
+    assert arriving.take(b'{"a": 1}\n{"a"') == [(b'{"a": 1}', 8)]
+    assert arriving.take(b": 2}\n\n") == [(b'{"a": 2}', 8)]
+    assert arriving.settle(ended=True) == []
+    arriving.take(b"x" * RAW_LIMIT * 3)
+    assert arriving.take(b"x\n{}\n") == [(b"x" * RAW_LIMIT, RAW_LIMIT * 3 + 1), (b"{}", 2)]
+
+
 def test_the_format_is_found_in_what_comes_first() -> None:
     arriving = RecordSplitter("")
     assert arriving.take(b'{"level": "INFO", "message": "a"}\n' * 10) == []
@@ -95,7 +104,7 @@ def test_the_format_is_found_in_what_comes_first() -> None:
     arriving = RecordSplitter("")
     line = b"level=info msg=hello n=1\n"
     found = arriving.take(line * (SAMPLE_BYTES // len(line) + 2))
-    assert (arriving.format_name, len(found)) == ("logfmt", SAMPLE_BYTES // len(line) + 1)
+    assert (arriving.format_name, len(found)) == ("logfmt", SAMPLE_BYTES // len(line) + 2)
 
 
 @pytest.mark.parametrize("size", [RAW_LIMIT - 1, RAW_LIMIT, RAW_LIMIT + 1, 10 * RAW_LIMIT])
