@@ -64,6 +64,11 @@ def print_line(text: str | Message = "") -> None:
     _write(sys.stdout, clean(str(text)) + "\n")
 
 
+def print_cleaned(text: str) -> None:
+    """Prints lines that were cleaned before, as they are."""
+    _write(sys.stdout, text)
+
+
 def print_text(text: str) -> None:
     """Prints a whole text line by line, such as a file for other programs. A final newline is optional."""
     for line in text.splitlines():
@@ -73,11 +78,22 @@ def print_text(text: str) -> None:
 def print_table(rows: Iterable[Sequence[Cell]], stream: TextIO | None = None) -> None:
     """Prints rows in aligned columns, without trailing blanks; to stdout, unless ``stream`` is given."""
     stream = sys.stdout if stream is None else stream
-    coloured = _colour_wanted and not os.environ.get("NO_COLOR") and stream.isatty()
+    coloured = is_coloured(stream)
     if stream.isatty():
         rows = _folded([list(row) for row in rows], shutil.get_terminal_size().columns)
     columns = [_in_line(cells, coloured=coloured) for cells in zip_longest(*rows, fillvalue=_NOTHING)]
     _write(stream, "".join(["  ".join(line).rstrip() + "\n" for line in zip(*columns, strict=True)]))
+
+
+def is_coloured(stream: TextIO) -> bool:
+    """Whether levels are shown in colours there."""
+    return _colour_wanted and not os.environ.get("NO_COLOR") and stream.isatty()
+
+
+def row_text(cells: Sequence[Cell], *, coloured: bool) -> str:
+    """The line that is printed for a table of this row alone."""
+    texts = [_in_colour(clean(cell.text), cell.level) if coloured else clean(cell.text) for cell in cells]
+    return "  ".join(texts).rstrip() + "\n"
 
 
 def _folded(rows: list[list[Cell]], width: int) -> list[list[Cell]]:
@@ -105,16 +121,17 @@ def _in_line(cells: Sequence[Cell], *, coloured: bool) -> list[str]:
     texts, widths = _cleaned([cell.text for cell in cells])
     widest = max(widths)
     if coloured:
-        texts = [
-            text if cell.level is None else f"\x1b[{_SGR[cell.level]}m{text}\x1b[m"
-            for cell, text in zip(cells, texts, strict=True)
-        ]
+        texts = [_in_colour(text, cell.level) for cell, text in zip(cells, texts, strict=True)]
     if min(widths) == widest:
         return texts
     return [
         " " * (widest - width) + text if cell.right else text + " " * (widest - width)
         for cell, text, width in zip(cells, texts, widths, strict=True)
     ]
+
+
+def _in_colour(text: str, level: Level | None) -> str:
+    return text if level is None else f"\x1b[{_SGR[level]}m{text}\x1b[m"
 
 
 def _cleaned(texts: list[str]) -> tuple[list[str], list[int]]:
@@ -130,12 +147,16 @@ def _cleaned(texts: list[str]) -> tuple[list[str], list[int]]:
 def print_json(document: Any, *, lines: bool = False) -> None:
     """Prints one JSON document in ASCII, so that it cannot contain terminal escape sequences; on one line if
     ``lines``."""
-    import json
-
-    text = json.dumps(document, indent=None if lines else 2).replace("\x7f", "\\u007f")
-    _write(sys.stdout, text + "\n")
+    _write(sys.stdout, json_text(document, lines=lines))
     if lines:
         flush()
+
+
+def json_text(document: Any, *, lines: bool) -> str:
+    """The text that :func:`print_json` prints."""
+    import json
+
+    return json.dumps(document, indent=None if lines else 2).replace("\x7f", "\\u007f") + "\n"
 
 
 def print_error(error: LilFoxError) -> None:

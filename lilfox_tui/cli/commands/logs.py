@@ -14,12 +14,26 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
-from lilfox_tui.cli.output import Cell, flush, print_error, print_json, print_line, print_table, show_passing, warn
+from lilfox_tui.cli.output import (
+    Cell,
+    flush,
+    is_coloured,
+    json_text,
+    print_cleaned,
+    print_error,
+    print_json,
+    print_line,
+    print_table,
+    row_text,
+    show_passing,
+    warn,
+)
 from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import _, tr
+from lilfox_tui.core.text import clean
 from lilfox_tui.logs.filter.model import (
     COMMON_FIELDS,
     EVERYTHING,
@@ -44,6 +58,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _LEVELS = {Severity.WARNING: Level.DEGRADED, Severity.ERROR: Level.FAILING, Severity.CRITICAL: Level.FAILING}
 _DEEPEST = 50
+_AT_ONCE = 500
 
 
 class RecordPrinter:
@@ -56,21 +71,24 @@ class RecordPrinter:
         self.any = False
         """Whether a record was printed."""
 
-    def record(self, record: LogRecord) -> None:
-        """Prints a record, with the lines after its first indented."""
-        self.any = True
+    def records(self, records: Sequence[LogRecord]) -> None:
+        """Prints records at once, each with the lines after its first indented."""
+        self.any = self.any or bool(records)
+        coloured = is_coloured(sys.stdout)
+        for at in range(0, len(records), _AT_ONCE):
+            print_cleaned("".join([self._text(each, coloured=coloured) for each in records[at : at + _AT_ONCE]]))
+
+    def _text(self, record: LogRecord, *, coloured: bool) -> str:
         if self._as_json:
-            print_json(record_document(record), lines=True)
-            return
+            return json_text(record_document(record), lines=True)
         first, *more = _text_lines(record)
         level = _LEVELS.get(record.entry.severity)
         cells = [Cell(self._time(record.at)), Cell(f"{_level_name(record.entry.severity) or '-':<8}", level)]
         if self._with_source:
             cells.append(Cell(record.source))
         logger = record.entry.logger
-        print_table([[*cells, Cell(f"{logger}: {first}" if logger else first)]])
-        for line in more:
-            print_line(f"    {line}")
+        text = row_text([*cells, Cell(f"{logger}: {first}" if logger else first)], coloured=coloured)
+        return "".join([text, *(f"    {clean(line)}\n" for line in more)]) if more else text
 
     def notice(self, notice: SourceNotice) -> str:
         """A source's notice about itself as one line."""
@@ -443,10 +461,9 @@ async def _print_stored(in_time: MergedStream, printed: RecordPrinter, args: arg
     if tail is None:
         async with aclosing(in_time.oldest_first()) as records:
             async for record in records:
-                printed.record(record)
+                printed.records((record,))
     else:
-        for record in await in_time.last(tail):
-            printed.record(record)
+        printed.records(await in_time.last(tail))
     if args.follow:
         flush()
         await _print_stream(in_time, printed, None)
@@ -458,16 +475,18 @@ async def _print_stream(in_time: MergedStream, printed: RecordPrinter, tail: int
     async with aclosing(in_time.follow()) as batches:
         async for batch in batches:
             for item in batch:
-                if isinstance(item, SourceNotice):
-                    warn(printed.notice(item))
-                elif tail is None:
-                    printed.record(item)
-                else:
+                if isinstance(item, LogRecord):
                     kept.append(item)
-            kept = kept[-tail:] if tail is not None else kept
+                    continue
+                if tail is None:  # a notice stands where its source has it
+                    printed.records(kept)
+                    kept.clear()
+                warn(printed.notice(item))
+            if tail is None:
+                printed.records(kept)
+            kept = kept[-tail:] if tail is not None else []
             flush()
-    for record in kept:
-        printed.record(record)
+    printed.records(kept)
 
 
 async def _statistics(config: Config, args: argparse.Namespace, where: Filter, *, by_fields: bool) -> int:

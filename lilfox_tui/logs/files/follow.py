@@ -12,7 +12,7 @@ from lilfox_tui.core.errors import CommandTimeout, CommandUnknown, FileMoved, Ho
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import wait_until_reconnected
 from lilfox_tui.logs.files.followed_files import FileTail, FileTruncated, FollowedFiles
-from lilfox_tui.logs.files.log_file import BLOCK, FileStat, LogFile, Piece, cut_whole, file_moved
+from lilfox_tui.logs.files.log_file import BLOCK, LITTLE, FileStat, LogFile, Piece, cut_whole, file_moved
 from lilfox_tui.logs.files.log_file_set import PACKED_ENDS, LogFileSet, literal
 from lilfox_tui.logs.files.pages import pieces_holding
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
@@ -140,6 +140,7 @@ class Follower:
         files = self._files
         if files.tails and await self._is_quiet(files.newest):
             return
+        began_s = time.monotonic()
         seen = await (files.look() if files.tails else files.begin(self._start))
         for tail in list(files.tails):
             if (block := await self._emptied(tail, seen)) is not None:
@@ -163,15 +164,16 @@ class Follower:
             yield [self._untold.pop(0)]
         files.let_go(seen, time.monotonic())
         self._looked_s = time.monotonic()
+        files.newest.grew = files.newest.grown_s > began_s
         self._good(files.newest.log, files.newest.seen_bytes)
 
     async def _is_quiet(self, tail: FileTail) -> bool:
         """Whether the file is unchanged, without listing the log's other files; those are also checked from time to
-        time."""
+        time, and each time while the file grows."""
         settled = all(each.settled for each in self._files.tails)
         if self._quiet is not None:
             return await self._quiet(tail.log, tail.seen_bytes if settled else None)
-        if not settled or time.monotonic() - self._looked_s > self._look_all_s:
+        if not settled or tail.grew or time.monotonic() - self._looked_s > self._look_all_s:
             return False
         alone = await self._file_set.disk.look([literal(tail.log.path)])
         return [(one.key, one.size_bytes) for one in alone] == [(tail.log.key, tail.seen_bytes)]
@@ -323,19 +325,24 @@ class Follower:
     async def _read(self, tail: FileTail, *, settled: bool, ended: bool = False) -> AsyncGenerator[Batch, None]:
         async with aclosing(tail.read(settled=settled, ended=ended)) as batches:
             async for pieces in batches:
-                if records := await asyncio.to_thread(self._matching, tail.log, pieces):
+                if sum(len(piece[1]) for piece in pieces) <= LITTLE:
+                    records = self._matching(tail.log, pieces, rests=False)
+                else:
+                    records = await asyncio.to_thread(self._matching, tail.log, pieces)
+                if records:
                     yield records
 
-    def _matching(self, log: LogFile, pieces: Sequence[Piece]) -> Batch:
+    def _matching(self, log: LogFile, pieces: Sequence[Piece], *, rests: bool = True) -> Batch:
         keep, passed = self._keep(), 0
+        rests = rests and keep is not None
         if self._where == EVERYTHING:
             if keep is not None and len(pieces) > keep:
                 passed = len(pieces) - keep
-            return [*_passed(passed), *_read(log, pieces[passed:], rests=keep is not None)]
+            return [*_passed(passed), *_read(log, pieces[passed:], rests=rests)]
         wanted = needles(self._where, log.format.LEVEL_WORDS)
         if wanted is not None:
             pieces = pieces_holding(pieces, wanted)
-        found = [record for record in _read(log, pieces, rests=keep is not None) if self._where.matches(record)]
+        found = [record for record in _read(log, pieces, rests=rests) if self._where.matches(record)]
         if keep is not None and len(found) > keep:
             passed = len(found) - keep
         return [*_passed(passed), *found[passed:]]

@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
+from functools import partial
 
 from msgspec import Struct
 
 from lilfox_tui.core.errors import FileMoved, LilFoxError
 from lilfox_tui.logs.files.log_file import (
     BLOCK,
+    LITTLE,
     FileStat,
     LogFile,
     Piece,
@@ -57,6 +59,8 @@ class FileTail:
         """Whether everything whole was given."""
         self.grown_s = time.monotonic()
         """When there was last more to read."""
+        self.grew = False
+        """Whether there was more at the last look at all files."""
         self.modified_s = log.modified_s
         """When its host last says that it was written to, as it was last looked at."""
         self._scanned = 0
@@ -83,7 +87,8 @@ class FileTail:
                 whole = len(block) if ended else block.rfind(b"\n") + 1
                 text, half = block[:whole], block[whole:]
             close = not full and (settled or ended)
-            pieces, rest = await asyncio.to_thread(cut_whole, text, self.offset, self.log.format, ended=close)
+            cut = partial(cut_whole, text, self.offset, self.log.format, ended=close)
+            pieces, rest = cut() if len(text) <= LITTLE else await asyncio.to_thread(cut)
             if full and not pieces:
                 piece = await self._long(settled=settled, ended=ended)
                 full = piece is not None
