@@ -155,7 +155,9 @@ def _milliseconds(seconds: bytes) -> int:
 LONGEST_LINE = 256 * 1024
 _MOST_LINES = 4_000_000
 _SPLIT_BYTES = 1 << 20
-_ESCAPED = re.compile(rb"\\.", re.DOTALL)
+_ESCAPED = re.compile(rb"\\.")
+_INDENTED = re.compile(rb"^[ \t]++", re.MULTILINE)
+_NEWLINE, _QUOTE, _HASH = b'\n"#'
 
 
 class BadPage(LilFoxError):
@@ -199,27 +201,36 @@ def lines_of_one(lines: Sequence[bytes], row: int) -> int:
     unlike OpenMetrics, a quoted value may contain newlines."""
     inside, length = False, 0
     for place in range(row, len(lines)):
-        length += len(lines[place])
+        line = lines[place]
+        length += len(line)
         if length > LONGEST_LINE:
             break
-        inside ^= _is_open(lines[place])
+        inside ^= (_ESCAPED.sub(b"", line) if b"\\" in line else line).count(b'"') % 2 == 1
         if not inside:
             return place - row + 1
     return 1
 
 
-def sample_count(lines: Sequence[bytes]) -> int:
-    """Return how many samples the lines hold, without parsing them; 0 if some may span several lines, which are hard to
-    tell apart."""
-    samples = [line for line in lines if line[:1] != b"#" and line.strip()]
-    if any(line[:1] in b" \t" for line in samples):
-        samples = [line for line in samples if line.lstrip()[:1] != b"#"]
-    return 0 if any(map(_is_open, samples)) else len(samples)
-
-
-def _is_open(line: bytes) -> bool:
-    """Return whether a quotation begins in the line and continues in the next, or one from before ends in it."""
-    return (_ESCAPED.sub(b"", line) if b"\\" in line else line).count(b'"') % 2 == 1
+def sample_count(body: bytes) -> int:
+    """Return how many samples a page holds, without parsing it or looking at each line; 0 if some may span several
+    lines, which are hard to tell apart."""
+    count = start = 0
+    while start < len(body):
+        end = body.rfind(b"\n", start, start + _SPLIT_BYTES) + 1 or body.find(b"\n", start) + 1 or len(body)
+        lines, start = body[start:end], end
+        if lines[:1] in (b" ", b"\t") or b"\n " in lines or b"\n\t" in lines:
+            lines = _INDENTED.sub(b"", lines)
+        if b"\\" in lines:
+            lines = _ESCAPED.sub(b"", lines)
+        octets = np.frombuffer(lines, np.uint8)
+        starts = np.concatenate((np.zeros(1, np.intp), np.flatnonzero(octets == _NEWLINE) + 1))
+        starts = starts[starts < len(octets)]
+        quotes = np.searchsorted(np.flatnonzero(octets == _QUOTE), np.append(starts, len(octets)))
+        is_sample = (octets[starts] != _HASH) & (octets[starts] != _NEWLINE)
+        if (np.diff(quotes)[is_sample] % 2).any():
+            return 0
+        count += int(np.count_nonzero(is_sample))
+    return count
 
 
 # A target gives nearly the same page over and over. So the text before each value is the key of what it means, as in
@@ -243,7 +254,8 @@ _LOOKED_AT_CLOCK_EACH = 512
 
 Relabel = Callable[[Mapping[str, str]], LabelSet | None]
 """A page's labels into the series', None where the sample is dropped."""
-Counted = Callable[[int], None]
+Counted = Callable[[int, Sequence[bytes]], None]
+"""Gets how many samples a page has, 0 if that is not known, and its lines, none of which is parsed."""
 
 
 class Family(Struct, frozen=True):
@@ -295,8 +307,8 @@ class Exposition:
     """Reads the pages of one target. ``families`` is the metadata of the last one.
 
     ``honor_timestamps`` False: times of samples are not heeded. More than ``limit`` samples after relabelling (0: no
-    limit) are refused; before they are read, where relabelling drops none: then ``counted`` gets their number as well,
-    and may raise BadPage.
+    limit) are refused; before they are parsed, where relabelling drops none: then there is ``counted``, which may raise
+    BadPage as well.
     """
 
     def __init__(
@@ -331,10 +343,10 @@ class Exposition:
         if page is not None:
             return page
         if self._counted is not None:
-            count = sample_count(lines)
+            count = sample_count(body)
             if 0 < self._limit < count:
                 raise _too_many(self._limit, count, count)
-            self._counted(count)
+            self._counted(count, lines)
         return self._by_line(lines, until_s)
 
     def _same_shape(self, lines: list[bytes]) -> ScrapedPage | None:

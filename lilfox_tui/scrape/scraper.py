@@ -25,7 +25,7 @@ from lilfox_tui.metrics.health import reason_of
 from lilfox_tui.scrape.discovery import DiscoveredTargets, Discovery
 from lilfox_tui.scrape.exposition import BadPage, Exposition, ScrapedPage, TimedSample
 from lilfox_tui.scrape.labels import LabelList, LabelSet, time_of
-from lilfox_tui.scrape.store import ABSENT_BITS, SeriesStore
+from lilfox_tui.scrape.store import ABSENT_BITS, SeriesStore, series_bytes
 from lilfox_tui.scrape.target import ScrapeTarget
 
 # A target's page, asked over HTTP: bounded in time and bytes, judged by status and type.
@@ -414,9 +414,14 @@ class Scraper:
         self._page_labels = labels
         self._whole = LabelList((*labels.sets, *(self._reported[place] for place in self._own_places)))
 
-    def _check_room(self, count: int) -> None:
-        """Raise BadPage if the store cannot hold so many series; called before they are read."""
-        if count > self._store.most_series(self._series):
+    def _check_room(self, count: int, lines: Sequence[bytes]) -> None:
+        """Raise BadPage if the store cannot hold the series of a page; called before they are parsed, which would take
+        seconds at each scrape."""
+        room = self._store.room_for(self._series)
+        least = series_bytes(count, 0)
+        if least <= room < least + sum(map(len, lines)):  # it depends on their labels
+            least = series_bytes(*self.target.least_text(lines))
+        if least > room:
             raise self._no_room(count, count)
 
     def _no_room(self, count: int, samples: int) -> BadPage:

@@ -442,15 +442,13 @@ class SeriesStore(SeriesSource):
         """The approximate memory of numbers and labels."""
         return sum(list(self._sizes.values()))
 
+    def room_for(self, target: TargetSeries) -> int:
+        """Return how many bytes the series of ``target`` may take beside the newest rows of all other targets."""
+        return self.limit_bytes - sum(one.least_bytes for one in list(self._targets.values()) if one is not target)
+
     def has_room_for(self, target: TargetSeries, labels: LabelList) -> bool:
         """Whether the newest rows of all targets fit into the limit with ``labels`` as the series of ``target``."""
-        others = sum(one.least_bytes for one in list(self._targets.values()) if one is not target)
-        return others + _text_bytes(labels) + 8 * len(labels) <= self.limit_bytes
-
-    def most_series(self, target: TargetSeries) -> int:
-        """Return how many series of ``target`` may fit into the limit, not counting the text of their labels."""
-        others = sum(one.least_bytes for one in list(self._targets.values()) if one is not target)
-        return max(0, (self.limit_bytes - others) // (_BYTES_OF_A_SET + 8))
+        return series_bytes(len(labels), _text_length(labels)) <= self.room_for(target)
 
     def makes_room(self, target: TargetSeries, at_ms: int) -> bool:
         """Whether a row of ``target`` at ``at_ms`` moves stored rows, which takes a while if there are many."""
@@ -484,5 +482,14 @@ class SeriesStore(SeriesSource):
             self._sizes[target] = target.size_bytes
 
 
-def _text_bytes(sets: Iterable[LabelSet]) -> int:
-    return sum(_BYTES_OF_A_SET + sum(len(name) + len(value) for name, value in one.pairs) for one in sets)
+def series_bytes(count: int, text: int) -> int:
+    """Return the memory of so many series with one row, whose labels have so many characters."""
+    return (_BYTES_OF_A_SET + 8) * count + text
+
+
+def _text_bytes(sets: Sequence[LabelSet]) -> int:
+    return _BYTES_OF_A_SET * len(sets) + _text_length(sets)
+
+
+def _text_length(sets: Iterable[LabelSet]) -> int:
+    return sum(len(name) + len(value) for one in sets for name, value in one.pairs)

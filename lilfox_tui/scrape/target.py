@@ -138,6 +138,14 @@ SAMPLE_LIMIT = 100_000
 """What is taken of a target that is given no limits of its own: more would hold up everything else here."""
 
 
+# What of the text before a value may not be part of the labels' text: an empty label, a number (``le`` or ``quantile``)
+# that may be written shorter, what stands between labels, and all but one byte of a character.
+_EMPTY_LABEL = re.compile(rb'(?<!\w)\w++=""')
+_NUMBER_LABEL = re.compile(rb'le="[^"]*+"')
+_NOT_COUNTED = b'{}=",\\ \t\n' + bytes(range(0x80, 0xC0))
+_ODD = (b'"=', b" =", b"\t=", b"= ", b"=\t")
+
+
 class PlainSecret(str):
     """A secret in plain text from another program's file. Never shown."""
 
@@ -212,6 +220,34 @@ class ScrapeTarget(Struct, frozen=True):
             raise Malformed(tr("relabelling removes the metric name"))
         self._check(made)
         return made
+
+    def least_text(self, lines: Sequence[bytes]) -> tuple[int, int]:
+        """Return how many series a page has at least, and how many characters their labels have at least, without
+        parsing its lines; not for a target with ``metric_relabel``. A series that is written in two ways is counted
+        twice. Both are 0 if samples have timestamps, or labels are written as hardly any exporter writes them."""
+        series = set()
+        for line in lines:
+            sample = line
+            if not line or b"#" in line:
+                sample = line.lstrip().partition(b" # ")[0]  # after that comes an exemplar
+                if not sample or sample[:1] == b"#":
+                    continue
+            labels, brace, rest = sample.rpartition(b"}")
+            words = rest.split()
+            if len(words) > (1 if brace else 2) and self.honor_timestamps:
+                return 0, 0
+            if brace or words:
+                series.add(labels if brace else words[0])
+        text = b"\n".join(series)
+        if any(odd in text for odd in _ODD):
+            return 0, 0
+        name = len(NAME)
+        own = 0 if self.honor_labels else sum(len(name) + len(value) for name, value in self.labels if value)
+        each = (own + name) * len(series) - name * text.count(NAME.encode())
+        if b'=""' in text:
+            text = _EMPTY_LABEL.sub(b"", text)
+        numbers = sum(map(len, _NUMBER_LABEL.findall(text)))
+        return len(series), each + len(text.translate(None, _NOT_COUNTED)) - numbers
 
     def _with_own(self, exposed: Mapping[str, str]) -> dict[str, str]:
         """Merge the labels of page and target: where both have one, the target's is used and the page's is renamed to

@@ -47,6 +47,9 @@ def measure(_peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
     theirs = f"{inside['client_ms']:.0f} ms  prometheus_client"
     yield against(what, f"{inside['parse_ms']:.1f} ms", theirs, inside["parse_ratio"], 0.04)
     yield within(f"an hour of {SERIES_OF_A_PAGE} series at 15 s, resident", inside["sample_bytes"], 30, "B a sample")
+    yield Row("first scrape of 100,000 series", f"{inside['first_s']:.2f} s of CPU")
+    yield within("a scrape of 200,000 series, refused, CPU time", inside["too_many_s"], 0.2, "s")
+    yield within("a scrape of 100,000 series, refused for want of memory", inside["no_room_s"], 0.2, "s")
     yield from _block(home, quick=quick)
 
 

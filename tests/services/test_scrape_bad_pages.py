@@ -20,7 +20,7 @@ import pytest
 
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.hosts.http import Tls
-from lilfox_tui.scrape.exposition import ScrapedPage
+from lilfox_tui.scrape.exposition import ScrapedPage, read_series
 from lilfox_tui.scrape.labels import Matcher
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, SeriesStore
@@ -317,18 +317,43 @@ async def test_runs_until_it_is_ended_and_ends_its_series() -> None:
 
 
 @pytest.mark.fault("4.75")
-async def test_more_series_than_the_store_holds_are_refused_before_they_are_read() -> None:
+@pytest.mark.parametrize(
+    ("series", "label", "limits"),
+    [
+        pytest.param(200_000, "", ScrapeLimits(samples=0), id="by their number"),
+        pytest.param(20_000, "v" * 300, ScrapeLimits(), id="by the text of their labels"),
+        pytest.param(20_000, "", ScrapeLimits(samples=19_999), id="by the limit of samples"),
+    ],
+)
+async def test_a_page_that_is_too_large_is_refused_before_it_is_parsed(
+    series: int, label: str, limits: ScrapeLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[bytes] = []
+    given = series
+
+    def counted(text: bytes) -> dict[str, str]:
+        parsed.append(text)
+        return read_series(text)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = b"".join(b'a{i="%d",l="%b"} 1\n' % (i, label.encode()) for i in range(given))
+        await page(body, head=TEXT)(reader, writer)
+
+    monkeypatch.setattr("lilfox_tui.scrape.exposition.read_series", counted)
     kept = SeriesStore(keep_s=3600, limit_bytes=8 << 20)
-    body = b"".join(b'a{i="%d"} 1\n' % i for i in range(200_000))
-    async with serving(page(body, head=TEXT)) as port, scraping(port, kept, limits=ScrapeLimits(samples=0)) as scraper:
+    async with serving(talk) as port, scraping(port, kept, limits=limits) as scraper:
         for _turn in range(2):
             await scraper.scrape_once()
-            assert isinstance(scraper.feed.state, Unavailable)
-            assert "no memory left for 200000 series" in str(scraper.feed.state.error)
-        assert not scraper.exposition._known, "nothing of it was read"
-        began = time.process_time()
+            said = f"more than {limits.samples} samples" if series == limits.samples + 1 else (
+                f"no memory left for {series} series"
+            )  # fmt: skip
+            assert said in reason(scraper)
+            assert newest(kept)["scrape_samples_scraped"] == series
+        assert not parsed
+        given = series // 20
         await scraper.scrape_once()
-        assert time.process_time() - began < 1.0
+        assert isinstance(scraper.feed.state, Ready), "a page that has become smaller is taken"
+        assert len(parsed) == given
 
 
 @pytest.mark.fault("4.75")

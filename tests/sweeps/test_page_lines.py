@@ -55,7 +55,7 @@ def refused(parser: Exposition, body: bytes, **how: float) -> tuple[BadPage, flo
 
 @pytest.mark.fault("4.69")
 def test_a_page_with_too_many_samples_is_refused_before_it_is_read() -> None:
-    parser = Exposition(plain, limit=100_000, counted=lambda _: None)
+    parser = Exposition(plain, limit=100_000, counted=lambda _count, _lines: None)
     for turn in range(3):
         error, took_s = refused(parser, b"# HELP requests_total x\n\n" + many(100_001, str(turn)))
         assert took_s < 0.2 * slowness()
@@ -74,7 +74,7 @@ def test_where_samples_may_be_dropped_a_page_that_was_refused_is_refused_quickly
 
 @pytest.mark.fault("4.69")
 def test_lines_that_are_no_samples_count_for_none() -> None:
-    parser = Exposition(plain, limit=2, counted=lambda _: None)
+    parser = Exposition(plain, limit=2, counted=lambda _count, _lines: None)
     assert shown(parser.read(b"# a\n  # b\n\n\t\na 1\n \nb 2\n# c\n", openmetrics=False)) == {"a": 1, "b": 2}
     assert shown(parser.read(b'a{x="\n\n\n\n"} 1\nb 2\n', openmetrics=False)).keys() >= {"b"}
     with pytest.raises(BadPage, match="more than 2 samples"):

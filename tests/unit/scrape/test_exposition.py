@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.scrape.exposition import BadPage, Exposition, Family, ScrapedPage
+from lilfox_tui.scrape.exposition import BadPage, Exposition, Family, ScrapedPage, sample_count
 from lilfox_tui.scrape.labels import LabelSet
 
 
@@ -253,6 +253,25 @@ def test_forgets_keys_that_are_gone_for_good() -> None:
     for number in range(3000):
         parser.read(f'a{{request="{number}"}} 1\n'.encode(), openmetrics=False)
     assert len(parser._known) < 1100
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["a 1", 'b{x="1"} 2', " c 3", "\t d 4", "", "  ", '# an odd "', " # \\", r'e{x="\"\\\""} 5', r'f{x="\\"} 6']
+        ),
+        max_size=9,
+    ),
+    st.integers(1, 60),
+)
+def test_counts_samples_without_parsing_them(lines: list[str], at_once: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lilfox_tui.scrape.exposition._SPLIT_BYTES", at_once)
+        body = "\n".join(lines).encode()
+        count = Exposition(plain).read(body, openmetrics=False).samples
+        assert sample_count(body) == sample_count(body + b"\n") == count
+        assert sample_count(body + b'\ng{x="1\n2"} 7') == 0, "a value that goes on in the next line"
 
 
 VALUES = st.floats(allow_nan=False, allow_infinity=False)

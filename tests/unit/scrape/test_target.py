@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.scrape.exposition import Malformed
+from lilfox_tui.scrape.exposition import BadPage, Exposition, Malformed
 from lilfox_tui.scrape.target import PlainSecret, RelabelRule, ScrapeAccess, ScrapeLimits, ScrapeTarget, relabelled
 
 OWN = (("instance", "i:1"), ("job", "j"))
@@ -170,3 +174,51 @@ def test_applies_rules_in_their_order_and_stops_at_a_drop() -> None:
 def test_refuses_what_prometheus_refuses(rule: RelabelRule) -> None:
     with pytest.raises(LilFoxError):
         rule.check()
+
+
+PIECES = st.sampled_from(
+    [
+        "a 1", "a{} 2", 'a{x="1"} 4', 'a{y="2",x="1"} 8', 'b { y = "2" , x="1" } 8', 'a{x=""} 1',
+        r'a{x="",y="v=\"\""} 1', 'h_bucket{le="0.0050000"} 1', 'h_bucket{le="1000000",x="1"} 2',
+        'h{quantile="0.990"} 3', 'a{title="1"} 1',
+        '{"http.requests","a b"="c"} 1', '{"a=b",x=""} 1', '{__name__="up"} 1', 'a{job="x",instance=""} 1',
+        'a{x="日本語"} 1', r'a{x="\n\\\""} 1', 'a{x="} # 1"} 1', 'a{x=" = ,"} 1', "# HELP a A = b.", "", " ",
+        "# TYPE h histogram", "# TYPE h_bucket histogram", ' a{z="1"}\t1', "\tb\t2", "a 1 1000", 'a{t="1"} 1 1000',
+        'a{x="#"} 1', 'a{xyz = ""} 1', '{"http.requests","a b"=""} 1', 'a{xyz="",x="1"} 1',
+    ]
+)  # fmt: skip
+TARGETS = st.sampled_from(
+    [
+        ScrapeTarget("http://i:1/metrics", OWN),
+        ScrapeTarget("http://i:1/metrics", OWN, honor_labels=True),
+        ScrapeTarget("http://i:1/metrics", OWN, honor_timestamps=False),
+        ScrapeTarget("http://i:1/metrics", (("job", ""), ("x", "own"))),
+    ]
+)
+
+
+def text_of(target: ScrapeTarget, body: str) -> int:
+    """How many characters the labels of the series of a page have. Raises BadPage."""
+    parser = Exposition(target.series, honor_timestamps=target.honor_timestamps)
+    page = parser.read(body.encode(), openmetrics=False)
+    return sum(len(name) + len(value) for one in page.labels for name, value in one.pairs)
+
+
+@settings(max_examples=600, deadline=None)
+@given(TARGETS, st.lists(PIECES, max_size=8))
+def test_never_finds_more_text_than_the_labels_have(target: ScrapeTarget, lines: list[str]) -> None:
+    spelled: dict[str, int] = {}
+    types = ""
+    for line in lines:
+        types += f"{line}\n" if line.startswith("# TYPE") else ""
+        with suppress(BadPage):
+            spelled.setdefault(line.lstrip().rpartition("}")[0] or line, text_of(target, types + line))
+    series, text = target.least_text("\n".join(lines).encode().split(b"\n"))
+    assert text <= sum(spelled.values())
+    assert series <= len(spelled)
+
+
+def test_finds_nearly_all_text_of_usual_labels() -> None:
+    target = ScrapeTarget("http://i:1/metrics", OWN)
+    body = "".join(f'http_requests_total{{method="GET",route="/api/v1/{n}",status="200"}} {n}\n' for n in range(50))
+    assert target.least_text(body.encode().splitlines()) == (50, text_of(target, body))
