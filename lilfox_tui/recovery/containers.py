@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 from msgspec import Struct
 
@@ -19,6 +20,9 @@ from lilfox_tui.recovery.history import UnitState
 
 _STARTING_LOOKS, _LOOKS_S = 30, 1.0
 """For a health check that has told nothing yet since the restart."""
+_ENDED_AT_ONCE_S = 0.5
+"""Podman takes the start by its clock, after the runtime said so, and the end from a file that the kernel stamped: of a
+container that crashed at once the end is milliseconds before the start."""
 
 
 class FoundContainer(Struct, frozen=True):
@@ -70,7 +74,9 @@ def judge_container(container: Container) -> tuple[UnitState, str]:
     if container.state in ("created", "removing"):
         return "left alone", _("{name} is {state}", name=name, state=container.state)
     finished, started = container.finished, container.started
-    if container.state == "exited" and (finished is None or (started is not None and finished < started)):
+    if container.state == "exited" and (
+        finished is None or (started is not None and finished < started - timedelta(seconds=_ENDED_AT_ONCE_S))
+    ):
         return "left alone", _("{name} has just ended", name=name)  # how is not known yet
     if container.oom_killed:
         return "unhealthy", _("{name} was killed: out of memory", name=name)

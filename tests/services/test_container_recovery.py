@@ -72,7 +72,7 @@ class RecoveredContainer:
 
         def is_known() -> bool:
             state = self.state()
-            return bool(state["Status"] == "exited" and state["FinishedAt"] >= state["StartedAt"])
+            return bool(state["Status"] == "exited" and not state["FinishedAt"].startswith("0001"))
 
         wait_for(is_known, what="it has ended")
 
@@ -155,6 +155,7 @@ def test_a_container_that_is_not_there_is_unknown(api: RecoveredContainer) -> No
         ({"state": "exited", "exit_code": 1, "finished": NOW}, "unhealthy"),
         ({"state": "exited"}, "left alone"),
         ({"state": "exited", "exit_code": 1, "finished": NOW, "started": NOW + timedelta(seconds=1)}, "left alone"),
+        ({"state": "exited", "exit_code": 1, "finished": NOW, "started": NOW + timedelta(seconds=0.01)}, "unhealthy"),
         ({"state": "exited", "exit_code": 137, "finished": NOW}, "left alone"),
         ({"state": "exited", "exit_code": 137, "oom_killed": True, "finished": NOW}, "unhealthy"),
         ({"state": "exited", "exit_code": 143, "finished": NOW}, "left alone"),
