@@ -48,7 +48,7 @@ def secrets_in(text: str) -> list[Secret]:
     for before, value in _masked_parts(text, masked):
         if is_value(value):
             named = _NAME_BEFORE.search(before)
-            url = re.search(r"[a-z][a-z0-9+.-]*://[^\s/]*:?\Z", before)
+            url = re.search(r"[a-z][a-z0-9+.-]{0,30}://[^\s/]*\Z", before)
             found.append(Secret(url[0].split("//")[0] + "//" if url else named[1] if named else "", value))
     return found
 

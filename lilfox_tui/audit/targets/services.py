@@ -47,7 +47,9 @@ _INTERNAL_NAMES = re.compile(
     r"[^.]*|.*\.(localhost|local|internal|intranet|lan|corp|home|arpa|private|test|invalid|example|svc|localdomain)"
 )
 """Names that no public DNS server knows."""
-_ASSET = re.compile(rb"""<(?:script|link)\b[^>]*?\b(?:src|href)\s*=\s*["']?([^"'\s>]+\.(?:js|css)(?:\?[^"'\s>]*)?)""")
+_ASSET = re.compile(
+    rb"""<(?:script|link)\b[^<>]{0,999}?\b(?:src|href)\s*=\s*["']?([^"'\s<>]{1,999}\.(?:js|css)(?:\?[^"'\s<>]*)?)"""
+)
 _NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME: an expired certificate is another fault than one that nobody vouches for."""
 

@@ -47,7 +47,8 @@ _PRINTED = re.compile(
     r"\+[-=]{2}[-=+]*+$|-{12,}+$|\|[ |]|\[?\d{4}[-/]\d\d[-/]\d\d[ T]|<(?:html|!DOCTYPE|\?xml)\b|HTTP/\d[\d.]* \d|"
     r"[A-Z][A-Za-z-]*+(?: [A-Za-z-]++){0,2}:(?: {2,}|\t)\S|[EFIW]\d{4} \d\d:|time=\"?\d{4}-|\{\"|Error from server|"
     r"https?://\S+$|"
-    r"\S+/\S+ (?:created|configured|unchanged|deleted|patched|scaled|labeled|annotated|restarted|edited|exposed)$"
+    r"\S[^\s/]*+/\S++ "
+    r"(?:created|configured|unchanged|deleted|patched|scaled|labeled|annotated|restarted|edited|exposed)$"
 )
 """How a line begins below a command that no command begins with: a rule, a row, a time, a label, markup, JSON."""
 _LABEL = re.compile(

@@ -21,10 +21,15 @@ from lilfox_tui.redact import redact
 _SINKS = frozenset({"execute", "executemany", "executescript", "exec_driver_sql"})
 _STATEMENTS = frozenset({"query", "sql", "statement", "operation"})
 _SQL = re.compile(
-    r"(?is)\b(?:select\b.*\b(?:from|where)|insert\s+into|replace\s+into|update\b.*\bset|delete\s+from|merge\s+into|"
+    r"(?i)\b(?:insert\s+into|replace\s+into|delete\s+from|merge\s+into|"
     r"(?:create|drop|alter)\s+(?:table|index|view|database|schema|user|role|sequence|function|trigger)|truncate|"
-    r"grant\b.*\bto|where\b|order\s+by)\b"
+    r"where|order\s+by)\b"
 )
+_SQL_PAIRS = [
+    (re.compile(rf"(?i)\b{begin}\b"), re.compile(rf"(?i)\b{then}\b"))
+    for begin, then in (("select", "from"), ("update", "set"), ("grant", "to"))
+]
+"""A statement's word, and one that comes somewhere after it."""
 _VALUE_NEXT = re.compile(
     r"(?is)(?:[=<>]|\b(?:like|between|limit|offset|interval|any)\b|\b(?:in|values|any)\s{0,9}\((?:[^()]|\([^()]{0,99}\)){0,299})"
     r"\s{0,9}[(\"]?\s{0,99}\Z"
@@ -163,7 +168,7 @@ class _Module:
         if statement is None or self._is_judged(call):
             return None
         for source, parts in _built(statement, scope):
-            if not _SQL.search(_text(parts)):
+            if not _is_sql(_text(parts)):
                 continue
             free = [place for place, part in enumerate(parts) if not isinstance(part, str) and _any(part, scope)]
             values = [place for place in free if _is_value(parts, place)]
@@ -308,6 +313,13 @@ def _merged(parts: Sequence[Part]) -> list[Part]:
 
 
 # What may be put into it.
+
+
+def _is_sql(text: str) -> bool:
+    if _SQL.search(text):
+        return True
+    begins = ((begin.search(text), then) for begin, then in _SQL_PAIRS)
+    return any(found is not None and then.search(text, found.end()) is not None for found, then in begins)
 
 
 def _text(parts: Sequence[Part]) -> str:

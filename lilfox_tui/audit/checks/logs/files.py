@@ -151,7 +151,7 @@ def parse_rotation(printed: Printed) -> Logrotate:
         elif inside:
             inside = not line.startswith("}")
         elif line:
-            head, opens, rest = (line, "", "") if re.search(r"\{[^}]*,[^{]*\}", line) else line.partition("{")
+            head, opens, rest = (line, "", "") if re.search(r"\{[^{},]*+,[^{}]*+\}", line) else line.partition("{")
             if head.rstrip().endswith("{"):
                 head, opens = head.rstrip()[:-1], "{"
             pending += [word for word in shlex.split(head) if word.startswith("/")]
