@@ -22,7 +22,7 @@ from lilfox_tui.app.panes.logs.columns import (
     widths_of,
 )
 from lilfox_tui.app.panes.logs.rows import LogList, LogStyle, heading_row, log_row
-from lilfox_tui.app.panes.logs.view import error_rows, scrollbar
+from lilfox_tui.app.panes.logs.view import Unseen, error_rows, scrollbar
 from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
 from lilfox_tui.core.errors import LilFoxError
@@ -202,3 +202,12 @@ def test_errors_of_a_list_are_found_by_their_rows() -> None:
     records = [plain(1), plain(2, "failed", Severity.ERROR), plain(3), plain(4, "died", Severity.CRITICAL)]
     shown = [item(each) for each in records]
     assert error_rows(LogList(shown, WIDE, folded=True)) == (1, 3)
+
+
+def test_each_record_is_new_once_as_long_as_it_is_in_the_list() -> None:
+    one, two, three = (record("web", number, number) for number in range(3))
+    unseen = Unseen()
+    assert unseen.of([one, two]) == [one, two]
+    assert unseen.of([one, two, three]) == [three]
+    assert unseen.of([three]) == []
+    assert unseen.of([one, three]) == [one], "it has left the list and come back"

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from lilfox_tui.cli import output
-from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, shape
+from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, row_text, shape
 from lilfox_tui.core.errors import ConfigError, LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level
@@ -112,3 +112,16 @@ def test_a_sentence_is_broken_between_words_on_a_terminal_alone(monkeypatch: pyt
     monkeypatch.setattr(sys, "stdout", written := io.StringIO())
     print_table(rows)
     assert written.getvalue().splitlines()[0] == f"public.users  {sentence}"
+
+
+@pytest.mark.parametrize("coloured", [False, True])
+def test_a_row_by_itself_is_as_in_a_table_of_one(coloured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(output, "_colour_wanted", coloured)
+    for cells in (
+        [Cell("plain"), Cell("ERROR   ", Level.FAILING), Cell("用户 logged in")],
+        [Cell(HOSTILE, Level.DEGRADED), Cell(HOSTILE), Cell("")],
+        [Cell("     "), Cell("blanks at the end  ")],
+    ):
+        print_table([cells], stream := Terminal())
+        assert row_text(cells, coloured=coloured) == stream.getvalue()

@@ -118,11 +118,11 @@ def bars_of(
     """At most ``columns`` bars of the counted ``slices`` and, if the newest records are ``loaded``, of these after
     them; None if no record has a time. A bar holds whole slices: when in a slice its records were written is not known.
     The last ``came`` of ``loaded`` were written after the count. The last slice ends ``now_us`` at the latest."""
-    items = [(each.item, at >= len(loaded) - came) for at, each in enumerate(loaded)]
+    fresh_from = len(loaded) - came
     timed = [
-        (item.entry.time_us, item.entry.severity, is_fresh)
-        for item, is_fresh in items
-        if isinstance(item, LogRecord) and item.entry.time_us is not None
+        (time_us, item.entry.severity, at >= fresh_from)
+        for at, each in enumerate(loaded)
+        if isinstance(item := each.item, LogRecord) and (time_us := item.entry.time_us) is not None
     ]
     kept = [each for each in slices if now_us is None or each.since_us < now_us]
     if timed and newest:  # these slices were perhaps not over when they were counted: what is loaded is exact

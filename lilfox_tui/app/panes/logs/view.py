@@ -221,6 +221,7 @@ class LogTable:
         self._values_of: object = None
         """The columns whose widths those are, and the list."""
         self._seen: object = None
+        self._loaded, self._sampled = Unseen(), Unseen()
         self._drawn_from: object = None
         self._errors: tuple[object, tuple[int, ...]] = (None, ())
 
@@ -388,18 +389,33 @@ class LogTable:
         names = self._state.chosen_columns
         if self._values_of != (names, merged):
             self._values_of, self._value_widths, self._seen = (names, merged), {}, None
+            self._loaded, self._sampled = Unseen(), Unseen()
         if self._seen == merged.edition:
             return
         self._seen = merged.edition
         records = [each.item for each in merged.shown if isinstance(each.item, LogRecord)]
-        loggers = (len(each.entry.logger) for each in records if not each.entry.logger.endswith(each.source))
+        entries = ((each.entry.logger, each.source) for each in self._loaded.of(records))
+        loggers = (len(logger) for logger, source in entries if not logger.endswith(source))
         self._logger_width = max(self._logger_width, max(loggers, default=0))
+        fresh = self._sampled.of(sampled(records))
         if len(self._state.fields) < _MOST_FIELDS:
-            self._state.fields.update(
-                COMMON_FIELDS, *(names_of(each.entry.fields) for each in sampled(records)) if records else ()
-            )
-        for name, width in widths_of(sampled(records), names).items():
+            self._state.fields.update(COMMON_FIELDS, *(names_of(each.entry.fields) for each in fresh))
+        for name, width in widths_of(fresh, names).items():
             self._value_widths[name] = max(self._value_widths.get(name, 0), width)
+
+
+class Unseen:
+    """Tells which records of a list are new in it."""
+
+    def __init__(self) -> None:
+        self._before: Sequence[LogRecord] = ()  # holds them: another one could get the id of one that is gone
+        self._ids: set[int] = set()
+
+    def of(self, records: Sequence[LogRecord]) -> list[LogRecord]:
+        """The records that were not among those of the last call."""
+        found = [each for each in records if id(each) not in self._ids]
+        self._before, self._ids = records, set(map(id, records))
+        return found
 
 
 def sampled(records: Sequence[LogRecord]) -> Sequence[LogRecord]:
