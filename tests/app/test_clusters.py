@@ -181,6 +181,16 @@ async def test_nothing_is_changed_before_the_cluster_was_asked() -> None:
         assert "no cluster was read yet" in screen_text(pilot)
 
 
+async def test_keys_typed_before_a_cluster_was_read_choose_the_list() -> None:
+    app = app_of(mixed())
+    async with app.run_test(size=SIZE) as pilot:
+        pane = await at_pane(app, pilot, "tab", "tab")
+        assert pane.state.cluster is None
+        assert pane.state.kind == "nodes"
+        await pilot.press("left")
+        assert pane.state.kind == "pods"
+
+
 async def test_the_help_tells_what_can_be_done_in_the_pane() -> None:
     app = app_of()
     async with app.run_test(size=(120, 60)) as pilot:
