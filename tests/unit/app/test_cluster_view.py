@@ -161,6 +161,13 @@ def test_of_a_cluster_that_does_not_answer_the_last_state_is_shown_as_such() -> 
     assert any("cart" in line for line in shown)
 
 
+def test_the_cut_of_a_long_error_is_marked() -> None:
+    error = ClusterError(tr("cluster {cluster}: {reason}", cluster="shop", reason="refused, " * 40), tr("Check it."))
+    shown = lines(drawn(replace(broken(), error=error)))
+    assert shown[3].rstrip().endswith("…")
+    assert "Check it." in shown[4]
+
+
 def test_a_cluster_that_was_never_read_is_not_told_to_be_empty() -> None:
     error = ClusterError(tr("cluster {cluster}: connection refused", cluster="shop"), tr("Check the API server."))
     nothing = replace(well(), workloads=(), pods=(), nodes=(), events=(), error=error, level=Level.FAILING,

@@ -327,6 +327,12 @@ def _event_facts(event: ClusterEvent, now: datetime) -> list[Row]:
     return [*facts, _fact(_("message"), event.message)]
 
 
+def _in_lines(row: Row, width: int) -> list[Row]:
+    """A row in at most two lines; the end of the second tells that there is more."""
+    rows = wrapped([row], width)
+    return rows if len(rows) <= _DETAIL else [rows[0], (*cut_row(rows[1], width - 2), Piece(" …", "muted"))]
+
+
 # ---- the screen ----
 
 
@@ -399,9 +405,9 @@ def trouble_rows(view: ClusterView, style: ClusterStyle) -> list[Row]:
     """Why the cluster cannot be asked, with what to do, or what its account may not read."""
     rows: list[Row] = []
     if view.error is not None:
-        rows += wrapped([(Piece(" "), *why_pieces(view, style.now))], style.width)[:2]
+        rows += _in_lines((Piece(" "), *why_pieces(view, style.now)), style.width)
         if hint := str(view.error.hint or ""):
-            rows += wrapped([(Piece("   "), Piece(clean(hint)))], style.width)[:2]
+            rows += _in_lines((Piece("   "), Piece(clean(hint))), style.width)
     for each in view.missing[:2]:
         rows.append((Piece(f" {style.glyphs.degraded} ", "degraded"), Piece(clean(str(each)), "degraded")))
     return [cut_row(row, style.width) for row in rows]
@@ -525,9 +531,7 @@ class ClusterDrawing:
         if item is None:
             return [BLANK] * _DETAIL
         mark = mark_of(item, style.glyphs)
-        rows = wrapped([(mark, Piece(title_of(item), "strong"), Piece("  "), *_told(item, style.now))], style.width)
-        if len(rows) > _DETAIL:
-            rows = [rows[0], (*cut_row(rows[1], style.width - 2), Piece(" …", "muted"))]
+        rows = _in_lines((mark, Piece(title_of(item), "strong"), Piece("  "), *_told(item, style.now)), style.width)
         return [*rows, *[BLANK] * (_DETAIL - len(rows))]
 
 
