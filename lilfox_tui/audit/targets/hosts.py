@@ -29,7 +29,7 @@ LIMIT_S = 10
 LIMIT_BYTES = 256 * 1024
 NO_PROGRAM = 127
 """The exit status of a script whose program is not on the host, as in a shell."""
-_TOGETHER = 6
+_TOGETHER = 10
 """So many facts are asked within one limit, if they can be."""
 TIMED_OUT = 124
 """The exit status of ``timeout`` for what it ended."""

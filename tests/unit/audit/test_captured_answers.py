@@ -221,17 +221,9 @@ def test_the_scripts_of_the_audit_are_no_secrets_in_the_log_of_sudo() -> None:
 
 
 SOURCES = """\
-Package files:
- 100 /var/lib/dpkg/status
-     release a=now
- 500 http://mirror.example/debian trixie/main amd64 Packages
-     release v=13.8,o=Debian,a=stable,n=trixie,l=Debian,c=main,b=amd64
-     origin mirror.example
- 500 http://mirror.example/s trixie-s/main amd64 Packages
-     release v=13,o=Debian,a=stable-security,n=trixie-s,l=Debian-Security,c=main
-     origin mirror.example
-Pinned packages:
-     security-tools -> 1.0 with priority 50
+http://mirror.example/debian trixie/main amd64 Packages\tDebian,Debian,stable,trixie
+http://mirror.example/s trixie-s/main amd64 Packages\tDebian,Debian-Security,stable-security,trixie-s
+file:/usr/share/security-tools ./ Packages\tours,ours,$(SUITE),$(CODENAME)
 """
 PACKAGES = """\
 openssl:

@@ -33,8 +33,10 @@ LISTEN 0      511             [::]:80           [::]:*    users:(("nginx",pid=80
 \t skmem:(r0,rb131072,t0,tb16384,f0,w0,o0,bl0,d9000)
 LISTEN 0      4096      127.0.0.1:9100      0.0.0.0:*
 \t skmem:(r0,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)
-process 771 86400 redis-server.service
-process 801 8640000 nginx.service
+age     771    86400
+age     801  8640000
+unit 771 redis-server.service
+unit 801 nginx.service
 """
 
 
@@ -49,7 +51,7 @@ def changed(text: str, *changes: tuple[str, str]) -> str:
 LIMITS = [
     ((), (), ["port 6379"]),  # 90 in a day; those of nginx are of a hundred days, or of packets that open nothing
     ((), ((": 0 90 90", ": 0 0 9000"),), ["good"]),  # nothing overflowed: they were resets and the like
-    ((), ((" 86400 ", "  "),), ["good"]),  # its age is not known: since the boot
+    ((), (("age     771    86400\n", ""),), ["good"]),  # its age is not known: since the boot
     ((), (("d90)", "d0)"), ("4096\n8", "128\n8"), ("511 ", "128 ")), ["port 6379", "port 80"]),
     ((), (("d90)", "d0)"), ("4096\n8", "4096\n8"), ("511 ", "4096 ")), ["good"]),
     ((("9223372036854775807", "3200"),), (("d90)", "d0)"),), ["file handles"]),

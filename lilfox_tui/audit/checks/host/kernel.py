@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from msgspec import Struct
@@ -25,9 +25,12 @@ cat /proc/sys/net/core/somaxconn || exit 1
 cut -d' ' -f1 /proc/uptime
 grep '^TcpExt:' /proc/net/netstat
 printf '%s\n' "$listeners"
-for pid in $(printf '%s\n' "$listeners" | sed -n 's/[^"]*"[^"]*",pid=\([0-9]*\).*/\1/p' | sort -un); do
-    printf 'process %s %s %s\n' "$pid" "$(ps -o etimes= -p "$pid" 2>/dev/null | tr -d ' ')" \
-        "$(sed -n 's,.*/\([^/]*\.service\)$,\1,p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)"
+pids=$(printf '%s\n' "$listeners" | sed -n 's/[^"]*"[^"]*",pid=\([0-9]*\).*/\1/p' | sort -un | tr '\n' ',')
+[ -n "$pids" ] || exit 0
+ps -o pid=,etimes= -p "${pids%,}" 2>/dev/null | sed 's/^/age /'
+IFS=,
+for pid in $pids; do
+    sed -n "s,.*/\([^/]*\.service\)\$,unit $pid \1,p" "/proc/$pid/cgroup" 2>/dev/null | head -n 1
 done
 exit 0
 """
@@ -52,7 +55,7 @@ DROPS_A_DAY, NEAR_PERCENT = 20, 80
 _ASKED = {"nginx": 511, "redis-server": 511, "valkey-server": 511, "apache2": 511, "httpd": 511}
 """The backlog that programs ask for by themselves."""
 _SWAPPED_BYTES, _SWAPPED_PERCENT = 64 << 20, 10
-_SKMEM = re.compile(r"skmem:\([^)]*,d(\d+)\)")
+_SKMEM = re.compile(r"skmem:\([^()]*,d(\d+)\)")
 _OWNER = re.compile(r'users:\(\("([^"]+)",pid=(\d+)')
 
 
@@ -107,7 +110,7 @@ def parse_queues(printed: Printed) -> ListenQueues:
         raise NotKnown(tr("ss is not installed"))
     somaxconn, uptime, names, counts, *lines = printed.lines()
     overflows = int(dict(zip(names.split(), counts.split(), strict=True))["ListenOverflows"])
-    known = {words[1]: words[2:] for line in lines if (words := line.split(" "))[0] == "process"}
+    ages, units = _by_process("age", lines), _by_process("unit", lines)
     found: dict[int, ListenQueue] = {}
     for line, after in pairwise([*lines, ""]):
         memory = _SKMEM.search(line) or _SKMEM.search(after)
@@ -115,11 +118,18 @@ def parse_queues(printed: Printed) -> ListenQueues:
             continue
         _state, _queued, backlog, local, *_rest = line.split()
         port, owner = int(local.rpartition(":")[2]), _OWNER.search(line)
-        age, unit = known.get(owner[2] if owner else "", ("", ""))
-        queue = ListenQueue(port, int(backlog), int(memory[1]), float(age or uptime), owner[1] if owner else "", unit)
+        program, process = owner.groups() if owner else ("", "")
+        seconds = float(ages.get(process, uptime))
+        queue = ListenQueue(port, int(backlog), int(memory[1]), seconds, program, units.get(process, ""))
         other = found.get(port)
         found[port] = queue if other is None or queue.dropped > other.dropped else other
     return ListenQueues(int(somaxconn), overflows, tuple(found.values()))
+
+
+def _by_process(name: str, lines: Iterable[str]) -> dict[str, str]:
+    """What lines ``NAME PID VALUE`` say of each process."""
+    told = (line.split() for line in lines if line.startswith(f"{name} "))
+    return {words[1]: words[2] for words in told if len(words) == 3}
 
 
 def parse_kernel(printed: Printed) -> Kernel:

@@ -4,32 +4,45 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
 from lilfox_tui.audit.checks.secrets.files import SHOW, FileWithSecret, read_files
 from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix
-from lilfox_tui.audit.targets.hosts import NO_PROGRAM, Printed
+from lilfox_tui.audit.targets.hosts import Printed
 from lilfox_tui.core.i18n import listed, ntr, tr
 
-_FOLDERS = r"""
+# git is not run: the configuration of a working copy names programs, which would run as root. Its index has the names
+# of all files that are tracked, each after a byte of its length. The folders are walked once for both.
+_FOLDERS = (
+    r"""
 [ "$LILFOX_UID" = 0 ] || exit 1
 set --
 for folder in /opt /srv /home /root /var/www /var/backups /backup /backups /mnt /data /usr/local; do
     [ -d "$folder" ] && set -- "$@" "$folder/"
 done
 """
-# git is not run: the configuration of a working copy names programs, which would run as root. Its index has the names
-# of all files that are tracked, each after a byte of its length.
-_TRACKED = (
-    _FOLDERS
     + SHOW
     + r"""
+found=$(find "$@" -xdev -maxdepth 6 -name node_modules -prune -o -type d -name .git -print -prune -o -type f \
+    \( -name '*.age' -o -name '*.gpg' -o -name '*.pgp' -o -name '*.enc' -o -name '*.fernet' \) -print)
+[ -n "$found" ] || exit 0
+printf '%s\n' "$found" | sed -n 's,^\(.*\)/[^/]*\.\([a-z]*\)$,\2 \1,p' | sort | uniq -c | head -n 200 |
+    while read -r count kind folder; do
+    case $kind in
+        age) pattern='^AGE-SECRET-KEY-(PQ-)?1[A-Z0-9]{40,}' ;;
+        gpg|pgp) pattern='^-----BEGIN PGP PRIVATE KEY BLOCK' ;;
+        enc|fernet) pattern='^[A-Za-z0-9_-]{43}=$' ;;
+        *) continue ;;
+    esac
+    printf 'data %s %s\n' "$count" "$folder"
+    find "$folder" -xdev -maxdepth 1 -type f -size -16k -exec grep -laE -- "$pattern" {} + | sed 's/^/key /'
+done
+copies=$(printf '%s\n' "$found" | grep '/\.git$') || exit 0
 wanted='^.?([^[:cntrl:]]*/)?(\.env(\.[a-z]+)?|[a-z]+\.env|id_(rsa|ecdsa|ed25519))$'
-copies=$(find "$@" -xdev -maxdepth 6 -name node_modules -prune -o -type d -name .git -print -prune | head -n 200)
-[ -n "$copies" ] || exit 127
-printf '%s\n' "$copies" | while IFS= read -r copy; do
+echo copies
+printf '%s\n' "$copies" | head -n 200 | while IFS= read -r copy; do
     [ -f "$copy/index" ] || continue
     names=$(tr '\0' '\n' <"$copy/index" | grep -aE "$wanted")
     [ -n "$names" ] || continue
@@ -38,23 +51,6 @@ printf '%s\n' "$copies" | while IFS= read -r copy; do
     find "${copy%/.git}" -xdev -maxdepth 4 -name .git -prune -o -type f \
         \( -name .env -o -name '.env.*' -o -name '*.env' -o -name 'id_*' \) -print | head -n 50 |
         while IFS= read -r file; do show "$file"; done
-done
-exit 0
-"""
-)
-_BESIDE = (
-    _FOLDERS
-    + r"""
-find "$@" -xdev -maxdepth 6 -name node_modules -prune -o -type f \
-    \( -name '*.age' -o -name '*.gpg' -o -name '*.pgp' -o -name '*.enc' -o -name '*.fernet' \) -print |
-    sed -n 's,^\(.*\)/[^/]*\.\([a-z]*\)$,\2 \1,p' | sort | uniq -c | head -n 200 | while read -r count kind folder; do
-    case $kind in
-        age) pattern='^AGE-SECRET-KEY-(PQ-)?1[A-Z0-9]{40,}' ;;
-        gpg|pgp) pattern='^-----BEGIN PGP PRIVATE KEY BLOCK' ;;
-        *) pattern='^[A-Za-z0-9_-]{43}=$' ;;
-    esac
-    printf 'data %s %s\n' "$count" "$folder"
-    find "$folder" -xdev -maxdepth 1 -type f -size -16k -exec grep -laE -- "$pattern" {} + | sed 's/^/key /'
 done
 exit 0
 """
@@ -76,15 +72,29 @@ class KeyBeside(Struct, frozen=True):
     files: int
 
 
-def parse_tracked(printed: Printed) -> list[WorkingCopy]:
-    """The working copies whose index names a file that holds a secret now."""
-    if printed.status == NO_PROGRAM:
-        raise Absent
+class Folders(Struct, frozen=True):
+    """What lies in the folders where people keep data: working copies of git whose index names a file that holds a
+    secret now (None: no working copy at all), and keys beside encrypted files."""
+
+    copies: Sequence[WorkingCopy] | None
+    keys: Sequence[KeyBeside]
+
+
+def parse_folders(printed: Printed) -> Folders:
+    """First the folders with encrypted files, each with the keys in it; then ``copies`` and the working copies."""
+    lines = printed.lines()
+    if "copies" not in lines:
+        return Folders(None, _read_keys(lines))
+    begin = lines.index("copies")
+    return Folders(_read_copies(lines[begin + 1 :]), _read_keys(lines[:begin]))
+
+
+def _read_copies(lines: Sequence[str]) -> list[WorkingCopy]:
     found = []
-    for part in re.split(r"(?m)^copy ", "\n".join(printed.lines()))[1:]:
-        path, *lines = part.split("\n")
-        names = {f"{path}/{_name(line.removeprefix('name '))}" for line in lines if line.startswith("name ")}
-        files = tuple(file for file in read_files(lines) if file.path in names)
+    for part in re.split(r"(?m)^copy ", "\n".join(lines))[1:]:
+        path, *shown = part.split("\n")
+        names = {f"{path}/{_name(line.removeprefix('name '))}" for line in shown if line.startswith("name ")}
+        files = tuple(file for file in read_files(shown) if file.path in names)
         if files:
             found.append(WorkingCopy(path, files))
     return found
@@ -95,11 +105,10 @@ def _name(line: str) -> str:
     return line[1:] if line and ord(line[0]) == len(line) - 1 else line
 
 
-def parse_beside(printed: Printed) -> list[KeyBeside]:
-    """The keys in folders with encrypted files."""
+def _read_keys(lines: Sequence[str]) -> list[KeyBeside]:
     found = []
     folder, count = "", 0
-    for line in printed.lines():
+    for line in lines:
         kind, _blank, rest = line.partition(" ")
         if kind == "data":
             number, _blank, folder = rest.partition(" ")
@@ -109,13 +118,15 @@ def parse_beside(printed: Printed) -> list[KeyBeside]:
     return found
 
 
-TRACKED = Fact("tracked-secrets", _TRACKED, parse_tracked)
-BESIDE = Fact("keys-beside-data", _BESIDE, parse_beside)
+FOLDERS = Fact("folders-of-data", _FOLDERS, parse_folders)
 
 
 def judge_tracked(facts: Facts) -> Iterator[AuditFinding]:
     """Files with secrets that a working copy tracks."""
-    for copy in facts[TRACKED]:
+    copies = facts[FOLDERS].copies
+    if copies is None:
+        raise Absent
+    for copy in copies:
         for file in copy.files:
             name = file.path.removeprefix(f"{copy.path}/")
             evidence = tr("{path}/.git/index tracks {name}", path=copy.path, name=name)
@@ -139,7 +150,7 @@ def judge_tracked(facts: Facts) -> Iterator[AuditFinding]:
 
 def judge_beside(facts: Facts) -> Iterator[AuditFinding]:
     """Keys in a folder with encrypted files."""
-    for each in facts[BESIDE]:
+    for each in facts[FOLDERS].keys:
         evidence = ntr(
             "{key} contains a key; {folder} has {count} encrypted file",
             "{key} contains a key; {folder} has {count} encrypted files",
@@ -157,7 +168,7 @@ CHECKS = (
         AuditSeverity.HIGH,
         tr("git tracks a file with secrets"),
         tr("Everyone who can clone the repository has the secrets, also after the file is removed."),
-        (TRACKED,),
+        (FOLDERS,),
         judge_tracked,
         "https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/"
         "removing-sensitive-data-from-a-repository",
@@ -167,7 +178,7 @@ CHECKS = (
         AuditSeverity.HIGH,
         tr("a key lies beside what it decrypts"),
         tr("Whoever copies the folder has both, so the encryption protects nothing."),
-        (BESIDE,),
+        (FOLDERS,),
         judge_beside,
         "https://cheatsheetseries.owasp.org/cheatsheets/Cryptographic_Storage_Cheat_Sheet.html",
     ),
