@@ -30,7 +30,7 @@ async def first_frame():
     app = build_app(load(Path(sys.argv[1])).config, parse(["--config", sys.argv[1]]))
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
-        heavy = ("numpy", "promql_parser", "sqlite3", "re2", "h11", "redis", "psycopg")
+        heavy = ("numpy", "promql_parser", "sqlite3", "re2", "h11", "redis", "psycopg", "textual.fuzzy")
         ours = tuple(f"lilfox_tui.{name}" for name in OURS)
         found = (name for name in sys.modules if name in heavy or name.startswith(ours))
         print(sorted(name for name in found if name not in sys.argv[2:]))
@@ -39,7 +39,7 @@ asyncio.run(first_frame())
 """
 
 
-def test_nothing_of_scraping_rules_and_jobs_is_imported_for_the_first_frame(tmp_path: Path) -> None:
+def test_nothing_of_scraping_rules_jobs_and_the_palette_is_imported_for_the_first_frame(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     settings = {
         "hosts": {"here": {"local": True}},
