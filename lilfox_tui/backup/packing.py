@@ -18,10 +18,11 @@ from types import TracebackType
 from typing import IO, Any, Protocol, cast
 
 import pyrage
+import xxhash
 import zstandard
 from msgspec import Struct
 
-from lilfox_tui.backup.sets.model import Packing
+from lilfox_tui.backup.sets.model import Packing, RawDigest, RawHash
 from lilfox_tui.backup.store import BrokenSet, NotReady
 from lilfox_tui.core.i18n import tr
 
@@ -318,7 +319,8 @@ class PartCount(Struct):
     size_bytes: int = 0
     raw_bytes: int = 0
     sha256: str = ""
-    raw_sha256: str = ""
+    raw_digest: RawDigest = RawDigest("xxh128", "")
+    """Empty where the raw bytes were not hashed."""
 
 
 async def packed(
@@ -327,7 +329,7 @@ async def packed(
     """Yield ``raw`` as it is stored: compressed with zstd level 2 with its content checksum, with gzip, or not at all;
     then encrypted with age if there are ``recipients`` (``age1…``). Raises what ``raw`` raises, NotReady for an invalid
     recipient."""
-    before, after = hashlib.sha256(), hashlib.sha256()
+    before, after = xxhash.xxh3_128(), hashlib.sha256()
 
     def saw(block: bytes) -> None:
         before.update(block)
@@ -341,7 +343,7 @@ async def packed(
         async for block in blocks:
             counted.size_bytes += len(block)
             yield block
-    counted.raw_sha256, counted.sha256 = before.hexdigest(), after.hexdigest()
+    counted.raw_digest, counted.sha256 = RawDigest("xxh128", before.hexdigest()), after.hexdigest()
 
 
 async def unpacked(
@@ -351,16 +353,17 @@ async def unpacked(
     counted: PartCount,
     *,
     limit_bytes: int | None,
-    raw_digest: bool = True,
+    raw_hash: RawHash | None = "xxh128",
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the raw bytes in blocks of about 1 MiB. ``identity``: the age key of an encrypted part, else None. Without
-    ``raw_digest`` the digest of the raw bytes stays empty.
+    """Yield the raw bytes in blocks of about 1 MiB. ``identity``: the age key of an encrypted part, else None. Where
+    ``raw_hash`` is None, the digest of the raw bytes stays empty.
 
     Raises BrokenSet for what cannot be decoded, ends early, goes on after its end (a second gzip member, garbage), or
     is more than ``limit_bytes``; NotReady for a key that does not fit; and what ``stored`` raises. That zstd without
     encryption ends early or holds a second frame is seen by its digests alone (``verify.py``).
     """
-    before, after = hashlib.sha256(), hashlib.sha256()
+    before = hashlib.sha256()
+    after = hashlib.sha256() if raw_hash == "sha256" else xxhash.xxh3_128()
 
     def saw(block: bytes) -> None:
         before.update(block)
@@ -371,14 +374,16 @@ async def unpacked(
             source = stack.enter_context(closing(decrypting(source, identity)))
         return decompressing(packing, source)
 
-    async with aclosing(_through(stored, saw, opened, after.update if raw_digest else None)) as blocks:
+    async with aclosing(_through(stored, saw, opened, None if raw_hash is None else after.update)) as blocks:
         async for block in blocks:
             counted.raw_bytes += len(block)
             if limit_bytes is not None and counted.raw_bytes > limit_bytes:
                 raise BrokenSet(tr("it unpacks to more than the allowed {limit} bytes",
                                    limit=limit_bytes))  # fmt: skip
             yield block
-    counted.sha256, counted.raw_sha256 = before.hexdigest(), after.hexdigest() if raw_digest else ""
+    counted.sha256 = before.hexdigest()
+    if raw_hash is not None:
+        counted.raw_digest = RawDigest(raw_hash, after.hexdigest())
 
 
 async def _through(

@@ -20,6 +20,7 @@ from lilfox_tui.backup.sets.model import (
     ManifestPart,
     Packing,
     PartKind,
+    RawDigest,
     Sign,
     detail_json,
     encoded,
@@ -286,6 +287,7 @@ class _FromSource:
     def _put(self, name: str, kind: PartKind, packing: Packing, counted: PartCount) -> StoredPart:
         """Register a part that is stored completely."""
         del self._publication.begun[name]
+        hashed, digest = counted.raw_digest
         self._publication.parts[name] = ManifestPart(
             name=name,
             source=self._source,
@@ -296,7 +298,8 @@ class _FromSource:
             size_bytes=counted.size_bytes,
             sha256=counted.sha256,
             raw_bytes=counted.raw_bytes,
-            raw_sha256=counted.raw_sha256,
+            raw_sha256=digest if hashed == "sha256" else "",
+            raw_xxh128=digest if hashed == "xxh128" else "",
         )
         return StoredPart(name, counted.size_bytes, counted.raw_bytes)
 
@@ -328,7 +331,12 @@ class _FromSource:
             del publication.begun[name]
             return None
         publication.moved(name, made.size_bytes, made.size_bytes)
-        part = self._put(name, kind, packing, PartCount(made.size_bytes, made.raw_bytes, made.sha256, made.raw_sha256))
+        part = self._put(
+            name,
+            kind,
+            packing,
+            PartCount(made.size_bytes, made.raw_bytes, made.sha256, RawDigest("sha256", made.raw_sha256)),
+        )
         return RemotePart(part, made.status, made.said, made.end)
 
     async def read_back(self, part: StoredPart) -> AsyncGenerator[bytes, None]:
@@ -337,12 +345,14 @@ class _FromSource:
         counted = PartCount()
         async with (
             aclosing(self._publication.store.read(part.name + UNFINISHED)) as stored,
-            aclosing(unpacked(stored, said.packing, None, counted, limit_bytes=said.raw_bytes)) as blocks,
+            aclosing(
+                unpacked(stored, said.packing, None, counted, limit_bytes=said.raw_bytes, raw_hash=said.raw_digest.kind)
+            ) as blocks,
         ):
             async for block in blocks:
                 self._publication.moved(part.name, counted.raw_bytes, said.raw_bytes)
                 yield block
-        if (counted.sha256, counted.raw_sha256) != (said.sha256, said.raw_sha256):
+        if (counted.sha256, counted.raw_digest) != (said.sha256, said.raw_digest):
             raise BrokenSet(
                 tr("{part}: the data read back differs from what was written", part=part.name),
                 tr("Check the store's disk. None of this data was kept."),

@@ -17,7 +17,16 @@ from lilfox_tui.backup.checks import labelled
 from lilfox_tui.backup.context import source_module
 from lilfox_tui.backup.packing import PartCount, unpacked
 from lilfox_tui.backup.sets.catalogue import untrusted_text
-from lilfox_tui.backup.sets.model import NO_KEYS, BackupSet, FoundPart, ManifestPart, Proof, SigningKeys, encoded
+from lilfox_tui.backup.sets.model import (
+    NO_KEYS,
+    BackupSet,
+    FoundPart,
+    ManifestPart,
+    Proof,
+    RawHash,
+    SigningKeys,
+    encoded,
+)
 from lilfox_tui.backup.sets.names import proof_name, read_file_name
 from lilfox_tui.backup.source import PartContent
 from lilfox_tui.backup.store import BackupStore, BrokenSet, NotReady, StoreError, retry
@@ -62,11 +71,13 @@ async def raw_blocks(
         )
     key = identity if said is not None and said.encrypted else None
     limit = said.raw_bytes if said is not None else limit_bytes
-    known = said is not None and packing == "zstd" and said.sha256 == proven
+    hashed: RawHash | None = "xxh128" if said is None else said.raw_digest.kind
+    if said is not None and packing == "zstd" and said.sha256 == proven:
+        hashed = None
     try:
         async with (
             aclosing(_bounded(store, part, said)) as stored,
-            aclosing(unpacked(stored, packing, key, counted, limit_bytes=limit, raw_digest=not known)) as blocks,
+            aclosing(unpacked(stored, packing, key, counted, limit_bytes=limit, raw_hash=hashed)) as blocks,
         ):
             async for block in blocks:
                 yield block
@@ -109,7 +120,7 @@ def _check(said: ManifestPart, counted: PartCount) -> None:
         )  # fmt: skip
     if counted.sha256 != said.sha256:
         raise BrokenSet(_CHANGED)
-    if (counted.raw_bytes, counted.raw_sha256 or said.raw_sha256) != (said.raw_bytes, said.raw_sha256):
+    if counted.raw_bytes != said.raw_bytes or (counted.raw_digest.digest and counted.raw_digest != said.raw_digest):
         raise BrokenSet(tr("its unpacked content differs from what was backed up"))
 
 

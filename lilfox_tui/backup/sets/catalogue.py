@@ -65,8 +65,12 @@ _SUFFIXES = {
 _DATABASES = ("postgresql-custom", "postgresql-plain")
 _ANY_STAMP = "20231230_020000"
 _HEXADECIMAL = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-"""SHA-256 of no bytes."""
+_RAW_DIGEST = re.compile(r"[0-9a-f]{64}|[0-9a-f]{32}", re.ASCII)
+_NOTHING = {
+    "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "xxh128": "99aa06d3014798d86001c324468d497f",
+}
+"""The digests of no bytes."""
 _LATER = timedelta(hours=1)
 """So far a set's name may be ahead of its beginning: seconds that were taken are passed over."""
 _SHOWN = 80
@@ -81,7 +85,7 @@ def _troubles(manifest: Manifest, stamp: str) -> Iterator[Message]:
     for part in manifest.parts:
         if not _fits(part, stamp):
             yield tr("its manifest does not match the file name {name}", name=_shown(part.name))
-        if not _HEXADECIMAL.fullmatch(part.sha256) or not _HEXADECIMAL.fullmatch(part.raw_sha256):
+        if not _HEXADECIMAL.fullmatch(part.sha256) or not _RAW_DIGEST.fullmatch(part.raw_sha256 + part.raw_xxh128):
             yield tr("its manifest has no valid digest for {name}", name=_shown(part.name))
         if part.raw_bytes == 0 and part.kind != "file":  # only one stored as it is, such as ``.env``, can be empty
             yield tr("its manifest says that {name} is empty", name=_shown(part.name))
@@ -110,10 +114,11 @@ def _is_kind(suffix: str, kind: str, source_kind: str, packing: str, encrypted: 
 
 def _is_consistent(part: ManifestPart) -> bool:
     """Whether the sizes and digests of the part fit each other."""
-    if (part.raw_bytes == 0) != (part.raw_sha256 == _NOTHING):
+    kind, digest = part.raw_digest
+    if (part.raw_bytes == 0) != (digest == _NOTHING[kind]):
         return False
     if part.packing == "none" and not part.encrypted:
-        return (part.size_bytes, part.sha256) == (part.raw_bytes, part.raw_sha256)
+        return part.size_bytes == part.raw_bytes and (kind != "sha256" or part.sha256 == digest)
     return part.size_bytes > 0
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeGuard
+from typing import Annotated, Any, Literal, NamedTuple, TypeGuard
 
 import msgspec
 from msgspec import Meta, Raw, Struct, field
@@ -39,10 +39,18 @@ Digest = Annotated[str, Meta(min_length=64, max_length=64)]
 """SHA-256 in hexadecimal. That it is one is not asked of ten thousand sets: bytes of which it would be the digest are
 never found."""
 Packing = Literal["zstd", "gzip", "none"]
+RawHash = Literal["sha256", "xxh128"]
 Level = Literal["intact", "restored", "broken"]
 """What a proof can say."""
 Signature = Literal["none", "good", "other", "forged"]
 """``other``: by a key that the configuration does not have, so that nobody here can tell."""
+
+
+class RawDigest(NamedTuple):
+    """A digest of raw bytes in hexadecimal, and its kind."""
+
+    kind: RawHash
+    digest: str
 
 
 class ManifestPart(Struct, frozen=True, kw_only=True, gc=False):
@@ -62,9 +70,17 @@ class ManifestPart(Struct, frozen=True, kw_only=True, gc=False):
     size_bytes: Annotated[int, Meta(ge=0)]
     sha256: Digest
     raw_bytes: Annotated[int, Meta(ge=0)]
-    raw_sha256: Digest
+    raw_sha256: Annotated[str, Meta(max_length=64)] = ""
+    raw_xxh128: Annotated[str, Meta(max_length=32)] = ""
+    """XXH3-128 in hexadecimal, where ``raw_sha256`` is empty: what the stored bytes unpack to is told by their SHA-256
+    already, and hashing all of it once more took longer than packing it."""
     detail_json: Raw = field(name="detail", default=Raw(b"{}"))
     """``detail`` as it stands in the manifest (:func:`detail_json` makes it): a list of sets does not read it."""
+
+    @property
+    def raw_digest(self) -> RawDigest:
+        """The digest of the raw bytes."""
+        return RawDigest("xxh128", self.raw_xxh128) if self.raw_xxh128 else RawDigest("sha256", self.raw_sha256)
 
     @property
     def detail(self) -> dict[str, Any]:

@@ -162,7 +162,7 @@ async def test_a_changed_header_of_an_encrypted_part_is_no_wrong_key(store: Loca
 
 async def test_what_unpacks_to_something_else_is_found_although_its_own_digest_fits(store: LocalStore) -> None:
     part = (await publish(store)).parts[0]
-    for changes in ({"raw_bytes": part.raw_bytes + 1}, {"raw_sha256": "0" * 64}, {"raw_bytes": 10}):
+    for changes in ({"raw_bytes": part.raw_bytes + 1}, {"raw_xxh128": "0" * 32}, {"raw_bytes": 10}):
         with pytest.raises(BrokenSet):
             await read(store, found(msgspec.structs.replace(part, **changes)))
 
@@ -172,11 +172,11 @@ async def test_what_was_proven_to_unpack_rightly_is_hashed_as_stored_only(store:
     file, counted = Path(store.where) / part.name, PartCount()
     async with aclosing(raw_blocks(store, found(part), counted=counted, proven=part.sha256)) as blocks:
         assert b"".join([block async for block in blocks]) == DATA
-    assert (counted.sha256, counted.raw_bytes, counted.raw_sha256) == (part.sha256, len(DATA), "")
+    assert (counted.sha256, counted.raw_bytes, counted.raw_digest.digest) == (part.sha256, len(DATA), "")
     whole = file.read_bytes()
     for proven, changed in ((part.sha256, whole[:-1] + bytes([whole[-1] ^ 1])), ("0" * 64, whole)):
         file.write_bytes(changed)
-        other = msgspec.structs.replace(part, raw_sha256="0" * 64)
+        other = msgspec.structs.replace(part, raw_xxh128="0" * 32)
         with pytest.raises(BrokenSet):
             await read(store, found(other), proven=proven)
 
@@ -189,7 +189,7 @@ async def test_a_part_without_a_manifest_is_bounded_by_the_room_there_is(store: 
     counted = PartCount()
     async with aclosing(raw_blocks(store, old, counted=counted)) as blocks:
         assert b"".join([block async for block in blocks]) == DATA
-    assert (counted.sha256, counted.raw_sha256) == (part.sha256, part.raw_sha256)
+    assert (counted.sha256, counted.raw_digest) == (part.sha256, part.raw_digest)
     with pytest.raises(BrokenSet, match="more than the allowed 1000 bytes"):
         await read(store, old, limit=1000)
     lost = FoundPart(name="x_20231230_020000.dump.zst", source="", source_kind="postgresql", kind="x", size_bytes=1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import xxhash
 
 from lilfox_tui.backup.sets.catalogue import read_sets
 from lilfox_tui.backup.sets.model import BackupSet, Packing, Proof, encoded
@@ -230,6 +231,8 @@ async def test_a_set_without_one_of_its_sources_says_so(tmp_path: Path) -> None:
     [
         ("none", {}, "unverified"),
         ("zstd", {}, "unverified"),
+        ("none", {"raw_sha256": "", "raw_xxh128": xxhash.xxh3_128(b"").hexdigest()}, "unverified"),
+        ("zstd", {"raw_sha256": "", "raw_xxh128": "0" * 32}, "broken"),
         ("none", {"raw_sha256": "0" * 64}, "broken"),
         ("zstd", {"raw_sha256": "0" * 64}, "broken"),
         ("zstd", {"raw_bytes": 1}, "broken"),
