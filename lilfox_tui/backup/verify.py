@@ -71,9 +71,7 @@ async def raw_blocks(
         )
     key = identity if said is not None and said.encrypted else None
     limit = said.raw_bytes if said is not None else limit_bytes
-    hashed: RawHash | None = "xxh128" if said is None else said.raw_digest.kind
-    if said is not None and packing == "zstd" and said.sha256 == proven:
-        hashed = None
+    hashed = None if said is not None and packing == "zstd" and said.sha256 == proven else _raw_hash(said)
     try:
         async with (
             aclosing(_bounded(store, part, said)) as stored,
@@ -89,6 +87,10 @@ async def raw_blocks(
         if said is not None:
             await _refuse_changed(store, part, said)
         raise
+
+
+def _raw_hash(said: ManifestPart | None) -> RawHash:
+    return "xxh128" if said is None else said.raw_digest.kind
 
 
 async def _refuse_changed(store: BackupStore, part: FoundPart, said: ManifestPart) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from lilfox_tui.backup.postgresql.psql import database_detail
 from lilfox_tui.backup.sets.model import FoundPart
@@ -23,13 +24,12 @@ ROWS = """
 CREATE TABLE users AS SELECT g AS id, 'user ' || g AS name FROM generate_series(1, 20000) g;
 CREATE TABLE orders AS SELECT g AS id, g % 20000 AS "user", repeat('x', 100) AS note FROM generate_series(1, 50000) g;
 """
-DIGESTS = {
-    "users": "SELECT count(*), sum(hash_record_extended(ROW(record_send(ROW("
-    'id, hashtextextended(name COLLATE "C", 0)))), 0)) FROM users',
-    "orders": "SELECT count(*), sum(hash_record_extended(ROW(record_send(ROW("
-    'id, hashtextextended(note COLLATE "C", 0), "user"))), 0)) FROM orders',
-}
-"""What a table of these holds: how many rows, and a digest of them."""
+
+
+def rows_and_digest(server: Postgres, table: str, database: str) -> tuple[int, str]:
+    """How many rows the table holds, and the sum of the hashes of their lines."""
+    lines = program(server, "psql", "-X", "-q", "-d", database, "-c", f"COPY {table} TO STDOUT").stdout.splitlines()
+    return len(lines), f"{sum(map(xxhash.xxh3_128_intdigest, lines)) % 2**128:032x}"
 
 
 @pytest.fixture(scope="module", params=[15, 17])
@@ -73,7 +73,7 @@ async def test_a_database_is_dumped_with_its_globals_and_counted(server: Postgre
 
     fresh(server, name="again")
     program(server, "pg_restore", "--exit-on-error", "-d", "again", input=into.raw["lilfox.dump"])
-    assert server.csv(DIGESTS["users"], database="again") == [["20000", detail.content.tables["public.users"].digest]]
+    assert rows_and_digest(server, "users", "again") == (20000, detail.content.tables["public.users"].digest)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another account can be taken on by root only")
@@ -157,7 +157,7 @@ async def test_while_writers_write_the_count_is_that_of_the_dump(server: Postgre
     assert detail.content is not None
     fresh(server, name="again")
     program(server, "pg_restore", "--exit-on-error", "-d", "again", input=into.raw["busy.dump"])
-    for table, sql in DIGESTS.items():
+    for table in ("users", "orders"):
         counted = detail.content.tables[f"public.{table}"]
-        assert server.csv(sql, database="again") == [[str(counted.rows), counted.digest]]
-        assert server.csv(sql, database="busy") != [[str(counted.rows), counted.digest]]
+        assert rows_and_digest(server, table, "again") == (counted.rows, counted.digest)
+        assert rows_and_digest(server, table, "busy") != (counted.rows, counted.digest)

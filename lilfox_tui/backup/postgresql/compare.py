@@ -13,6 +13,7 @@ from lilfox_tui.backup.postgresql.content import (
     ALONE,
     TEXT_FORM,
     TOGETHER,
+    CopiedRows,
     counting,
     loaded_tables,
     schema_digest,
@@ -35,6 +36,7 @@ from lilfox_tui.backup.source import Comparison, RestoreChange
 from lilfox_tui.core.errors import CommandFailed, LilFoxError
 from lilfox_tui.core.i18n import Message, _, listed, ngettext, ntr, tr
 from lilfox_tui.core.text import clean
+from lilfox_tui.hosts.local import LocalHost
 
 # Tables of a staging database that are counted as soon as they are loaded, while others still are and while indexes
 # are built: the cores that a restore leaves idle do what the comparison would do after it.
@@ -54,6 +56,7 @@ class EarlyCounter:
 
     def __init__(self, access: ServerAccess, database: str, version_num: int, said: DatabaseContent) -> None:
         self._access, self._database, self._version_num = access, database, version_num
+        self._rows = CopiedRows(access, database)
         self._wanted = {name: table for name, table in said.tables.items() if table.rows and table.digest is not None}
         self._found: dict[str, TableContent] = {}
         self._loaded = asyncio.Event()
@@ -99,10 +102,12 @@ class EarlyCounter:
                 await session.tell("RESET max_parallel_workers_per_gather;")
             began = monotonic()
             some = await self._loaded_tables(session, seen)
-            for row in some:
-                seen.add(row["oid"])
-                if (table := self._wanted.get(row["name"])) is not None:
-                    await self._count_one(session, row["oid"], row["name"], table)
+            seen |= {row["oid"] for row in some}
+            wanted = {row["oid"]: row["name"] for row in some if row["name"] in self._wanted}
+            await self._copy(session, {oid: name for oid, name in wanted.items() if self._wanted[name].way == "copy"})
+            for oid, name in wanted.items():
+                if self._wanted[name].way != "copy":
+                    await self._count_one(session, oid, name, self._wanted[name])
             if not some:
                 if together:
                     return
@@ -115,6 +120,12 @@ class EarlyCounter:
             return await session.ask(loaded_tables(sorted(seen)))
         except SqlRefused:  # one got a lock between two looks at it
             return []
+
+    async def _copy(self, session: PersistentPsql, tables: Mapping[int, str]) -> None:
+        streams = 2 if self._loaded.is_set() else 1  # others want their core
+        for oid, content in (await self._rows.read(session, list(tables), streams=streams)).items():
+            if content == self._wanted[tables[oid]]:
+                self._found[tables[oid]] = content
 
     async def _count_one(self, session: PersistentPsql, oid: int, name: str, said: TableContent) -> None:
         for row in await session.ask_each(counting([oid], said.way)):
@@ -132,13 +143,17 @@ async def content_of(
     version_num: int,
     said: DatabaseContent | None,
     counted: Mapping[str, TableContent] | None = None,
+    *,
+    copies: bool = True,
 ) -> DatabaseContent:
     """Return the current content of ``database``, with the digest methods of ``said``; tables in ``counted`` are not
-    counted again. Raises BackupError, HostError."""
+    counted again. Without ``copies``, only the rows are counted of tables that would have to be copied to this machine.
+    Raises BackupError, HostError."""
     ways = {} if said is None else {name: table.way for name, table in said.tables.items()}
     async with take_snapshot(access, database, version_num=version_num, ways=ways) as snapshot:
         await snapshot.read_sequences()
-        return await snapshot.count(counted or {})
+        rows_only = () if copies else [name for name, way in ways.items() if way == "copy"]
+        return await snapshot.count(counted, rows_only)
 
 
 async def compare_database(
@@ -283,7 +298,8 @@ async def changes_of(
         [rows] = await Psql(access).ask(_ESTIMATES, database=target.database)
         now = {row["name"]: TableContent(row["rows"]) for row in rows}
     else:
-        now = dict((await content_of(access, target.database, info.server.version_num, said)).tables)
+        version_num, copies = info.server.version_num, isinstance(access.host, LocalHost)  # no link to wait for
+        now = dict((await content_of(access, target.database, version_num, said, copies=copies)).tables)
     names = [table] if table else [*said.tables, *(name for name in now if name not in said.tables)]
     changes = [change for name in names for change in _change(name, now.get(name), said.tables.get(name), about=about)]
     return sorted(changes, key=lambda change: not change.newer)
@@ -297,6 +313,8 @@ def _change(name: str, now: TableContent | None, then: TableContent | None, *, a
         yield RestoreChange(clean(name), *shown, lost_rows=max(0, more), uncounted=about or (more <= 0 and not emptied))
     elif now and then and now.digest and then.digest and now.digest != then.digest:
         yield RestoreChange(clean(name), shown[0], _("{rows}, different content", rows=shown[1]), uncounted=True)
+    elif now and then and now.rows and then.digest and not now.digest:
+        yield RestoreChange(clean(name), shown[0], _("{rows}, content not compared", rows=shown[1]), uncounted=True)
 
 
 def _changes_rows(content: TableContent | None, *, about: bool) -> str:

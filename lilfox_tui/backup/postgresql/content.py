@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from hashlib import sha256
 
 from msgspec import Struct, structs
@@ -18,6 +20,8 @@ from lilfox_tui.backup.postgresql.psql import (
     TableContent,
     open_session,
 )
+from lilfox_tui.backup.postgresql.row_digest import CopiedTables
+from lilfox_tui.core.errors import CommandFailed
 
 # The statements by which a database's content is counted: the same for what is dumped and for what was restored.
 #
@@ -87,16 +91,28 @@ _UNSTABLE = (
     "JOIN pg_proc p ON p.oid IN (t.typoutput, b.typoutput) "
     "WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND p.provolatile = 'v')"
 )
+_COPIED = (
+    "NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type b ON b.oid = "
+    "CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END "
+    "WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+    "AND (t.typtype = 'c' OR 'money'::regtype IN (t.oid, b.oid))) "
+    "AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+    "AND a.attgenerated = '')"
+)
+"""Whether pg_dump and another session write a row in the same way: the text of money depends on ``lc_monetary``, which
+a dump must not change, and it may stand within a composite."""
 _INHERITS = "NOT c.relispartition AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)"
 
 TABLES = (
     "SELECT c.oid::int8 AS oid, c.oid::regclass::text AS name, c.reltoastrelid::int8 AS toast, "
     f"CASE WHEN {_UNSTABLE} THEN 'none' "
     "WHEN current_setting('server_version_num')::int >= 140000 THEN 'values' "
-    f"WHEN {_INHERITS} THEN 'columns' ELSE 'rows' END AS way "
+    f"WHEN {_INHERITS} THEN 'columns' ELSE 'rows' END AS way, "
+    f"NOT {_UNSTABLE} AND NOT ({_INHERITS}) AND {_COPIED} AS copied, n.nspname AS schema, c.relname AS relation "
     f"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND {_OWN} ORDER BY 2"
 )
-"""``oid``, ``name``, ``toast`` (0 for none) and ``way`` of each table that has rows of its own."""
+"""``oid``, ``name``, ``toast`` (0 for none) and ``way`` of each table that has rows of its own, whether its rows may be
+compared as COPY writes them (``copied``), and its ``schema`` and name without quotes (``relation``)."""
 SEQUENCES = (
     "SELECT c.oid::int8 AS oid, c.oid::regclass::text AS name FROM pg_class c "
     f"JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'S' AND {_OWN} ORDER BY 2"
@@ -142,6 +158,16 @@ def counting(oids: Sequence[int], way: DigestWay) -> str:
     return f"SELECT {row.format(digest=digests[way])} FROM pg_class c WHERE c.oid = ANY ({_array(oids)}::oid[])"
 
 
+def copying(oids: Sequence[int]) -> str:
+    """Return the query for ``oid`` and ``copy``, the statement that copies the columns that pg_dump does."""
+    return (
+        "SELECT c.oid::int8 AS oid, 'COPY ' || c.oid::regclass || ' (' || (SELECT string_agg(quote_ident(a.attname), "
+        "', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+        "AND a.attgenerated = '') || ') TO STDOUT' AS copy FROM pg_class c "
+        f"WHERE c.oid = ANY ({_array(oids)}::oid[])"
+    )
+
+
 def reading_sequences(oids: Sequence[int]) -> str:
     """Return a query whose rows are statements, one for each sequence; each returns a row of JSON: ``oid``, ``last``,
     ``called``."""
@@ -181,6 +207,64 @@ async def schema_digest(access: ServerAccess, programs: ClientPrograms, database
     return digest.hexdigest()
 
 
+# Rows as COPY writes them, hashed here: psql copies several tables, with a mark that nobody can guess after each.
+
+
+_STREAMS = 2
+"""So many tables are copied at the same time."""
+_MOST_STATEMENTS = 100
+_ENCODING = "DO $$BEGIN PERFORM set_config('client_encoding', getdatabaseencoding(), false); END$$"
+
+
+class CopiedRows:
+    """Reads tables of ``database`` as COPY writes them."""
+
+    def __init__(self, access: ServerAccess, database: str) -> None:
+        self._access, self._database = access, database
+
+    async def read(
+        self, session: PersistentPsql, oids: Sequence[int], snapshot: str = "", streams: int = _STREAMS
+    ) -> dict[int, TableContent]:
+        """Return the content of each table that can be read; ``session`` is asked for their names. In ``snapshot``, if
+        given. Raises BackupError, HostError."""
+        if not oids:
+            return {}
+        rows = await session.ask(copying(oids))
+        orders = {row["oid"]: row["copy"] for row in rows if row["copy"]}
+        waiting = [list(orders)[begin : begin + _MOST_STATEMENTS] for begin in range(0, len(orders), _MOST_STATEMENTS)]
+        if len(waiting) < streams:
+            waiting = [[*orders][at::streams] for at in range(streams)]
+        found: dict[int, TableContent] = {}
+
+        async def read() -> None:
+            while waiting:
+                if some := waiting.pop():
+                    answers = await self._copy([orders[oid] for oid in some], snapshot)
+                    found.update(zip(some, answers, strict=False))
+
+        async with asyncio.TaskGroup() as group:
+            for _stream in range(streams):
+                group.create_task(read())
+        return found
+
+    async def _copy(self, orders: Sequence[str], snapshot: str) -> list[TableContent]:
+        """Return what each order copies, up to the first that fails."""
+        mark = f"lilfox {secrets.token_hex(16)}"
+        words = ["-c", _ENCODING, "-c", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"]
+        if snapshot:
+            words += ["-c", f"SET TRANSACTION SNAPSHOT '{snapshot}'"]
+        for order in orders:
+            words += ["-c", order, "-c", f"\\echo {mark}"]
+        argv = self._access.argv(*self._access.psql(self._database, TEXT_FORM, "-q", *words, stops=True))
+        tables = CopiedTables(f"{mark}\n".encode())
+        loop = asyncio.get_running_loop()
+        with suppress(CommandFailed):  # the table that could not be read is counted by itself, which tells why
+            async with aclosing(self._access.host.stream(argv, sudo=self._access.sudo)) as blocks:
+                async for block in blocks:
+                    await loop.run_in_executor(None, tables.write, block)
+        return tables.whole
+
+
 # Counting a database's content in one snapshot, which pg_dump may share (``pg_export_snapshot``).
 #
 # Counting begins when pg_dump has its locks: what it then waits for is nothing that waits for it.
@@ -196,16 +280,21 @@ class _Table(Struct, frozen=True):
     name: str
     toast: int
     way: DigestWay
+    copied: bool
+    schema: str
+    relation: str
     size_bytes: int = 0
 
 
 class DatabaseSnapshot:
     """The content of a database at one moment. Made by :func:`take_snapshot`."""
 
-    def __init__(self, session: PersistentPsql, name: str, tables: list[_Table], sequences: dict[int, str]) -> None:
+    def __init__(
+        self, rows: CopiedRows, session: PersistentPsql, name: str, tables: list[_Table], sequences: dict[int, str]
+    ) -> None:
         self.name = name
         """For ``pg_dump --snapshot``."""
-        self._session, self._tables, self._sequences = session, tables, sequences
+        self._rows, self._session, self._tables, self._sequences = rows, session, tables, sequences
         self._first: dict[int, SequenceValue] = {}
 
     @property
@@ -217,14 +306,31 @@ class DatabaseSnapshot:
         """Read the sequences; call it before pg_dump starts. Raises BackupError, HostError."""
         self._first = await self._read_sequences()
 
-    async def count(self, counted: Mapping[str, TableContent] | None = None) -> DatabaseContent:
-        """Count the rows and compute the digests of all tables that are not in ``counted``, and of large objects. If a
-        table cannot be counted, its note has the reason.
+    @property
+    def copied(self) -> set[str]:
+        """The names of the tables whose rows may be compared as COPY writes them."""
+        return {each.name for each in self._tables if each.copied}
+
+    def named(self, tables: Collection[tuple[str, str]]) -> dict[str, tuple[str, str]]:
+        """Return those of ``tables`` (schema and name) that are in ``copied``, by their names in SQL."""
+        found = {each.name: (each.schema, each.relation) for each in self._tables if each.copied}
+        return {name: key for name, key in found.items() if key in tables}
+
+    async def count(
+        self, counted: Mapping[str, TableContent] | None = None, rows_only: Collection[str] = ()
+    ) -> DatabaseContent:
+        """Count the rows and compute the digests of all tables that are not in ``counted``, and of large objects; of
+        those in ``rows_only`` no digests. If a table cannot be counted, its note has the reason.
 
         Raises BackupError where the session ended, HostError.
         """
         found = dict(counted or {})
-        for some in _portions([table for table in self._tables if table.name not in found]):
+        tables = [table for table in self._tables if table.name not in found]
+        copied = [table for table in tables if table.way == "copy" and table.name not in rows_only]
+        answers = await self._rows.read(self._session, [table.oid for table in copied], self.name)
+        found |= {table.name: answers[table.oid] for table in copied if table.oid in answers}
+        rest = [table for table in tables if table.name not in found]
+        for some in _portions([_without_digest(table) if table.name in rows_only else table for table in rest]):
             found |= await self._count_some(some)
         names = {table.name: found[table.name] for table in self._tables}
         objects, digest = await self._large_objects()
@@ -237,6 +343,8 @@ class DatabaseSnapshot:
         )
 
     async def _count_some(self, some: Sequence[_Table]) -> dict[str, TableContent]:
+        if some[0].way == "copy":  # it could not be copied
+            some = [_without_digest(table) for table in some]
         way = some[0].way
         rows = await self._session.ask_each(counting([table.oid for table in some], way))
         answers = {row["oid"]: row for row in rows}
@@ -244,6 +352,8 @@ class DatabaseSnapshot:
         for table in some:
             if (row := answers.get(table.oid)) is not None:
                 found[table.name] = TableContent(row["rows"], row["digest"], way)
+            elif way == "none":
+                found[table.name] = TableContent(None, None, "none", await self._why_not(table))
             elif len(some) > 1 or way == "rows":
                 again = table if len(some) > 1 else structs.replace(table, way="columns")
                 found |= await self._count_some([again])
@@ -291,7 +401,7 @@ async def take_snapshot(
         tables = [_Table(**row) for row in await session.ask(TABLES)]
         sequences = {row["oid"]: row["name"] for row in await session.ask(SEQUENCES)}
         tables = [_with_way(table, ways) for table in await _with_sizes(session, tables)]
-        yield DatabaseSnapshot(session, exported["name"], tables, sequences)
+        yield DatabaseSnapshot(CopiedRows(access, database), session, exported["name"], tables, sequences)
 
 
 async def _with_sizes(session: PersistentPsql, tables: list[_Table]) -> list[_Table]:
@@ -314,6 +424,10 @@ async def _with_sizes(session: PersistentPsql, tables: list[_Table]) -> list[_Ta
 
 def _with_way(table: _Table, ways: Mapping[str, DigestWay] | None) -> _Table:
     return structs.replace(table, way=ways.get(table.name, table.way)) if ways else table
+
+
+def _without_digest(table: _Table) -> _Table:
+    return structs.replace(table, way="none")
 
 
 def _portions(tables: Sequence[_Table]) -> list[list[_Table]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -79,15 +80,15 @@ class ArchiveReader:
     """Reads forward; raises BrokenSet (``truncated``) past the end."""
 
     def __init__(self, data: bytes, at: int) -> None:
-        self._data, self._at = data, at
+        self._data, self.at = data, at
         self.int_bytes = self.offset_bytes = 4
         self.version = (0, 0)
 
     def _take(self, count: int) -> bytes:
-        taken = self._data[self._at : self._at + count]
+        taken = self._data[self.at : self.at + count]
         if count < 0 or len(taken) < count:
             raise BrokenSet(tr("its header is truncated"), truncated=True)
-        self._at += count
+        self.at += count
         return taken
 
     def byte(self) -> int:
@@ -165,7 +166,7 @@ MOST_BYTES = 64 * 1024 * 1024
 """Of a table of contents: that of some ten thousand tables."""
 MOST_ENTRIES = 1_000_000
 _FIRST_LOOK = 64 * 1024
-_KNOWN = (1, 16)
+KNOWN_FORM = (1, 16)
 """The newest form that is known (PostgreSQL 17 and 18)."""
 _POST_DATA = 4
 _SET = re.compile(rb"(?i)(?:SET|RESET|DISCARD)\b")
@@ -177,26 +178,37 @@ _LONGEST_NAME = 120
 class TocEntry(Struct, frozen=True, gc=False):
     """One entry of the table of contents: its kind, and the statements that create it."""
 
+    number: int
     kind: str
     tag: str
+    schema: str
     section: int
     defined: bytes
     copied: bytes
     has_rows: bool
 
 
-def read_contents(data: bytes) -> list[TocEntry]:
-    """Return all entries of the archive at the start of ``data``. Raises TruncatedArchive if more data is needed, and
-    BrokenSet if it is not an archive."""
+class Contents(NamedTuple):
+    """The table of contents of an archive: the version of its form, the entries, and where the data begins."""
+
+    form: tuple[int, int]
+    entries: list[TocEntry]
+    end: int
+
+
+def read_contents(data: bytes) -> Contents:
+    """Return the contents of the archive at the start of ``data``. Raises BrokenSet: ``truncated`` if more data is
+    needed."""
     archive, head = read_archive_head(data)
     if head.entries > MOST_ENTRIES:
         raise BrokenSet(tr("its table of contents has implausibly many entries"))
-    return [_entry(archive) for _number in range(head.entries)]
+    entries = [_entry(archive) for _number in range(head.entries)]
+    return Contents(archive.version, entries, archive.at)
 
 
 def _entry(archive: ArchiveReader) -> TocEntry:
     version = archive.version
-    archive.number()  # its id
+    number = archive.number()
     has_rows = archive.number() != 0
     if version >= (1, 8):
         archive.raw()
@@ -205,7 +217,7 @@ def _entry(archive: ArchiveReader) -> TocEntry:
     section = archive.number() if version >= (1, 11) else 0
     defined, _dropped = archive.raw(), archive.raw()
     copied = archive.raw()
-    archive.raw()  # its schema
+    schema = archive.text()
     if version >= (1, 10):
         archive.raw()
     if version >= (1, 14):
@@ -217,7 +229,7 @@ def _entry(archive: ArchiveReader) -> TocEntry:
     while archive.string() is not None:
         """What it depends on."""
     archive.offset()
-    return TocEntry(kind, tag, section, defined, copied, has_rows)
+    return TocEntry(number, kind, tag, schema, section, defined, copied, has_rows)
 
 
 def executed_by(
@@ -337,10 +349,10 @@ def _try(data: bytes, heard: Callable[[ExecutedCodeFinder], None], *, last: bool
     """Try to inspect the table of contents; return False if ``data`` ends before it does. ``last``: there is no more
     data."""
     try:
-        if (archive := read_archive_head(data)[0]).version > _KNOWN:
+        if (archive := read_archive_head(data)[0]).version > KNOWN_FORM:
             heard(_unread(f"{archive.version[0]}.{archive.version[1]}"))
             return True
-        entries = read_contents(data)
+        entries = read_contents(data).entries
     except BrokenSet as error:
         if not error.truncated:
             raise

@@ -10,10 +10,19 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from signal import Signals
 
+from msgspec import structs
+
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, ServerAccess
-from lilfox_tui.backup.postgresql.content import DatabaseSnapshot, schema_digest, take_snapshot
-from lilfox_tui.backup.postgresql.psql import DatabaseContent, DatabaseDetail, Psql, SqlRefused, refusal_hint
+from lilfox_tui.backup.postgresql.content import TEXT_FORM, DatabaseSnapshot, schema_digest, take_snapshot
+from lilfox_tui.backup.postgresql.psql import (
+    DatabaseContent,
+    DatabaseDetail,
+    Psql,
+    SqlRefused,
+    refusal_hint,
+)
+from lilfox_tui.backup.postgresql.row_digest import ArchiveRows, digested
 from lilfox_tui.backup.postgresql.server import (
     Blocker,
     DatabaseFacts,
@@ -351,6 +360,9 @@ _FORMS: dict[bool, tuple[str, PartKind, bytes]] = {
     False: (".dump", "postgresql-custom", b""),
 }
 """The manual's format or not → what comes after the stem, the part's kind, what a whole one ends with."""
+_TEXT_OF_DUMP = ("TimeZone", "bytea_output")
+"""Of what the text of a value depends on, these are not set by pg_dump itself; with any value of theirs, the same is
+restored."""
 _SHARE_OF_DISK = 1.0
 """The raw dump is about as large as the tables without indexes on the server's disk."""
 
@@ -373,8 +385,9 @@ async def dump_database(
     """
     async with take_snapshot(access, database, version_num=server.version_num) as snapshot:
         await snapshot.read_sequences()
-        began = asyncio.Event()
-        counting = asyncio.ensure_future(_count(snapshot, began))
+        began, rows = asyncio.Event(), ArchiveRows()
+        known = began if into.manual else asyncio.Event()
+        counting = asyncio.ensure_future(_count(snapshot, known, rows))
         reading = asyncio.ensure_future(_schema(access, programs, database, snapshot, into, began))
         try:
             argv = _pg_dump(access, server, programs, database, snapshot, into.manual, lock_timeout_s)
@@ -382,11 +395,16 @@ async def dump_database(
             stored = await _put_there(access, database, into, stem, argv, began, snapshot)
             if stored is not None:
                 began.set()
+                known.set()
                 return stored, await _counted(counting, into, database, LINK), await _read(reading, into, database)
-            stored = await _put(
-                access, database, into, stem, argv, began, round(snapshot.tables_bytes * _SHARE_OF_DISK)
-            )
-            return stored, await _counted(counting, into, database), await reading
+            guess = round(snapshot.tables_bytes * _SHARE_OF_DISK)
+            async with aclosing(_whole(access, argv, _FORMS[into.manual][2], began)) as dumped:
+                blocks = dumped if into.manual else digested(dumped, rows, known)
+                stored = await _put(access, database, into, stem, blocks, guess)
+            content = await _counted(counting, into, database)
+            if content is not None:
+                content = await _with_rows(content, snapshot, rows, access)
+            return stored, content, await reading
         finally:
             counting.cancel()
             reading.cancel()
@@ -425,14 +443,41 @@ def _failed(access: ServerAccess, argv: list[str], made: RemotePart) -> CommandF
 
 
 async def _put(
-    access: ServerAccess, database: str, into: PartSink, stem: str, argv: list[str], began: asyncio.Event, guess: int
+    access: ServerAccess, database: str, into: PartSink, stem: str, blocks: AsyncGenerator[bytes, None], guess: int
 ) -> StoredPart:
-    suffix, kind, end = _FORMS[into.manual]
+    suffix, kind, _end = _FORMS[into.manual]
     try:
-        async with aclosing(_whole(access, argv, end, began)) as blocks:
+        async with aclosing(blocks):
             return await into.put(stem, suffix, kind, blocks, total_bytes=guess)
     except CommandFailed as error:
         raise await why_failed(access, database, error) from None
+
+
+async def _with_rows(
+    content: DatabaseContent, snapshot: DatabaseSnapshot, rows: ArchiveRows, access: ServerAccess
+) -> DatabaseContent:
+    """Return ``content`` with the digests of the rows that passed; where there are none, the server computes them.
+    Raises BackupError where the server counted another number of rows in the same snapshot, HostError."""
+    finished = rows.finish()
+    passed = {name: finished[key] for name, key in snapshot.named(finished).items()}
+    tables = dict(content.tables)
+    for name, counted in content.tables.items():
+        if counted.digest is not None or name not in snapshot.copied:
+            continue
+        found = passed.get(name)
+        if found is None:
+            del tables[name]
+        elif counted.rows in (None, found.rows):
+            tables[name] = found
+        else:
+            raise BackupError(
+                tr("{host}: pg_dump wrote {found} rows of {table}, but the server counted {counted}",
+                   host=access.host.name, found=found.rows, table=clean(name), counted=counted.rows),
+                tr("The server's data may be damaged: check its log, and run pg_amcheck."),
+            )  # fmt: skip
+    if len(tables) < len(content.tables):
+        return await snapshot.count(tables)
+    return structs.replace(content, tables=tables)
 
 
 async def dump_globals(
@@ -464,6 +509,7 @@ def _pg_dump(
     if server.standby:
         words.append("--no-unlogged-table-data")  # a standby has none of it
     settings = {"client_connection_check_interval": "2s"} if server.version_num >= 140000 else {}
+    settings |= {name: TEXT_FORM[name] for name in _TEXT_OF_DUMP}
     return access.argv(programs.path("pg_dump"), *words, "-d", access.conninfo(database, settings))
 
 
@@ -485,9 +531,9 @@ def _no_end(access: ServerAccess) -> BackupError:
     return BackupError(tr("{host}: pg_dump succeeded, but its dump is truncated", host=access.host.name))
 
 
-async def _count(snapshot: DatabaseSnapshot, began: asyncio.Event) -> DatabaseContent:
-    await began.wait()
-    return await snapshot.count()
+async def _count(snapshot: DatabaseSnapshot, known: asyncio.Event, rows: ArchiveRows) -> DatabaseContent:
+    await known.wait()
+    return await snapshot.count(rows_only=snapshot.named(rows.tables or ()))
 
 
 async def _schema(

@@ -272,8 +272,10 @@ async def open_session(
 # What the manifest says of a database's part (``ManifestPart.detail``), and what restoring is held against.
 
 
-DigestWay = Literal["values", "rows", "columns", "none"]
-"""``values``: the sum over a table of ``hash_record_extended`` of each row's binary form (``record_send``), its columns
+DigestWay = Literal["copy", "values", "rows", "columns", "none"]
+"""``copy``: the sum of XXH3-128 of the lines that COPY writes (``row_digest``), of tables whose rows passed through
+here.
+``values``: the sum over a table of ``hash_record_extended`` of each row's binary form (``record_send``), its columns
 by name: booleans, whole numbers, dates, times and UUIDs as they are, the SHA-256 of a bytea, ``hashtextextended`` of
 texts and of every other value's text. Servers before 14 have no such hash; of theirs, and in older sets: ``rows``:
 ``sum(hashtextextended(t::text, 0))`` over the table ``t``. ``columns``: the same of the digests of a row's columns by
@@ -287,7 +289,7 @@ class TableContent(Struct, frozen=True):
     rows: int | None
     """None where they could not be counted; ``note`` says why."""
     digest: str | None = None
-    """A sum, as decimal digits; None where there is none to compare."""
+    """A sum, as decimal digits (``copy``: hexadecimal); None where there is none to compare."""
     way: DigestWay = "none"
     note: str = ""
 

@@ -1,0 +1,254 @@
+"""Digests of tables' rows as ``COPY … TO STDOUT`` writes them (text format), and those of an archive as it passes.
+
+pg_dump reads rows with COPY: what an archive holds of a table and what COPY gives of the restored one are the same
+lines, if in another order. Their digest is a sum, so that it does not depend on the order, and hashing them where they
+pass costs the server nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+
+import numpy as np
+import xxhash
+
+from lilfox_tui.backup.postgresql.custom import KNOWN_FORM, MOST_BYTES, TocEntry, read_contents
+from lilfox_tui.backup.postgresql.psql import TableContent
+from lilfox_tui.backup.store import BrokenSet
+
+_LONG = 1024 * 1024
+"""A line of more bytes is hashed as it comes, instead of being held."""
+_BITS = 128
+
+
+class RowDigest:
+    """The number of lines and the sum of their XXH3-128, modulo 2^128. A line that is missing, added, doubled or
+    changed makes another sum, but for a chance of one in 2^128."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._sum = 0
+        self._rest = b""
+        self._long: xxhash.xxh3_128 | None = None
+
+    def write(self, data: bytes) -> None:
+        """Add what comes next; it may begin and end within a line."""
+        if self._long is not None:
+            end = data.find(b"\n")
+            self._long.update(data if end < 0 else data[:end])
+            if end < 0:
+                return
+            self.rows += 1
+            self._sum += self._long.intdigest()
+            self._long, data = None, data[end + 1 :]
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        self.add(lines)
+        if len(self._rest) > _LONG:
+            self._long, self._rest = xxhash.xxh3_128(self._rest), b""
+
+    def add(self, lines: list[bytes]) -> None:
+        """Add whole lines, without their newlines; not within a line."""
+        self.rows += len(lines)
+        self._sum += sum(map(xxhash.xxh3_128_intdigest, lines))
+
+    def content(self) -> TableContent:
+        """Return what the lines are: the digest in hexadecimal, None of an empty table. Raises BrokenSet within a
+        line."""
+        if self._rest or self._long is not None:
+            raise BrokenSet("rows end within a line", truncated=True)
+        digest = f"{self._sum % (1 << _BITS):032x}" if self.rows else None
+        return TableContent(self.rows, digest, "copy")
+
+
+class CopiedTables:
+    """Reads what one psql copies of several tables, each followed by ``mark``, which nobody can guess."""
+
+    def __init__(self, mark: bytes) -> None:
+        self.whole: list[TableContent] = []
+        """The tables that have come to their end."""
+        self._mark, self._held = mark, b""
+        self._digest = RowDigest()
+
+    def write(self, data: bytes) -> None:
+        """Read what comes next. Raises BrokenSet where a table ends within a line."""
+        held = self._held + data
+        while (end := held.find(self._mark)) >= 0:
+            self._digest.write(held[:end])
+            self.whole.append(self._digest.content())
+            self._digest, held = RowDigest(), held[end + len(self._mark) :]
+        end = max(0, len(held) - len(self._mark))
+        self._digest.write(held[:end])
+        self._held = held[end:]
+
+
+# The data of an archive without compression (pg_backup_custom.c: _StartData, _WriteData, _EndData, _LoadLOs).
+#
+# Behind the table of contents, each entry has a byte for its kind, its number, and chunks: a length, then so many
+# bytes; a length of 0 ends it. pg_dump up to 18 makes each row a chunk of its own.
+
+
+_ROWS, _OBJECTS = 1, 3
+_TRAILER = b"\\.\n\n\n"
+"""What pg_dump writes behind the rows of a table."""
+_CHUNKS = re.compile(rb"\0(?!\0{4})....([^\n]*)\n", re.DOTALL)
+_NUMBER = 5
+"""Bytes of a number: its sign, then four bytes, little-endian."""
+_AT_ONCE = 64
+"""With fewer rows in the buffer, chunks are read one by one."""
+
+
+class ArchiveRows:
+    """Reads an archive as pg_dump writes it with ``-Fc -Z0``, block by block, and computes the digests of all tables
+    in it. Of an archive whose form it does not know there are no digests, and no errors either: pg_dump knows it."""
+
+    def __init__(self) -> None:
+        self.tables: dict[tuple[str, str], RowDigest] | None = None
+        """By schema and name, complete once the table of contents was read; None before. Empty where it is not
+        known."""
+        self._entries: dict[int, TocEntry] = {}
+        self._failed = False
+        self._buffer, self._at = b"", 0
+        self._look_at = 1024
+        self._held = b""
+        """What may be the trailer of a table."""
+        self._steps = self._read()
+
+    def feed(self, block: bytes) -> None:
+        """Read the next block; takes time in proportion to it."""
+        if self._failed:
+            return
+        self._buffer, self._at = self._buffer[self._at :] + block, 0
+        try:
+            next(self._steps)
+        except BrokenSet:
+            self.tables, self._failed, self._buffer = {}, True, b""
+
+    def finish(self) -> dict[tuple[str, str], TableContent]:
+        """Return the content of each table, after the last block; nothing where the archive ended early."""
+        if self.tables is None:
+            self._look_at = 0
+            self.feed(b"")
+        if self._failed or not self.tables or self._entries or self._at < len(self._buffer):
+            return {}
+        try:
+            return {name: digest.content() for name, digest in self.tables.items()}
+        except BrokenSet:
+            return {}
+
+    # Each step reads on in ``_buffer`` from ``_at``, and yields where it needs more than there is.
+
+    def _read(self) -> Generator[None, None, None]:
+        while not self._read_contents():
+            yield
+        while True:
+            while len(self._buffer) - self._at < 1 + _NUMBER:
+                yield
+            kind = self._buffer[self._at]
+            self._at += 1
+            entry = self._entries.pop((yield from self._number()), None)
+            if entry is None or kind not in (_ROWS, _OBJECTS):
+                raise BrokenSet("not an entry of the table of contents")
+            if kind == _ROWS:
+                yield from self._read_rows(RowDigest() if self.tables is None else self.tables[entry.schema, entry.tag])
+            else:
+                while (yield from self._number()):
+                    while length := (yield from self._number()):
+                        yield from self._pass(length, lambda _part: None)
+
+    def _read_contents(self) -> bool:
+        if len(self._buffer) < self._look_at:
+            return False
+        self._look_at = len(self._buffer) * 2
+        try:
+            version, entries, end = read_contents(self._buffer)
+        except BrokenSet as error:
+            if error.truncated and len(self._buffer) < MOST_BYTES:
+                return False
+            raise
+        if version > KNOWN_FORM:
+            raise BrokenSet("a form that is not known")
+        self._at = end
+        self._entries = {each.number: each for each in entries if each.has_rows}
+        self.tables = {(each.schema, each.tag): RowDigest() for each in entries if each.kind == "TABLE DATA"}
+        return True
+
+    def _number(self) -> Generator[None, None, int]:
+        while len(self._buffer) - self._at < _NUMBER:
+            yield
+        if self._buffer[self._at]:
+            raise BrokenSet("a negative number")
+        self._at += _NUMBER
+        return int.from_bytes(self._buffer[self._at - _NUMBER + 1 : self._at], "little")
+
+    def _pass(self, length: int, take: Callable[[bytes], None]) -> Generator[None, None, None]:
+        """Give ``length`` bytes to ``take`` as they come."""
+        while length:
+            part = self._buffer[self._at : self._at + length]
+            if not part:
+                yield
+                continue
+            self._at += len(part)
+            length -= len(part)
+            take(part)
+
+    def _read_rows(self, digest: RowDigest) -> Generator[None, None, None]:
+        def take(part: bytes) -> None:
+            whole = self._held + part
+            end = max(0, len(whole) - len(_TRAILER))
+            digest.write(whole[:end])
+            self._held = whole[end:]
+
+        self._held = b""
+        while True:
+            if not self._held or self._held.endswith(b"\n"):
+                self._read_whole(digest)
+            length = yield from self._number()
+            if not length:
+                break
+            yield from self._pass(length, take)
+        if self._held != _TRAILER:
+            raise BrokenSet("no end of a table")
+
+    def _read_whole(self, digest: RowDigest) -> None:
+        """Read the rows in the buffer at once that are chunks of their own, as far as their lengths say so."""
+        lines = _CHUNKS.findall(self._buffer, self._at)
+        if len(lines) < _AT_ONCE:
+            return
+        lengths = np.fromiter(map(len, lines), np.int64, len(lines)) + 1
+        ends = np.cumsum(lengths + _NUMBER)
+        begins = self._at + ends - lengths - _NUMBER
+        data = np.frombuffer(self._buffer, np.uint8)
+        begins = begins[begins + _NUMBER <= len(data)]
+        said = sum(data[begins + byte].astype(np.int64) << (8 * (byte - 1)) for byte in range(1, _NUMBER))
+        wrong = np.flatnonzero((said != lengths[: len(begins)]) | (data[begins] != 0))
+        count = int(wrong[0]) if len(wrong) else len(begins)
+        if not count:
+            return
+        digest.write(self._held)
+        self._held = b""
+        digest.add(lines[:count])
+        self._at += int(ends[count - 1])
+
+
+async def digested(
+    blocks: AsyncIterator[bytes], rows: ArchiveRows, known: asyncio.Event
+) -> AsyncGenerator[bytes, None]:
+    """Yield the blocks of an archive unchanged, each while a thread feeds it to ``rows``. Sets ``known`` once it is
+    known which tables there are."""
+    loop = asyncio.get_running_loop()
+    feeding: asyncio.Future[None] | None = None
+    try:
+        async for block in blocks:
+            if feeding is not None:
+                await feeding
+            if rows.tables is not None:
+                known.set()
+            feeding = loop.run_in_executor(None, rows.feed, block)
+            yield block
+    finally:
+        if feeding is not None:
+            await feeding
+        known.set()
