@@ -1,5 +1,6 @@
 """What tests cost: time by the clock, and processor time of the test's process and of the programs that it started and
-waited for. A server that it left to itself, as those that a module's tests share, is not counted.
+waited for, those of ``forked_lilfox`` among them. A server that it left to itself, as those that a module's tests
+share, is not counted.
 
 ``make test-times`` runs tests with this as a plugin of pytest (``-p tests.times``), and lists the 50 that cost most and
 what each folder and file costs. Each worker writes what its tests cost into a file of its own in ``LILFOX_TEST_TIMES``.
@@ -21,6 +22,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.services import forked_lilfox
+
 FOLDER = "LILFOX_TEST_TIMES"
 MOST = 50
 LONGEST = 160
@@ -39,7 +42,8 @@ class Cost(NamedTuple):
 
 def _now() -> Cost:
     own, programs = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Cost(time.monotonic(), own.ru_utime + own.ru_stime + programs.ru_utime + programs.ru_stime)
+    waited_for_s = own.ru_utime + own.ru_stime + programs.ru_utime + programs.ru_stime
+    return Cost(time.monotonic(), waited_for_s + forked_lilfox.spent_s())
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,10 @@ import yaml
 
 from lilfox_tui.backup.sets.model import Manifest
 from lilfox_tui.cli.schemas import schema
-from tests.services import forked_lilfox
-from tests.services.lilfox_command import LILFOX
+from tests.services.lilfox_command import Done, lilfox
 from tests.services.postgres import Postgres
 from tests.waiting import PATIENCE_S
 
-Done = subprocess.CompletedProcess[str]
 ROWS = 500
 TABLES = f"""
 CREATE TABLE users AS SELECT n AS id, md5(n::text) AS name FROM generate_series(1, {ROWS}) n;
@@ -70,11 +67,7 @@ class BackupLab:
 
     def lilfox(self, *words: str | Path, env: Mapping[str, str] | None = None, timeout_s: float = PATIENCE_S) -> Done:
         """Runs it to its end; ``env`` comes on top of the test's own."""
-        argv, environment = [*map(str, words)], {**os.environ, **(env or {})}
-        return forked_lilfox.run(argv, env=environment, timeout_s=timeout_s) or subprocess.run(
-            [*LILFOX, *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False,
-            env=environment,
-        )  # fmt: skip
+        return lilfox(*words, env=env, timeout_s=timeout_s)
 
     def run(self, *words: str | Path, code: int = 0, env: Mapping[str, str] | None = None) -> Done:
         """``lilfox backup run`` of everything into the store, or with ``words`` of a plan; it ends with ``code``."""

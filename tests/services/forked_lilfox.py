@@ -1,5 +1,5 @@
 """``lilfox`` as a process of its own that does not import anew: forked from one that has imported the command line and
-run nothing. For tests that call it many times; that it starts from nothing is for those of ``lilfox_command``.
+run nothing. That it starts from nothing is for ``started`` and ``running`` of ``lilfox_command``.
 
 ``Starter`` is the test's side, one for each process that tests; this module as a program is the other. For each call
 the starter sends a line of JSON with four descriptors: the three standard streams, and a pipe that says how it ended.
@@ -14,7 +14,8 @@ import importlib
 import json
 import os
 import pkgutil
-import select
+import re
+import selectors
 import signal
 import socket
 import subprocess
@@ -23,21 +24,36 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 _ROOT = Path(__file__).parents[2]
 _MOST_BYTES = 1 << 20
+_PID = 32
+"""Bytes of the pid, which the pipe says first; JSON of the status and the CPU seconds follow."""
+_BLOCK = 4096
+"""So much goes into a pipe that can be written to, and waits for nobody (pipe(7): PIPE_BUF)."""
 _READ_AT_START = ("PYTHON", "LC_", "LANG", "MALLOC_", "LD_")
 """Variables that begin so are read when Python starts: with others than the starter's, ``lilfox`` starts anew."""
+_UNUSED = "lilfox_tui.app"
+"""The screens: no command of a pipe opens them, and they need as long to import as all others."""
+
+_spent_s = 0.0
 
 
-def run(argv: Sequence[str], *, env: Mapping[str, str], timeout_s: float) -> subprocess.CompletedProcess[str] | None:
-    """Runs ``lilfox argv`` in this process's folder with nothing on stdin; None if it has to be started anew. Raises
-    TimeoutExpired as ``subprocess.run`` does."""
+def run(
+    argv: Sequence[str], *, env: Mapping[str, str], timeout_s: float, stdin: str | None = None
+) -> subprocess.CompletedProcess[str] | None:
+    """Runs ``lilfox argv`` in this process's folder; None if it has to be started anew. Raises TimeoutExpired as
+    ``subprocess.run`` does. No ``stdin``: nothing is on it."""
     starter = _starter(os.getpid())
-    return starter.run(argv, env, timeout_s) if starter.environment == _read_at_start(env) else None
+    return starter.run(argv, env, timeout_s, stdin) if starter.environment == _read_at_start(env) else None
+
+
+def spent_s() -> float:
+    """CPU seconds of all calls that have ended: none of them is a child of this process."""
+    return _spent_s
 
 
 @functools.cache
@@ -49,8 +65,11 @@ def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if name.startswith(_READ_AT_START)}
 
 
-def _text_file() -> IO[str]:
-    return tempfile.TemporaryFile("w+", encoding="utf-8")
+def _umask() -> int:
+    """Of this process: os.umask() would set another one for the time of the question."""
+    found = re.search(r"^Umask:\s*(\d+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1], 8)
 
 
 class Starter:
@@ -70,36 +89,102 @@ class Starter:
         self._line.close()
         self._process.wait()
 
-    def run(self, argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, argv: Sequence[str], env: Mapping[str, str], timeout_s: float, stdin: str | None
+    ) -> subprocess.CompletedProcess[str]:
         """See ``run`` of the module."""
-        ended, end = os.pipe()
-        with _text_file() as out, _text_file() as error, Path(os.devnull).open() as nothing:
-            order = {"argv": list(argv), "env": dict(env), "cwd": str(Path.cwd())}
-            streams = [nothing.fileno(), out.fileno(), error.fileno(), end]
+        order = {"argv": list(argv), "env": dict(env), "cwd": str(Path.cwd()), "umask": _umask()}
+        with ExitStack() as pipes:
+            call = _Call(pipes, None if stdin is None else stdin.encode())
             try:
-                socket.send_fds(self._line, [json.dumps(order).encode()], streams)
+                socket.send_fds(self._line, [json.dumps(order).encode()], call.theirs)
             finally:
-                os.close(end)
-            try:
-                pid = int(os.read(ended, 32))
-                if not select.select([ended], [], [], timeout_s)[0]:
-                    os.kill(pid, signal.SIGKILL)
-                    raise subprocess.TimeoutExpired(list(argv), timeout_s)
-                status = int(os.read(ended, 32))
-            finally:
-                os.close(ended)
-            texts = []
-            for stream in (out, error):
-                stream.seek(0)
-                texts.append(stream.read())
-        return subprocess.CompletedProcess(["lilfox", *argv], os.waitstatus_to_exitcode(status), *texts)
+                for each in call.theirs:
+                    os.close(each)
+            return call.finish(["lilfox", *argv], timeout_s)
+
+
+class _Call:
+    """Our ends of the pipes to one ``lilfox``; ``theirs`` are its own, which are ours until it has them."""
+
+    def __init__(self, pipes: ExitStack, stdin: bytes | None) -> None:
+        self._stdin = stdin or b""
+        self.theirs: list[int] = []
+        self._said: dict[int, bytearray] = {}
+        self._given = -1
+        if stdin is None:
+            self.theirs.append(os.open(os.devnull, os.O_RDONLY))
+        else:
+            read, self._given = os.pipe()
+            self.theirs.append(read)
+            pipes.callback(self._end_stdin)
+        for _each in ("stdout", "stderr", "how it ended"):
+            read, write = os.pipe()
+            pipes.callback(os.close, read)
+            self.theirs.append(write)
+            self._said[read] = bytearray()
+
+    def finish(self, command: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+        """Gives and reads until all streams have ended; kills it if it is left before."""
+        global _spent_s
+        out, error, ended = self._said
+        pid = int(os.read(ended, _PID))
+        try:
+            if not self._pass_on(time.monotonic() + timeout_s):
+                raise subprocess.TimeoutExpired(command, timeout_s)
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            while os.read(ended, _PID):
+                pass
+            raise
+        status, cpu_s = json.loads(self._said[ended])
+        _spent_s += cpu_s
+        texts = [self._said[each].decode().replace("\r\n", "\n").replace("\r", "\n") for each in (out, error)]
+        return subprocess.CompletedProcess(command, os.waitstatus_to_exitcode(status), *texts)
+
+    def _pass_on(self, until_s: float) -> bool:
+        """False: the time is over."""
+        with selectors.DefaultSelector() as ready:
+            for each in self._said:
+                ready.register(each, selectors.EVENT_READ)
+            if self._stdin:
+                ready.register(self._given, selectors.EVENT_WRITE)
+            else:
+                self._end_stdin()
+            while ready.get_map():
+                if not (events := ready.select(max(0, until_s - time.monotonic()))) and time.monotonic() >= until_s:
+                    return False
+                for key, _mask in events:
+                    if not (self._give() if key.fd == self._given else self._take(key.fd)):
+                        ready.unregister(key.fd)
+                        if key.fd == self._given:
+                            self._end_stdin()
+        return True
+
+    def _give(self) -> bool:
+        try:
+            self._stdin = self._stdin[os.write(self._given, self._stdin[:_BLOCK]) :]
+        except BrokenPipeError:  # it reads no further, as it may
+            return False
+        return bool(self._stdin)
+
+    def _take(self, stream: int) -> bool:
+        block = os.read(stream, _MOST_BYTES)
+        self._said[stream] += block
+        return bool(block)
+
+    def _end_stdin(self) -> None:
+        if self._given >= 0:
+            os.close(self._given)
+            self._given = -1
 
 
 def _serve(line: socket.socket) -> None:
     """Forks for each order; returns when nobody is there to give any."""
-    for module in pkgutil.walk_packages(importlib.import_module("lilfox_tui.cli").__path__, "lilfox_tui.cli."):
-        importlib.import_module(module.name)
+    _import_all("lilfox_tui")
     importlib.import_module("lilfox_tui.__main__")
+    assert threading.active_count() == 1, "a fork would have the one thread alone, and the locks of all"
     gc.freeze()
     while True:
         data, streams, _flags, _address = socket.recv_fds(line, _MOST_BYTES, 4)
@@ -115,16 +200,25 @@ def _serve(line: socket.socket) -> None:
                 pass
 
 
+def _import_all(package: str) -> None:
+    for found in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+        if found.name != _UNUSED:
+            (_import_all if found.ispkg else importlib.import_module)(found.name)
+
+
 def _attend(order: dict[str, Any], streams: list[int]) -> None:
     """Starts one, and tells its pid and how it ended. It is a process between both: others may be asked for
     meanwhile."""
     pid = os.fork()
     if pid == 0:
         _become_lilfox(order, streams)
-    os.write(streams[3], f"{pid:32}".encode())
-    status = os.waitpid(pid, 0)[1]
-    with suppress(BrokenPipeError):  # it took too long, and nobody listens
-        os.write(streams[3], f"{status:32}".encode())
+    *its, ended = streams
+    for each in its:
+        os.close(each)
+    os.write(ended, f"{pid:{_PID}}".encode())
+    _pid, status, usage = os.wait4(pid, 0)
+    with suppress(BrokenPipeError):  # nobody listens any longer
+        os.write(ended, json.dumps([status, usage.ru_utime + usage.ru_stime]).encode())
     os._exit(0)
 
 
@@ -135,6 +229,7 @@ def _become_lilfox(order: dict[str, Any], streams: list[int]) -> None:
     for each in streams:
         os.close(each)
     os.chdir(order["cwd"])
+    os.umask(order["umask"])
     os.environ.clear()
     os.environ.update(order["env"])
     time.tzset()

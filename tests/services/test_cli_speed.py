@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from lilfox_tui import __version__
-from tests.services.lilfox_command import LILFOX, lilfox
+from tests.services.lilfox_command import LILFOX, started
 
 ROUNDS = 9
 ALLOWED = 2.5
@@ -22,7 +22,7 @@ def _took_s(argv: Sequence[str]) -> float:
 
 
 def test_the_version_is_told_quickly() -> None:
-    assert lilfox("--version").stdout == f"lilfox {__version__}\n"
+    assert started("--version").stdout == f"lilfox {__version__}\n"
     ratios = [
         _took_s([*LILFOX, "--version"]) / _took_s([sys.executable, "-c", "import argparse"]) for _ in range(ROUNDS)
     ]

@@ -22,7 +22,7 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.demo import stack as stack_module
 from lilfox_tui.demo.database import server_programs, statement_statistics
 from lilfox_tui.demo.stack import Stack
-from tests.services.lilfox_command import lilfox
+from tests.services.lilfox_command import started
 from tests.waiting import until, wait_for
 
 MESSAGES, USERS = "SELECT count(*) FROM messages", "SELECT count(*), sum(hashtextextended(u::text, 0)) FROM users u"
@@ -63,7 +63,7 @@ def config(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def run(config: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return await asyncio.to_thread(lilfox, "--config", str(config), *words)
+    return await asyncio.to_thread(started, "--config", str(config), *words)
 
 
 async def newest(config: Path) -> dict[str, Any]:
