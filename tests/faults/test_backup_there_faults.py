@@ -153,9 +153,9 @@ async def test_rows_that_could_not_be_counted_for_the_link_are_said(lab: Near, m
     heard = asyncio.Event()
     count = DatabaseSnapshot.count
 
-    async def late(self: DatabaseSnapshot, *words: Any) -> Any:
+    async def late(self: DatabaseSnapshot, *words: Any, **more: Any) -> Any:
         await heard.wait()
-        return await count(self, *words)
+        return await count(self, *words, **more)
 
     monkeypatch.setattr(DatabaseSnapshot, "count", late)
     run = There(lab, lab.kill_link, heard.set)

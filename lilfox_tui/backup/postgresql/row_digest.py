@@ -93,7 +93,8 @@ class CopiedTables:
 _ROWS, _OBJECTS = 1, 3
 _TRAILER = b"\\.\n\n\n"
 """What pg_dump writes behind the rows of a table."""
-_CHUNKS = re.compile(rb"\0(?!\0{4})....([^\n]*)\n", re.DOTALL)
+_CHUNKS = re.compile(rb"\0(?!\0{4})....([^\n]*)\n?", re.DOTALL)
+"""Chunks that are lines; the end of the last one may be missing."""
 _NUMBER = 5
 """Bytes of a number: its sign, then four bytes, little-endian."""
 _AT_ONCE = 64
@@ -225,6 +226,8 @@ class ArchiveRows:
         said = sum(data[begins + byte].astype(np.int64) << (8 * (byte - 1)) for byte in range(1, _NUMBER))
         wrong = np.flatnonzero((said != lengths[: len(begins)]) | (data[begins] != 0))
         count = int(wrong[0]) if len(wrong) else len(begins)
+        while count and self._at + ends[count - 1] > len(data):
+            count -= 1
         if not count:
             return
         digest.write(self._held)
