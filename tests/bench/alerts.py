@@ -28,6 +28,7 @@ from tests.waiting import wait_for
 
 RULES = Path(__file__).with_name("thirteen_rules.yml")
 SERIES_OF_A_PAGE = 10_000
+_SCRAPERS = ("lilfox", "prometheus")
 SETTLE_S, QUICK_SETTLE_S = 75.0, 20.0
 """The longest window of the recording rules is a minute."""
 MEASURED_S, QUICK_MEASURED_S = 20.0, 10.0
@@ -63,7 +64,8 @@ def _beside_prometheus(home: Path, count: int, series: int, every_s: int, *, goa
         prometheus(folder, settings=_settings(ports, every_s)) as theirs,
         _monitor(folder) as ours,
     ):
-        time.sleep(settle_s)
+        due = count * settle_s / every_s
+        wait_for(lambda: _pages(ports[0]) >= due, timeout_s=3 * settle_s, what="both have scraped for a while")
         before = _given(ports[0])
         costs = _costs(ours.pid, theirs.pid, seconds)
         _check_scraped(before, _given(ports[0]), count * ROUNDS * seconds / every_s)
@@ -145,8 +147,14 @@ def _given(port: int) -> dict[str, int]:
     return counts
 
 
+def _pages(port: int) -> int:
+    """So many pages each of the two has had at least."""
+    given = _given(port)
+    return min(given.get(name, 0) for name in _SCRAPERS)
+
+
 def _check_scraped(before: dict[str, int], after: dict[str, int], due: float) -> None:
-    for name in ("lilfox", "prometheus"):
+    for name in _SCRAPERS:
         pages = after.get(name, 0) - before.get(name, 0)
         if not 0.9 * due <= pages <= 1.2 * due:
             raise CannotMeasure(f"{name} has asked for {pages} pages, {due:.0f} were due")

@@ -1,7 +1,7 @@
 """The real app without a terminal over a config of many hosts: late samples and the event loop's longest block.
 
 ``python -m tests.bench.hundred CONFIG SECONDS [SETTLE]`` prints one JSON object; times are milliseconds.
-It begins to look SETTLE seconds (5) after the first sample of each host.
+It begins to look once each host that was reached has given the samples of SETTLE seconds (5).
 """
 
 from __future__ import annotations
@@ -98,7 +98,11 @@ async def observe(config: Path, seconds: float, settle_s: float = SETTLE_S) -> d
         with suppress(AssertionError):  # how many were reached stands in the result
             await until(lambda: all(each.at for each in arrivals.values()), timeout_s=CONNECT_S)
         connected_s = time.monotonic() - connecting
-        await asyncio.sleep(settle_s)
+        reached = [each for each in arrivals.values() if each.at]
+        with suppress(AssertionError):
+            await until(
+                lambda: all(len(each.at) > settle_s / app.refresh_s for each in reached), timeout_s=3 * settle_s + 1
+            )
         tasks.append(asyncio.create_task(beats.count()))
         began, cpu = time.monotonic(), time.process_time()
         await asyncio.sleep(seconds)

@@ -144,13 +144,18 @@ async def test_keys_beside_what_they_decrypt(lab: MachineLab, machine: Machine) 
     await write(machine, "/srv/backup/shop-1.sql.age", "age-encryption.org/v1")
     await write(machine, "/srv/backup/shop-2.sql.age", "age-encryption.org/v1")
     await write(machine, "/srv/keys/key.txt", "AGE-SECRET-KEY-1" + "Q" * 58)
+    await write(machine, "/srv/pgp/backup.key", "-----BEGIN PGP PRIVATE KEY BLOCK-----")
+    await write(machine, "/srv/pgp/shop.sql.pgp", "x")
+    await run(machine, "for n in $(seq 300); do mkdir -p /srv/copies/$n/.git; done")  # they take nobody's place
     report = await audited(lab, machine, "key-beside-data")
     assert told(report, "key-beside-data") == {
-        "/srv/backup/key.txt": "/srv/backup/key.txt contains a key; /srv/backup has 2 encrypted files"
+        "/srv/backup/key.txt": "/srv/backup/key.txt contains a key; /srv/backup has 2 encrypted files",
+        "/srv/pgp/backup.key": "/srv/pgp/backup.key contains a key; /srv/pgp has 1 encrypted file",
     }
-    await mend(machine, report.found[0].finding.fix)
+    for each in report.found:
+        await mend(machine, each.finding.fix)
     await gone(lab, machine, "key-beside-data")
-    await run(machine, "rm -r /srv/backup /srv/keys")
+    await run(machine, "rm -r /srv/backup /srv/keys /srv/pgp /srv/copies")
 
 
 @pytest.mark.provokes("secret-in-log")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
+from msgspec import structs
 
+from lilfox_tui.backup.postgresql import row_digest
 from lilfox_tui.backup.postgresql.compare import content_of, differing
 from lilfox_tui.backup.postgresql.connect import open_server_access, read_url
-from lilfox_tui.backup.postgresql.psql import DatabaseContent, DatabaseDetail, database_detail
+from lilfox_tui.backup.postgresql.psql import DatabaseContent, DatabaseDetail, TableContent, database_detail
+from lilfox_tui.backup.store import BackupError, BrokenSet
 from tests.services.kept_parts import KeptParts
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_backups import fresh, local, program, script, source
@@ -161,3 +165,50 @@ async def test_a_change_of_what_passed_is_seen(servers: tuple[Postgres, Postgres
     script(new, change)
     [told] = differing(detail.content, await found(new, detail.content))
     assert str(told) == "public.every: same number of rows, but the content differs from the dump"
+
+
+async def test_a_table_that_cannot_be_copied_is_named_and_blames_no_other(servers: tuple[Postgres, Postgres]) -> None:
+    _old, new = servers
+    fresh(new, COPIED)
+    _raw, detail = await dumped(new)
+    assert detail.content is not None
+    with psycopg.connect(f"postgresql://{SUPERUSER}@127.0.0.1:{new.port}/lilfox") as other:
+        other.execute("LOCK TABLE first_days")
+        [told] = differing(detail.content, await found(new, detail.content))
+    assert str(told) == "public.first_days: cannot be read: canceling statement due to lock timeout"
+
+
+@pytest.mark.parametrize("fails", ["at its head", "in its midst"])
+async def test_of_an_archive_that_is_not_known_the_server_hashes_the_rows(
+    servers: tuple[Postgres, Postgres], fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if fails == "at its head":
+        monkeypatch.setattr(row_digest, "KNOWN_FORM", (1, 0))
+    else:
+        monkeypatch.setattr(row_digest.ArchiveRows, "_read_whole", _refuse)
+    _old, new = servers
+    fresh(new, COPIED)
+    _raw, detail = await dumped(new)
+    assert detail.content is not None
+    assert {table.way for table in detail.content.tables.values()} == {"values"}
+    assert detail.content.tables["public.every"].digest is not None
+
+
+def _refuse(_rows: row_digest.ArchiveRows, _digest: row_digest.RowDigest) -> None:
+    raise BrokenSet("a chunk that is none")
+
+
+async def test_a_dump_with_other_rows_than_the_server_counts_fails(
+    servers: tuple[Postgres, Postgres], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = row_digest.RowDigest.content
+
+    def one_less(digest: row_digest.RowDigest) -> TableContent:
+        whole = content(digest)
+        return structs.replace(whole, rows=whole.rows - 1) if whole.rows == 5000 else whole
+
+    monkeypatch.setattr(row_digest.RowDigest, "content", one_less)
+    _old, new = servers
+    fresh(new, COPIED)
+    with pytest.raises(BackupError, match=r'wrote 4999 rows of "Other ""s"\."select", but the server counted 5000'):
+        await dumped(new)

@@ -9,11 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.backup.options import PostgresqlOptions
+from lilfox_tui.backup.postgresql import compare
 from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.backup.source import Comparison, RestoreChange, RestoreTask
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.errors import UsageError
+from lilfox_tui.hosts.open import open_host
 from tests.services.database_sets import (
     DatabaseSet,
     bad,
@@ -27,6 +29,7 @@ from tests.services.database_sets import (
 from tests.services.kept_parts import KeptParts
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_backups import fresh, local, no_session_is_left, script, source
+from tests.services.sshd import sshd_lab
 
 SHOP = """
 CREATE TABLE users (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, boss bigint REFERENCES users,
@@ -213,6 +216,26 @@ async def test_what_would_change_is_told_by_table(server: Postgres, shop: Postgr
     }
     server.csv("DROP DATABASE shop")
     assert await target(shop, kept.task()).changes() == [RestoreChange("shop", "-", "3 tables")]
+
+
+@pytest.mark.parametrize("small", [True, False])
+async def test_for_a_preview_a_large_database_does_not_cross_the_link(
+    server: Postgres, shop: PostgresqlOptions, small: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not small:
+        monkeypatch.setattr(compare, "COPIED_UP_TO_BYTES", 0)
+    kept = await dumped(shop)
+    script(server, "UPDATE users SET name = 'other' WHERE id = 7; INSERT INTO orders (u) VALUES (1)", "shop")
+    more = RestoreChange("public.orders", "501 rows", "500 rows", lost_rows=1)
+    other = RestoreChange("public.users", "1,000 rows", "1,000 rows, different content", uncounted=True)
+    unknown = RestoreChange("public.users", "same number of rows", "content not compared", uncounted=True)
+    with sshd_lab() as lab:
+        host = open_host("far", lab.host(lab.sshd()), lab.ssh())
+        try:
+            assert await target(shop, kept.task(), host).changes() == [more, other if small else unknown]
+        finally:
+            await host.close()
+    assert await target(shop, kept.task()).changes() == [more, other]
 
 
 async def test_where_the_host_has_no_room_the_archive_is_restored_as_it_comes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -203,6 +203,8 @@ def _differing_tables(said: Mapping[str, TableContent], found: Mapping[str, Tabl
         there = found.get(name)
         if there is None:
             yield tr("{table}: missing", table=clean(name))
+        elif there.note:
+            yield tr("{table}: cannot be read: {reason}", table=clean(name), reason=clean(there.note))
         elif table.rows is not None and table.rows != there.rows:
             yield tr("{table}: {rows} in the dump, {now} restored",
                      table=clean(name), rows=_rows(table.rows), now=f"{there.rows:,}")  # fmt: skip
@@ -264,6 +266,8 @@ async def _differing_schema(
 
 COUNTED_UP_TO_BYTES = 1024 * 1024 * 1024
 """Of a database: larger ones are not read for a preview, and what the planner thinks is told."""
+COPIED_UP_TO_BYTES = 64 * 1024 * 1024
+"""Of a database on another host: the rows of larger ones do not cross the link for a preview, and are counted only."""
 _ESTIMATES = """
 SELECT c.oid::regclass::text AS name, CASE WHEN c.reltuples < 0 THEN NULL ELSE c.reltuples::int8 END AS rows
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -298,10 +302,12 @@ async def changes_of(
         [rows] = await Psql(access).ask(_ESTIMATES, database=target.database)
         now = {row["name"]: TableContent(row["rows"]) for row in rows}
     else:
-        version_num, copies = info.server.version_num, isinstance(access.host, LocalHost)  # no link to wait for
-        now = dict((await content_of(access, target.database, version_num, said, copies=copies)).tables)
+        copies = isinstance(access.host, LocalHost) or live.size_bytes <= COPIED_UP_TO_BYTES
+        found = await content_of(access, target.database, info.server.version_num, said, copies=copies)
+        now = dict(found.tables)
     names = [table] if table else [*said.tables, *(name for name in now if name not in said.tables)]
     changes = [change for name in names for change in _change(name, now.get(name), said.tables.get(name), about=about)]
+    changes += _not_compared([name for name in names if _has_as_many(now.get(name), said.tables.get(name))])
     return sorted(changes, key=lambda change: not change.newer)
 
 
@@ -313,8 +319,18 @@ def _change(name: str, now: TableContent | None, then: TableContent | None, *, a
         yield RestoreChange(clean(name), *shown, lost_rows=max(0, more), uncounted=about or (more <= 0 and not emptied))
     elif now and then and now.digest and then.digest and now.digest != then.digest:
         yield RestoreChange(clean(name), shown[0], _("{rows}, different content", rows=shown[1]), uncounted=True)
-    elif now and then and now.rows and then.digest and not now.digest:
-        yield RestoreChange(clean(name), shown[0], _("{rows}, content not compared", rows=shown[1]), uncounted=True)
+
+
+def _has_as_many(now: TableContent | None, then: TableContent | None) -> bool:
+    """Whether a table has as many rows as the set says, and nothing else is known of them."""
+    return now is not None and then is not None and now.rows == then.rows and bool(then.digest) and not now.digest
+
+
+def _not_compared(names: Sequence[str]) -> Iterator[RestoreChange]:
+    """One line for all: a list of tables in which nothing may have changed would hide those that did."""
+    if names:
+        what = clean(names[0]) if len(names) == 1 else _("tables: {count}", count=len(names))
+        yield RestoreChange(what, _("same number of rows"), _("content not compared"), uncounted=True)
 
 
 def _changes_rows(content: TableContent | None, *, about: bool) -> str:

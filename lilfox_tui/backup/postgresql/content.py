@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from hashlib import sha256
 
 from msgspec import Struct, structs
 
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, ServerAccess
 from lilfox_tui.backup.postgresql.psql import (
+    COMMAND_FAILED,
+    VERBOSE,
     DatabaseContent,
     DigestWay,
     PersistentPsql,
@@ -19,9 +21,11 @@ from lilfox_tui.backup.postgresql.psql import (
     SqlRefused,
     TableContent,
     open_session,
+    refusal,
 )
 from lilfox_tui.backup.postgresql.row_digest import CopiedTables
 from lilfox_tui.core.errors import CommandFailed
+from lilfox_tui.redact import redact
 
 # The statements by which a database's content is counted: the same for what is dumped and for what was restored.
 #
@@ -212,7 +216,8 @@ async def schema_digest(access: ServerAccess, programs: ClientPrograms, database
 
 _STREAMS = 2
 """So many tables are copied at the same time."""
-_MOST_STATEMENTS = 100
+_AT_ONCE = 100
+"""Tables that one session copies: one for each small table would cost more than its rows."""
 _ENCODING = "DO $$BEGIN PERFORM set_config('client_encoding', getdatabaseencoding(), false); END$$"
 
 
@@ -225,32 +230,32 @@ class CopiedRows:
     async def read(
         self, session: PersistentPsql, oids: Sequence[int], snapshot: str = "", streams: int = _STREAMS
     ) -> dict[int, TableContent]:
-        """Return the content of each table that can be read; ``session`` is asked for their names. In ``snapshot``, if
-        given. Raises BackupError, HostError."""
+        """Return the content of each table, with a note why where it cannot be read; ``session`` is asked for their
+        names. In ``snapshot``, if given. Raises BackupError, HostError."""
         if not oids:
             return {}
-        rows = await session.ask(copying(oids))
-        orders = {row["oid"]: row["copy"] for row in rows if row["copy"]}
-        waiting = [list(orders)[begin : begin + _MOST_STATEMENTS] for begin in range(0, len(orders), _MOST_STATEMENTS)]
-        if len(waiting) < streams:
-            waiting = [[*orders][at::streams] for at in range(streams)]
+        orders = [(row["oid"], row["copy"]) for row in await session.ask(copying(oids)) if row["copy"]]
+        try:
+            async with asyncio.TaskGroup() as group:
+                reading = [group.create_task(self._read(orders[at::streams], snapshot)) for at in range(streams)]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return {oid: content for each in reading for oid, content in each.result().items()}
+
+    async def _read(self, orders: list[tuple[int, str]], snapshot: str) -> dict[int, TableContent]:
         found: dict[int, TableContent] = {}
-
-        async def read() -> None:
-            while waiting:
-                if some := waiting.pop():
-                    answers = await self._copy([orders[oid] for oid in some], snapshot)
-                    found.update(zip(some, answers, strict=False))
-
-        async with asyncio.TaskGroup() as group:
-            for _stream in range(streams):
-                group.create_task(read())
+        while len(found) < len(orders):
+            some = orders[len(found) : len(found) + _AT_ONCE]
+            whole, error = await self._copy([order for _oid, order in some], snapshot)
+            if len(whole) < len(some):
+                whole.append(TableContent(None, None, "none", error))
+            found |= {oid: content for (oid, _order), content in zip(some, whole, strict=False)}
         return found
 
-    async def _copy(self, orders: Sequence[str], snapshot: str) -> list[TableContent]:
-        """Return what each order copies, up to the first that fails."""
+    async def _copy(self, orders: Sequence[str], snapshot: str) -> tuple[list[TableContent], str]:
+        """Return what each order copies, up to the first that fails, and why that one does."""
         mark = f"lilfox {secrets.token_hex(16)}"
-        words = ["-c", _ENCODING, "-c", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"]
+        words = ["-c", VERBOSE, "-c", _ENCODING, "-c", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"]
         if snapshot:
             words += ["-c", f"SET TRANSACTION SNAPSHOT '{snapshot}'"]
         for order in orders:
@@ -258,11 +263,15 @@ class CopiedRows:
         argv = self._access.argv(*self._access.psql(self._database, TEXT_FORM, "-q", *words, stops=True))
         tables = CopiedTables(f"{mark}\n".encode())
         loop = asyncio.get_running_loop()
-        with suppress(CommandFailed):  # the table that could not be read is counted by itself, which tells why
+        try:
             async with aclosing(self._access.host.stream(argv, sudo=self._access.sudo)) as blocks:
                 async for block in blocks:
                     await loop.run_in_executor(None, tables.write, block)
-        return tables.whole
+        except CommandFailed as error:
+            if error.outcome != COMMAND_FAILED:
+                raise
+            return tables.whole, refusal(redact(error.stderr))[1]
+        return tables.whole, ""
 
 
 # Counting a database's content in one snapshot, which pg_dump may share (``pg_export_snapshot``).
@@ -329,8 +338,12 @@ class DatabaseSnapshot:
         copied = [table for table in tables if table.way == "copy" and table.name not in rows_only]
         answers = await self._rows.read(self._session, [table.oid for table in copied], self.name)
         found |= {table.name: answers[table.oid] for table in copied if table.oid in answers}
-        rest = [table for table in tables if table.name not in found]
-        for some in _portions([_without_digest(table) if table.name in rows_only else table for table in rest]):
+        rest = [
+            structs.replace(table, way="none") if table.name in rows_only else table
+            for table in tables
+            if table.name not in found
+        ]
+        for some in _portions(rest):
             found |= await self._count_some(some)
         names = {table.name: found[table.name] for table in self._tables}
         objects, digest = await self._large_objects()
@@ -343,8 +356,6 @@ class DatabaseSnapshot:
         )
 
     async def _count_some(self, some: Sequence[_Table]) -> dict[str, TableContent]:
-        if some[0].way == "copy":  # it could not be copied
-            some = [_without_digest(table) for table in some]
         way = some[0].way
         rows = await self._session.ask_each(counting([table.oid for table in some], way))
         answers = {row["oid"]: row for row in rows}
@@ -424,10 +435,6 @@ async def _with_sizes(session: PersistentPsql, tables: list[_Table]) -> list[_Ta
 
 def _with_way(table: _Table, ways: Mapping[str, DigestWay] | None) -> _Table:
     return structs.replace(table, way=ways.get(table.name, table.way)) if ways else table
-
-
-def _without_digest(table: _Table) -> _Table:
-    return structs.replace(table, way="none")
 
 
 def _portions(tables: Sequence[_Table]) -> list[list[_Table]]:

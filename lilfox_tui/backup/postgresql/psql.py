@@ -42,8 +42,10 @@ called (CVE-2018-1058), and names are told with their schema."""
 
 Row = dict[str, Any]
 
-_NO_SESSION, _SCRIPT_FAILED = 2, 3
-"""Exit statuses of psql(1)."""
+COMMAND_FAILED, _NO_SESSION, _SCRIPT_FAILED = 1, 2, 3
+"""Exit statuses of psql(1): of ``-c``, of a connection that failed or was lost, of a script."""
+VERBOSE = "\\set VERBOSITY verbose"
+"""Has psql tell the code of an error before its message."""
 _REFUSED = re.compile(r"^(?:psql:[^\n]*?:\d+: )?[^\s:]+:\s+(?P<sqlstate>[0-9A-Z]{5}): (?P<said>[^\n]*)", re.MULTILINE)
 """``ERROR:  42501: permission denied for table secret``, in any language."""
 _HINTS = (
@@ -143,7 +145,7 @@ class Psql:
     ) -> str:
         done = await self.access.host.run(
             self.argv(database, variables),
-            stdin="\n".join(["\\set VERBOSITY verbose", *script, ""]).encode(),
+            stdin="\n".join([VERBOSE, *script, ""]).encode(),
             timeout_s=timeout_s,
             sudo=self.access.sudo,
         )
@@ -154,17 +156,21 @@ class Psql:
         return done.stdout.decode("utf-8", "replace")
 
     def _refusal(self, status: int | None, stderr: str) -> BackupError:
-        refused = _REFUSED.search(stderr)
-        if refused and status == _SCRIPT_FAILED:
-            said = clean(refused["said"])[:400]
-            return SqlRefused(
-                tr("{where}: {reason}", where=self.where, reason=said), sqlstate=refused["sqlstate"], said=said
-            )
+        sqlstate, said = refusal(stderr)
+        if sqlstate and status == _SCRIPT_FAILED:
+            return SqlRefused(tr("{where}: {reason}", where=self.where, reason=said), sqlstate=sqlstate, said=said)
         lines = [line for line in stderr.splitlines() if line.strip()]
         said = clean(lines[0].removeprefix("psql: error: "))[:400] if lines else ""
         if status == _NO_SESSION or lines:
             return NoConnection(tr("{where}: {reason}", where=self.where, reason=said), refusal_hint(said), said=said)
         return BackupError(tr("{where}: psql exited with status {status}", where=self.where, status=status))
+
+
+def refusal(stderr: str) -> tuple[str, str]:
+    """Return the code and the first line of the message of the first error in psql's ``stderr``; empty if there is
+    none."""
+    refused = _REFUSED.search(stderr)
+    return (refused["sqlstate"], clean(refused["said"])[:400]) if refused else ("", "")
 
 
 def refusal_hint(said: str) -> Message | str:

@@ -14,18 +14,18 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 import numpy as np
 import xxhash
 
-from lilfox_tui.backup.postgresql.custom import KNOWN_FORM, MOST_BYTES, TocEntry, read_contents
+from lilfox_tui.backup.postgresql.custom import KNOWN_FORM, MOST_BYTES, read_contents
 from lilfox_tui.backup.postgresql.psql import TableContent
 from lilfox_tui.backup.store import BrokenSet
 
 _LONG = 1024 * 1024
 """A line of more bytes is hashed as it comes, instead of being held."""
-_BITS = 128
+_MODULUS = 1 << 128
 
 
 class RowDigest:
-    """The number of lines and the sum of their XXH3-128, modulo 2^128. A line that is missing, added, doubled or
-    changed makes another sum, but for a chance of one in 2^128."""
+    """The number of lines and the sum of their XXH3-128, modulo 2^128. By accident, two different tables have the same
+    sum once in 2^128; XXH3 is no protection from somebody who seeks such a pair."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -59,7 +59,7 @@ class RowDigest:
         line."""
         if self._rest or self._long is not None:
             raise BrokenSet("rows end within a line", truncated=True)
-        digest = f"{self._sum % (1 << _BITS):032x}" if self.rows else None
+        digest = f"{self._sum % _MODULUS:032x}" if self.rows else None
         return TableContent(self.rows, digest, "copy")
 
 
@@ -91,14 +91,14 @@ class CopiedTables:
 
 
 _ROWS, _OBJECTS = 1, 3
-_TRAILER = b"\\.\n\n\n"
-"""What pg_dump writes behind the rows of a table."""
+_END = b"\\."
+_TRAILER = _END + b"\n\n\n"
+"""What pg_dump writes behind the rows of a table; no row is such a line."""
 _CHUNKS = re.compile(rb"\0(?!\0{4})....([^\n]*)\n?", re.DOTALL)
 """Chunks that are lines; the end of the last one may be missing."""
 _NUMBER = 5
 """Bytes of a number: its sign, then four bytes, little-endian."""
-_AT_ONCE = 64
-"""With fewer rows in the buffer, chunks are read one by one."""
+_LAST_CHUNK = b"\0\5\0\0\0" + _TRAILER
 
 
 class ArchiveRows:
@@ -109,7 +109,8 @@ class ArchiveRows:
         self.tables: dict[tuple[str, str], RowDigest] | None = None
         """By schema and name, complete once the table of contents was read; None before. Empty where it is not
         known."""
-        self._entries: dict[int, TocEntry] = {}
+        self._awaited: dict[int, RowDigest | None] = {}
+        """The entries whose data has not come, by number; those of large objects have no digest."""
         self._failed = False
         self._buffer, self._at = b"", 0
         self._look_at = 1024
@@ -132,7 +133,7 @@ class ArchiveRows:
         if self.tables is None:
             self._look_at = 0
             self.feed(b"")
-        if self._failed or not self.tables or self._entries or self._at < len(self._buffer):
+        if self._failed or not self.tables or self._awaited or self._at < len(self._buffer):
             return {}
         try:
             return {name: digest.content() for name, digest in self.tables.items()}
@@ -149,15 +150,16 @@ class ArchiveRows:
                 yield
             kind = self._buffer[self._at]
             self._at += 1
-            entry = self._entries.pop((yield from self._number()), None)
-            if entry is None or kind not in (_ROWS, _OBJECTS):
+            number = yield from self._number()
+            if number not in self._awaited:
                 raise BrokenSet("not an entry of the table of contents")
-            if kind == _ROWS:
-                yield from self._read_rows(RowDigest() if self.tables is None else self.tables[entry.schema, entry.tag])
+            digest = self._awaited.pop(number)
+            if kind == _ROWS and digest is not None:
+                yield from self._read_rows(digest)
+            elif kind == _OBJECTS and digest is None:
+                yield from self._skip_objects()
             else:
-                while (yield from self._number()):
-                    while length := (yield from self._number()):
-                        yield from self._pass(length, lambda _part: None)
+                raise BrokenSet("not the kind of data that the table of contents says")
 
     def _read_contents(self) -> bool:
         if len(self._buffer) < self._look_at:
@@ -172,8 +174,10 @@ class ArchiveRows:
         if version > KNOWN_FORM:
             raise BrokenSet("a form that is not known")
         self._at = end
-        self._entries = {each.number: each for each in entries if each.has_rows}
-        self.tables = {(each.schema, each.tag): RowDigest() for each in entries if each.kind == "TABLE DATA"}
+        tables = {each.number: (each.schema, each.tag) for each in entries if each.kind == "TABLE DATA"}
+        self.tables = {name: RowDigest() for name in tables.values()}
+        digests = {number: self.tables[name] for number, name in tables.items()}
+        self._awaited = {each.number: digests.get(each.number) for each in entries if each.has_rows}
         return True
 
     def _number(self) -> Generator[None, None, int]:
@@ -195,6 +199,11 @@ class ArchiveRows:
             length -= len(part)
             take(part)
 
+    def _skip_objects(self) -> Generator[None, None, None]:
+        while (yield from self._number()):
+            while length := (yield from self._number()):
+                yield from self._pass(length, lambda _part: None)
+
     def _read_rows(self, digest: RowDigest) -> Generator[None, None, None]:
         def take(part: bytes) -> None:
             whole = self._held + part
@@ -204,7 +213,7 @@ class ArchiveRows:
 
         self._held = b""
         while True:
-            if not self._held or self._held.endswith(b"\n"):
+            if not self._held or (self._held.endswith(b"\n") and _END not in self._held):
                 self._read_whole(digest)
             length = yield from self._number()
             if not length:
@@ -214,10 +223,9 @@ class ArchiveRows:
             raise BrokenSet("no end of a table")
 
     def _read_whole(self, digest: RowDigest) -> None:
-        """Read the rows in the buffer at once that are chunks of their own, as far as their lengths say so."""
-        lines = _CHUNKS.findall(self._buffer, self._at)
-        if len(lines) < _AT_ONCE:
-            return
+        """Read the table's rows in the buffer at once, as far as each is a chunk of its own."""
+        end = self._buffer.find(_LAST_CHUNK, self._at)  # no row holds a NUL
+        lines = _CHUNKS.findall(self._buffer, self._at, len(self._buffer) if end < 0 else end)
         lengths = np.fromiter(map(len, lines), np.int64, len(lines)) + 1
         ends = np.cumsum(lengths + _NUMBER)
         begins = self._at + ends - lengths - _NUMBER
@@ -226,8 +234,10 @@ class ArchiveRows:
         said = sum(data[begins + byte].astype(np.int64) << (8 * (byte - 1)) for byte in range(1, _NUMBER))
         wrong = np.flatnonzero((said != lengths[: len(begins)]) | (data[begins] != 0))
         count = int(wrong[0]) if len(wrong) else len(begins)
-        while count and self._at + ends[count - 1] > len(data):
-            count -= 1
+        if count and self._at + ends[count - 1] > len(data):
+            count -= 1  # its newline has not come yet
+        if _END in lines:
+            count = min(count, lines.index(_END))
         if not count:
             return
         digest.write(self._held)

@@ -26,9 +26,10 @@ from lilfox_tui.core.i18n import Message, tr
 # the file, to all who have that key.
 
 
-SCHEMA = 2
-"""Of what is written. Form 1 did not name the sources of the plan, and is read too."""
-KNOWN_SCHEMAS = frozenset({1, SCHEMA})
+SCHEMA = 3
+"""Of what is written. Form 1 did not name the sources of the plan, form 2 had the SHA-256 of all raw bytes; both are
+read too."""
+KNOWN_SCHEMAS = frozenset({1, 2, SCHEMA})
 
 PartKind = Literal["postgresql-custom", "postgresql-plain", "postgresql-globals", "files", "file"]
 """``files`` is a tar archive, ``file`` the file itself (the manual's ``env_DATE``)."""
@@ -72,8 +73,8 @@ class ManifestPart(Struct, frozen=True, kw_only=True, gc=False):
     raw_bytes: Annotated[int, Meta(ge=0)]
     raw_sha256: Annotated[str, Meta(max_length=64)] = ""
     raw_xxh128: Annotated[str, Meta(max_length=32)] = ""
-    """XXH3-128 in hexadecimal, where ``raw_sha256`` is empty: what the stored bytes unpack to is told by their SHA-256
-    already, and hashing all of it once more took longer than packing it."""
+    """XXH3-128 in hexadecimal (docs/adr/0032). A part has either this or ``raw_sha256``: form 3 has SHA-256 only of a
+    dump that the store's host made."""
     detail_json: Raw = field(name="detail", default=Raw(b"{}"))
     """``detail`` as it stands in the manifest (:func:`detail_json` makes it): a list of sets does not read it."""
 

@@ -118,16 +118,16 @@ def parse_queues(printed: Printed) -> ListenQueues:
             continue
         _state, _queued, backlog, local, *_rest = line.split()
         port, owner = int(local.rpartition(":")[2]), _OWNER.search(line)
-        program, process = owner.groups() if owner else ("", "")
-        seconds = float(ages.get(process, uptime))
-        queue = ListenQueue(port, int(backlog), int(memory[1]), seconds, program, units.get(process, ""))
+        process, pid = owner.groups() if owner else ("", "")
+        seconds = float(ages.get(pid, uptime))
+        queue = ListenQueue(port, int(backlog), int(memory[1]), seconds, process, units.get(pid, ""))
         other = found.get(port)
         found[port] = queue if other is None or queue.dropped > other.dropped else other
     return ListenQueues(int(somaxconn), overflows, tuple(found.values()))
 
 
 def _by_process(name: str, lines: Iterable[str]) -> dict[str, str]:
-    """What lines ``NAME PID VALUE`` say of each process."""
+    """The values of lines ``NAME PID VALUE``, by pid."""
     told = (line.split() for line in lines if line.startswith(f"{name} "))
     return {words[1]: words[2] for words in told if len(words) == 3}
 

@@ -28,13 +28,12 @@ done
 found=$(find "$@" -xdev -maxdepth 6 -name node_modules -prune -o -type d -name .git -print -prune -o -type f \
     \( -name '*.age' -o -name '*.gpg' -o -name '*.pgp' -o -name '*.enc' -o -name '*.fernet' \) -print)
 [ -n "$found" ] || exit 0
-printf '%s\n' "$found" | sed -n 's,^\(.*\)/[^/]*\.\([a-z]*\)$,\2 \1,p' | sort | uniq -c | head -n 200 |
-    while read -r count kind folder; do
+printf '%s\n' "$found" | grep -v '/\.git$' | sed -n 's,^\(.*\)/[^/]*\.\([a-z]*\)$,\2 \1,p' | sort | uniq -c |
+    head -n 200 | while read -r count kind folder; do
     case $kind in
         age) pattern='^AGE-SECRET-KEY-(PQ-)?1[A-Z0-9]{40,}' ;;
         gpg|pgp) pattern='^-----BEGIN PGP PRIVATE KEY BLOCK' ;;
-        enc|fernet) pattern='^[A-Za-z0-9_-]{43}=$' ;;
-        *) continue ;;
+        *) pattern='^[A-Za-z0-9_-]{43}=$' ;;
     esac
     printf 'data %s %s\n' "$count" "$folder"
     find "$folder" -xdev -maxdepth 1 -type f -size -16k -exec grep -laE -- "$pattern" {} + | sed 's/^/key /'

@@ -146,6 +146,23 @@ def test_many_rows_are_read_at_once_whatever_their_lengths_look_like(size: int) 
     assert read(archive(tables), size) == {("public", name): of(rows) for name, rows in tables.items()}
 
 
+@pytest.mark.parametrize("length", [30, 3000, 20_000, 300_000])
+def test_the_rows_of_a_block_are_looked_for_a_few_times_at_most(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for each row, wide rows would take time in proportion to the square of what a block holds."""
+    looks = 0
+    read_whole = ArchiveRows._read_whole
+
+    def counted(self: ArchiveRows, digest: RowDigest) -> None:
+        nonlocal looks
+        looks += 1
+        read_whole(self, digest)
+
+    monkeypatch.setattr(ArchiveRows, "_read_whole", counted)
+    lines = [b"x" * length] * (3_000_000 // length)
+    assert read(archive({"x": lines}), 1 << 18) == {("public", "x"): of(lines)}
+    assert looks <= 3 * (1 + 3_000_000 // (1 << 18))
+
+
 @pytest.mark.parametrize("size", [64, 1 << 20])
 def test_of_a_broken_archive_there_is_no_digest(size: int) -> None:
     lines = [b"%d\tabc" % number for number in range(300)]

@@ -136,8 +136,8 @@ async def test_a_file_that_two_manifests_name_is_of_neither(tmp_path: Path) -> N
         (b"[" * 100_000, "its manifest cannot be read: "),
         (b"\xff\xfe", "its manifest cannot be read: "),
         (
-            b'{"schema": 3, "sets": []}',
-            "its manifest has format 3, but this LilFox reads only formats up to 2: upgrade LilFox",
+            b'{"schema": 4, "sets": []}',
+            "its manifest has format 4, but this LilFox reads only formats up to 3: upgrade LilFox",
         ),
     ],
 )
