@@ -18,7 +18,8 @@ PACKAGE = Path(__file__).parent.parent / "lilfox_tui"
 PLUGIN_NAMES = {"Options"}
 """What every plug-in may call so: the model of its own options."""
 PLUGINS = (
-    "alerts/notifiers", "audit/checks", "backends/kinds", "logs/formats", "logs/sources", "metrics/collectors",
+    "alerts/notifiers", "audit/checks", "backends/kinds", "backup/sources", "backup/stores", "logs/formats",
+    "logs/sources", "metrics/collectors",
 )  # fmt: skip
 """Folders with one file an integration: a reader opens the one that he is after, so they are no measure of the walk."""
 LONGEST_MODULE = 600

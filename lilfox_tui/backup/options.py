@@ -77,6 +77,9 @@ class PostgresqlOptions(SourceConfig, frozen=True, forbid_unknown_fields=True, k
     """What dumps of this source execute is right, also by a superuser: nobody is asked."""
     lock_timeout: Seconds = Seconds(60)
     """So long pg_dump waits for a table that somebody has locked."""
+    sessions: Annotated[int, Meta(ge=1, le=16)] = 2
+    """So many sessions copy the rows of large tables at the same time, page by page through the server's shared
+    buffers. With 1, pg_dump reads each table as a whole: slower, but rows that others use stay in these buffers."""
     binaries: str = ""
     """Folder of pg_dump and psql on the host; found when not given."""
 

@@ -23,6 +23,7 @@ import zstandard
 from msgspec import Struct
 
 from lilfox_tui.backup.sets.model import Packing, RawDigest, RawHash
+from lilfox_tui.backup.source import CompressedBlock
 from lilfox_tui.backup.store import BrokenSet, NotReady
 from lilfox_tui.core.i18n import tr
 
@@ -139,6 +140,25 @@ def decompressing(packing: Packing, source: Readable) -> Readable:
     if packing == "zstd":
         return _Unzstd(source)
     return _Inflating(source) if packing == "gzip" else source
+
+
+class FrameCompressor:
+    """Compresses raw bytes to zstd frames, one after the other, each with a checksum of its content."""
+
+    def __init__(self) -> None:
+        self._zstd = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
+        self._frame: zstandard.ZstdCompressionObj | None = None
+
+    def add(self, *parts: bytes | memoryview) -> CompressedBlock:
+        """Add ``parts`` to the frame, and begin one where there is none."""
+        if self._frame is None:
+            self._frame = self._zstd.compressobj()
+        return CompressedBlock(b"".join(map(self._frame.compress, parts)), sum(map(len, parts)))
+
+    def end(self) -> CompressedBlock:
+        """End the frame, if there is one."""
+        frame, self._frame = self._frame, None
+        return CompressedBlock(b"" if frame is None else frame.flush(), 0)
 
 
 class _Unzstd:

@@ -36,7 +36,7 @@ from lilfox_tui.backup.sets.names import (
     read_file_name,
     read_id,
 )
-from lilfox_tui.backup.source import DumpCommand, PartSink, RemotePart, StoredPart
+from lilfox_tui.backup.source import CompressedBlock, DumpCommand, PartSink, RemotePart, StoredPart
 from lilfox_tui.backup.store import BackupError, BackupStore, BrokenSet
 from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import HostError, LilFoxError, UsageError
@@ -284,6 +284,30 @@ class _FromSource:
         await self._write(name, packing, counted, blocks, total_bytes)
         return self._put(name, kind, packing, counted)
 
+    async def put_compressed(
+        self,
+        stem: str,
+        suffix: str,
+        kind: PartKind,
+        blocks: AsyncIterator[CompressedBlock],
+        *,
+        total_bytes: int | None = None,
+    ) -> StoredPart:
+        """See :meth:`PartSink.put_compressed`."""
+        name = self._name(stem, suffix, kind, "zstd")
+        stored, raw_bytes = PartCount(), 0
+
+        async def data() -> AsyncGenerator[bytes, None]:
+            nonlocal raw_bytes
+            async for block in blocks:
+                raw_bytes += block.raw_bytes
+                if block.data:
+                    yield block.data
+
+        self._publication.begun[name] = self._source
+        await self._write(name, "none", stored, data(), total_bytes, lambda: raw_bytes)
+        return self._put(name, kind, "zstd", PartCount(stored.size_bytes, raw_bytes, stored.sha256))
+
     def _put(self, name: str, kind: PartKind, packing: Packing, counted: PartCount) -> StoredPart:
         """Register a part that is stored completely."""
         del self._publication.begun[name]
@@ -388,19 +412,27 @@ class _FromSource:
         return name
 
     async def _write(
-        self, name: str, packing: Packing, counted: PartCount, blocks: AsyncIterator[bytes], total_bytes: int | None
+        self,
+        name: str,
+        packing: Packing,
+        counted: PartCount,
+        blocks: AsyncIterator[bytes],
+        total_bytes: int | None,
+        raw_bytes: Callable[[], int] | None = None,
     ) -> None:
+        """Write a part. ``raw_bytes`` returns how many there were so far, where ``blocks`` are compressed already."""
         publication = self._publication
+        done = raw_bytes or (lambda: counted.raw_bytes)
 
         async def told(stored: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
             async for block in stored:
-                publication.moved(name, counted.raw_bytes, total_bytes)
+                publication.moved(name, done(), total_bytes)
                 yield block
             phase("hash")
 
         async with aclosing(packed(blocks, packing, publication.recipients, counted)) as stored:
             written = await publication.store.write(name, told(stored))
-        publication.moved(name, counted.raw_bytes, counted.raw_bytes)
+        publication.moved(name, done(), done())
         if written != counted.size_bytes:
             await publication.store.remove([name + UNFINISHED])
             raise BackupError(tr("{part}: only {written} of {size} bytes were written", part=name, written=written,

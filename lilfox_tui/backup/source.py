@@ -27,7 +27,7 @@ opened by who calls (``options.host``).
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -43,6 +43,13 @@ class StoredPart(Struct, frozen=True):
 
     name: str
     size_bytes: int
+    raw_bytes: int
+
+
+class CompressedBlock(NamedTuple):
+    """Some bytes of zstd frames, each with a checksum of its content, and how many raw bytes went into them."""
+
+    data: bytes
     raw_bytes: int
 
 
@@ -83,6 +90,18 @@ class PartSink(Protocol):
     ) -> StoredPart:
         """Pack, encrypt, hash and write ``blocks``. ``packed=False``: not compressed. If ``blocks`` raises, the error
         is passed on and the part is removed. ``total_bytes`` is an estimate for progress."""
+        ...
+
+    async def put_compressed(
+        self,
+        stem: str,
+        suffix: str,
+        kind: PartKind,
+        blocks: AsyncIterator[CompressedBlock],
+        *,
+        total_bytes: int | None = None,
+    ) -> StoredPart:
+        """Store what is compressed to zstd frames already; otherwise as ``put``. Not for the manual's format."""
         ...
 
     async def put_there(

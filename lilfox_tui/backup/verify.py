@@ -71,7 +71,8 @@ async def raw_blocks(
         )
     key = identity if said is not None and said.encrypted else None
     limit = said.raw_bytes if said is not None else limit_bytes
-    hashed = None if said is not None and packing == "zstd" and said.sha256 == proven else _raw_hash(said)
+    in_frames = said is not None and packing == "zstd" and (said.sha256 == proven or not said.raw_digest.digest)
+    hashed = None if in_frames else _raw_hash(said)
     try:
         async with (
             aclosing(_bounded(store, part, said)) as stored,

@@ -77,10 +77,9 @@ async def dumped(into: KeptParts, of: Any) -> DatabaseDetail:
 async def counted(server: Postgres, database: str, like: DatabaseContent) -> DatabaseContent:
     """The content of a database, its digests made as ``like`` has them."""
     connection = read_url(f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/{database}")
-    ways = {name: table.way for name, table in like.tables.items()}
     async with open_server_access(local(), connection) as access:
         version = int(server.csv("SHOW server_version_num")[0][0])
-        async with take_snapshot(access, database, version_num=version, ways=ways) as now:
+        async with take_snapshot(access, database, version_num=version, said=like.tables) as now:
             await now.read_sequences()
             return await now.count()
 

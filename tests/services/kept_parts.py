@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
+import zstandard
+
 from lilfox_tui.backup.sets.model import PartKind
-from lilfox_tui.backup.source import StoredPart
+from lilfox_tui.backup.source import CompressedBlock, StoredPart
 from lilfox_tui.core.i18n import Message
 
 
@@ -39,6 +41,28 @@ class KeptParts:
         name = stem + suffix
         self.raw[name], self.kinds[name] = b"".join(got), kind
         return StoredPart(name, len(self.raw[name]), len(self.raw[name]))
+
+    async def put_compressed(
+        self,
+        stem: str,
+        suffix: str,
+        kind: PartKind,
+        blocks: AsyncIterator[CompressedBlock],
+        *,
+        total_bytes: int | None = None,
+    ) -> StoredPart:
+        got, raw_bytes = [], 0
+        async for block in blocks:
+            got.append(block.data)
+            raw_bytes += block.raw_bytes
+        with zstandard.ZstdDecompressor().stream_reader(b"".join(got), read_across_frames=True) as reader:
+            raw = reader.read()
+        assert len(raw) == raw_bytes
+
+        async def whole() -> AsyncIterator[bytes]:
+            yield raw
+
+        return await self.put(stem, suffix, kind, whole(), total_bytes=total_bytes)
 
     async def put_there(self, *words: object, **more: object) -> None:
         """See :meth:`PartSink.put_there`: never."""

@@ -88,10 +88,9 @@ def pids_of(program: str, server: Postgres) -> list[int]:
 def password_files(word: str) -> list[Path]:
     """Files made for passwords on this machine that hold ``word``."""
     found = []
-    for file in Path("/tmp").glob("lilfox-pass-*/*"):
-        with suppress(OSError):
-            if word.encode() in file.read_bytes():
-                found.append(file)
+    for folder in Path("/tmp").glob("lilfox-pass-*"):
+        with suppress(OSError):  # it goes while it is looked at
+            found += [file for file in folder.iterdir() if word.encode() in file.read_bytes()]
     return found
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any
 
+from msgspec import structs
+
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, HostClients, ServerAccess
 from lilfox_tui.backup.postgresql.content import (
     ALONE,
+    COPIED,
     TEXT_FORM,
     TOGETHER,
     CopiedRows,
@@ -30,6 +33,7 @@ from lilfox_tui.backup.postgresql.psql import (
     TableContent,
     open_session,
 )
+from lilfox_tui.backup.postgresql.row_digest import rows_of
 from lilfox_tui.backup.postgresql.server import ServerFacts
 from lilfox_tui.backup.postgresql.server_info import ServerInfo
 from lilfox_tui.backup.source import Comparison, RestoreChange
@@ -57,7 +61,7 @@ class EarlyCounter:
     def __init__(self, access: ServerAccess, database: str, version_num: int, said: DatabaseContent) -> None:
         self._access, self._database, self._version_num = access, database, version_num
         self._rows = CopiedRows(access, database)
-        self._wanted = {name: table for name, table in said.tables.items() if table.rows and table.digest is not None}
+        self._wanted = {name: table for name, table in said.tables.items() if table.rows and table.compares}
         self._found: dict[str, TableContent] = {}
         self._loaded = asyncio.Event()
         self._counting: asyncio.Future[None] | None = None
@@ -104,9 +108,9 @@ class EarlyCounter:
             some = await self._loaded_tables(session, seen)
             seen |= {row["oid"] for row in some}
             wanted = {row["oid"]: row["name"] for row in some if row["name"] in self._wanted}
-            await self._copy(session, {oid: name for oid, name in wanted.items() if self._wanted[name].way == "copy"})
+            await self._copy(session, {oid: name for oid, name in wanted.items() if self._wanted[name].way in COPIED})
             for oid, name in wanted.items():
-                if self._wanted[name].way != "copy":
+                if self._wanted[name].way not in COPIED:
                     await self._count_one(session, oid, name, self._wanted[name])
             if not some:
                 if together:
@@ -123,7 +127,8 @@ class EarlyCounter:
 
     async def _copy(self, session: PersistentPsql, tables: Mapping[int, str]) -> None:
         streams = 2 if self._loaded.is_set() else 1  # others want their core
-        for oid, content in (await self._rows.read(session, list(tables), streams=streams)).items():
+        said = {oid: self._wanted[name] for oid, name in tables.items()}
+        for oid, content in (await self._rows.read(session, said, streams=streams)).items():
             if content == self._wanted[tables[oid]]:
                 self._found[tables[oid]] = content
 
@@ -144,23 +149,38 @@ async def content_of(
     said: DatabaseContent | None,
     counted: Mapping[str, TableContent] | None = None,
     *,
+    archive: Callable[[], AsyncGenerator[bytes, None]] | None = None,
     copies: bool = True,
 ) -> DatabaseContent:
     """Return the current content of ``database``, with the digest methods of ``said``; tables in ``counted`` are not
-    counted again. Without ``copies``, only the rows are counted of tables that would have to be copied to this machine.
-    Raises BackupError, HostError."""
-    ways = {} if said is None else {name: table.way for name, table in said.tables.items()}
-    async with take_snapshot(access, database, version_num=version_num, ways=ways) as snapshot:
+    counted again. Where the same rows may be in another order, ``archive`` is read again: a table of which that is
+    found is returned as ``said``. Without ``copies``, only the rows are counted of tables that would have to be copied
+    to this machine. Raises BackupError, HostError, what ``archive`` raises."""
+    tables = {} if said is None else said.tables
+    async with take_snapshot(access, database, version_num=version_num, said=tables) as snapshot:
         await snapshot.read_sequences()
-        rows_only = () if copies else [name for name, way in ways.items() if way == "copy"]
-        return await snapshot.count(counted, rows_only)
+        rows_only = () if copies else [name for name, table in tables.items() if table.way in COPIED]
+        found = await snapshot.count(counted, rows_only)
+        doubtful = [name for name, table in tables.items() if table.may_be_reordered(found.tables.get(name, table))]
+        if not doubtful or archive is None:
+            return found
+        sums = await rows_of(archive())
+        there = await snapshot.sums(doubtful)
+        named = snapshot.named(sums)
+        same = [name for name in doubtful if name in named and sums[named[name]] == there[name]]
+        return structs.replace(found, tables=found.tables | {name: tables[name] for name in same})
 
 
 async def compare_database(
-    access: ServerAccess, server: ServerFacts, database: str, detail: DatabaseDetail, ahead: EarlyCounter | None = None
+    access: ServerAccess,
+    server: ServerFacts,
+    database: str,
+    detail: DatabaseDetail,
+    archive: Callable[[], AsyncGenerator[bytes, None]],
+    ahead: EarlyCounter | None = None,
 ) -> Comparison:
     """Compare ``database`` with ``detail``, unless that does not record the content; ``ahead`` is already counting it.
-    Raises BackupError, HostError if it cannot be queried."""
+    ``archive``: see :func:`content_of`. Raises BackupError, HostError if it cannot be queried."""
     said = detail.content
     if said is None:
         return Comparison((), "")
@@ -168,7 +188,7 @@ async def compare_database(
     schema = asyncio.ensure_future(_differing_schema(access, programs, database, detail.schema_sha256))
     try:
         counted = {} if ahead is None else await ahead.finish()
-        found = await content_of(access, database, server.version_num, said, counted)
+        found = await content_of(access, database, server.version_num, said, counted, archive=archive)
         differences = [*map(str, differing(said, found)), *await schema]
     finally:
         schema.cancel()
@@ -208,7 +228,7 @@ def _differing_tables(said: Mapping[str, TableContent], found: Mapping[str, Tabl
         elif table.rows is not None and table.rows != there.rows:
             yield tr("{table}: {rows} in the dump, {now} restored",
                      table=clean(name), rows=_rows(table.rows), now=f"{there.rows:,}")  # fmt: skip
-        elif table.digest is not None and table.digest != there.digest:
+        elif table.compares and not table.is_as(there):
             yield tr("{table}: same number of rows, but the content differs from the dump", table=clean(name))
     for name, table in found.items():
         if name not in said and table.rows:
@@ -229,7 +249,7 @@ def _same_value(said: SequenceValue, found: SequenceValue | None) -> bool:
 
 
 def _ways(said: DatabaseContent) -> list[str]:
-    rows_only = sum(1 for table in said.tables.values() if table.digest is None and table.rows)
+    rows_only = sum(1 for table in said.tables.values() if not table.compares and table.rows)
     words = [_("rows and content")] if rows_only < len(said.tables) or not said.tables else [_("rows")]
     if 0 < rows_only < len(said.tables):
         words.append(ngettext("{count} table by row count only", "{count} tables by row count only", rows_only))
@@ -276,10 +296,15 @@ WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_sche
 
 
 async def changes_of(
-    access: ServerAccess, info: ServerInfo, target: DatabaseTarget, *, table: str = ""
+    access: ServerAccess,
+    info: ServerInfo,
+    target: DatabaseTarget,
+    archive: Callable[[], AsyncGenerator[bytes, None]],
+    *,
+    table: str = "",
 ) -> list[RestoreChange]:
     """Return a change for each table that a restore would change (only ``table``, if given), those with most rows
-    first.
+    first. ``archive``: see :func:`content_of`.
 
     Raises BackupError, HostError.
     """
@@ -303,7 +328,7 @@ async def changes_of(
         now = {row["name"]: TableContent(row["rows"]) for row in rows}
     else:
         copies = isinstance(access.host, LocalHost) or live.size_bytes <= COPIED_UP_TO_BYTES
-        found = await content_of(access, target.database, info.server.version_num, said, copies=copies)
+        found = await content_of(access, target.database, info.server.version_num, said, archive=archive, copies=copies)
         now = dict(found.tables)
     names = [table] if table else [*said.tables, *(name for name in now if name not in said.tables)]
     changes = [change for name in names for change in _change(name, now.get(name), said.tables.get(name), about=about)]
@@ -317,13 +342,13 @@ def _change(name: str, now: TableContent | None, then: TableContent | None, *, a
     emptied = now is None or now.rows == 0
     if shown[0] != shown[1]:
         yield RestoreChange(clean(name), *shown, lost_rows=max(0, more), uncounted=about or (more <= 0 and not emptied))
-    elif now and then and now.digest and then.digest and now.digest != then.digest:
+    elif now and then and now.compares and then.compares and not now.is_as(then):
         yield RestoreChange(clean(name), shown[0], _("{rows}, different content", rows=shown[1]), uncounted=True)
 
 
 def _has_as_many(now: TableContent | None, then: TableContent | None) -> bool:
     """Whether a table has as many rows as the set says, and nothing else is known of them."""
-    return now is not None and then is not None and now.rows == then.rows and bool(then.digest) and not now.digest
+    return now is not None and then is not None and now.rows == then.rows and then.compares and not now.compares
 
 
 def _not_compared(names: Sequence[str]) -> Iterator[RestoreChange]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from hashlib import sha256
+from typing import NamedTuple
 
 from msgspec import Struct, structs
 
@@ -23,7 +25,7 @@ from lilfox_tui.backup.postgresql.psql import (
     open_session,
     refusal,
 )
-from lilfox_tui.backup.postgresql.row_digest import CopiedTables
+from lilfox_tui.backup.postgresql.row_digest import CopiedTables, PieceDigest, RowDigest
 from lilfox_tui.core.errors import CommandFailed
 from lilfox_tui.redact import redact
 
@@ -172,6 +174,17 @@ def copying(oids: Sequence[int]) -> str:
     )
 
 
+_LARGE = (
+    "SELECT c.oid::int8 AS oid, c.oid::regclass::text AS name, n.nspname AS schema, c.relname AS relation, "
+    "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid "
+    "AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS columns, "
+    "pg_relation_size(c.oid) / current_setting('block_size')::int AS pages, pg_table_size(c.oid) AS size_bytes "
+    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am m ON m.oid = c.relam "
+    "WHERE m.amname = 'heap' AND getdatabaseencoding() = 'UTF8' AND c.oid = ANY ({oids}::oid[]) ORDER BY 2"
+)
+"""Tables that can be read by ranges of ctid, and whose names mean the same here and in an archive."""
+
+
 def reading_sequences(oids: Sequence[int]) -> str:
     """Return a query whose rows are statements, one for each sequence; each returns a row of JSON: ``oid``, ``last``,
     ``called``."""
@@ -218,7 +231,22 @@ _STREAMS = 2
 """So many tables are copied at the same time."""
 _AT_ONCE = 100
 """Tables that one session copies: one for each small table would cost more than its rows."""
-_ENCODING = "DO $$BEGIN PERFORM set_config('client_encoding', getdatabaseencoding(), false); END$$"
+COPY_ENCODING = "DO $$BEGIN PERFORM set_config('client_encoding', getdatabaseencoding(), false); END$$"
+
+
+COPIED: tuple[DigestWay, ...] = ("pieces", "copy")
+"""The ways for which rows are read."""
+
+
+class _Order(NamedTuple):
+    copy: str
+    """The statement."""
+    said: TableContent
+    oid: int
+
+    def digest(self) -> RowDigest | PieceDigest:
+        sizes = [piece.size_bytes for piece in self.said.pieces]
+        return PieceDigest(sizes) if self.said.way == "pieces" else RowDigest()
 
 
 class CopiedRows:
@@ -228,13 +256,14 @@ class CopiedRows:
         self._access, self._database = access, database
 
     async def read(
-        self, session: PersistentPsql, oids: Sequence[int], snapshot: str = "", streams: int = _STREAMS
+        self, session: PersistentPsql, said: Mapping[int, TableContent], snapshot: str = "", streams: int = _STREAMS
     ) -> dict[int, TableContent]:
-        """Return the content of each table, with a note why where it cannot be read; ``session`` is asked for their
-        names. In ``snapshot``, if given. Raises BackupError, HostError."""
-        if not oids:
+        """Return the content of each table in the way of ``said``, with a note why where it cannot be read; ``session``
+        is asked for their names. In ``snapshot``, if given. Raises BackupError, HostError."""
+        if not said:
             return {}
-        orders = [(row["oid"], row["copy"]) for row in await session.ask(copying(oids)) if row["copy"]]
+        orders = [_Order(row["copy"], said[row["oid"]], row["oid"]) for row in await session.ask(copying(list(said)))
+                  if row["copy"]]  # fmt: skip
         try:
             async with asyncio.TaskGroup() as group:
                 reading = [group.create_task(self._read(orders[at::streams], snapshot)) for at in range(streams)]
@@ -242,26 +271,26 @@ class CopiedRows:
             raise errors.exceptions[0] from None
         return {oid: content for each in reading for oid, content in each.result().items()}
 
-    async def _read(self, orders: list[tuple[int, str]], snapshot: str) -> dict[int, TableContent]:
+    async def _read(self, orders: list[_Order], snapshot: str) -> dict[int, TableContent]:
         found: dict[int, TableContent] = {}
         while len(found) < len(orders):
             some = orders[len(found) : len(found) + _AT_ONCE]
-            whole, error = await self._copy([order for _oid, order in some], snapshot)
+            whole, error = await self._copy(some, snapshot)
             if len(whole) < len(some):
                 whole.append(TableContent(None, None, "none", error))
-            found |= {oid: content for (oid, _order), content in zip(some, whole, strict=False)}
+            found |= {order.oid: content for order, content in zip(some, whole, strict=False)}
         return found
 
-    async def _copy(self, orders: Sequence[str], snapshot: str) -> tuple[list[TableContent], str]:
+    async def _copy(self, orders: Sequence[_Order], snapshot: str) -> tuple[list[TableContent], str]:
         """Return what each order copies, up to the first that fails, and why that one does."""
         mark = f"lilfox {secrets.token_hex(16)}"
-        words = ["-c", VERBOSE, "-c", _ENCODING, "-c", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"]
+        words = ["-c", VERBOSE, "-c", COPY_ENCODING, "-c", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"]
         if snapshot:
             words += ["-c", f"SET TRANSACTION SNAPSHOT '{snapshot}'"]
         for order in orders:
-            words += ["-c", order, "-c", f"\\echo {mark}"]
+            words += ["-c", order.copy, "-c", f"\\echo {mark}"]
         argv = self._access.argv(*self._access.psql(self._database, TEXT_FORM, "-q", *words, stops=True))
-        tables = CopiedTables(f"{mark}\n".encode())
+        tables = CopiedTables(f"{mark}\n".encode(), [order.digest() for order in orders])
         loop = asyncio.get_running_loop()
         try:
             async with aclosing(self._access.host.stream(argv, sudo=self._access.sudo)) as blocks:
@@ -295,15 +324,49 @@ class _Table(Struct, frozen=True):
     size_bytes: int = 0
 
 
+class LargeTable(Struct, frozen=True):
+    """A table whose rows may be copied in pieces."""
+
+    oid: int
+    name: str
+    """In SQL, with its schema."""
+    schema: str
+    relation: str
+    columns: str
+    """In SQL: those that pg_dump copies."""
+    pages: int
+    size_bytes: int
+
+    @property
+    def excluded(self) -> str:
+        """The option that has pg_dump leave the rows out. Within double quotes, nothing in a pattern is special."""
+        schema, relation = (name.replace('"', '""') for name in (self.schema, self.relation))
+        return f'--exclude-table-data="{schema}"."{relation}"'
+
+
+_LARGE_BYTES = 8 * 1024 * 1024
+_MOST_LARGE = 100
+"""Each is named in the command line of pg_dump."""
+_BREAKS = re.compile(r"[\r\n]")
+"""Names with a line break do not fit into a psql command."""
+
+
 class DatabaseSnapshot:
     """The content of a database at one moment. Made by :func:`take_snapshot`."""
 
     def __init__(
-        self, rows: CopiedRows, session: PersistentPsql, name: str, tables: list[_Table], sequences: dict[int, str]
+        self,
+        rows: CopiedRows,
+        session: PersistentPsql,
+        name: str,
+        tables: list[_Table],
+        sequences: dict[int, str],
+        said: Mapping[str, TableContent],
     ) -> None:
         self.name = name
         """For ``pg_dump --snapshot``."""
         self._rows, self._session, self._tables, self._sequences = rows, session, tables, sequences
+        self._said = said
         self._first: dict[int, SequenceValue] = {}
 
     @property
@@ -320,6 +383,21 @@ class DatabaseSnapshot:
         """The names of the tables whose rows may be compared as COPY writes them."""
         return {each.name for each in self._tables if each.copied}
 
+    async def lock_large_tables(self) -> list[LargeTable]:
+        """Lock the large tables for reading and return them: those whose rows may be compared as COPY writes them, and
+        that another session can read in pieces. Returns none where somebody else has locked one."""
+        large = [table for table in self._tables if table.copied and table.size_bytes >= _LARGE_BYTES]
+        some = sorted(large, key=lambda table: -table.size_bytes)[:_MOST_LARGE]
+        try:
+            rows = await self._session.ask(_LARGE.format(oids=_array([table.oid for table in some]))) if some else []
+            found = [LargeTable(**row) for row in rows if not _BREAKS.search(row["name"] + row["columns"])]
+            if found:
+                names = ", ".join(f"ONLY {table.name}" for table in found)
+                await self._session.tell(f"LOCK TABLE {names} IN ACCESS SHARE MODE NOWAIT;")
+        except SqlRefused:  # pg_dump will wait for it, and tell
+            return []
+        return found
+
     def named(self, tables: Collection[tuple[str, str]]) -> dict[str, tuple[str, str]]:
         """Return those of ``tables`` (schema and name) that are in ``copied``, by their names in SQL."""
         found = {each.name: (each.schema, each.relation) for each in self._tables if each.copied}
@@ -335,8 +413,10 @@ class DatabaseSnapshot:
         """
         found = dict(counted or {})
         tables = [table for table in self._tables if table.name not in found]
-        copied = [table for table in tables if table.way == "copy" and table.name not in rows_only]
-        answers = await self._rows.read(self._session, [table.oid for table in copied], self.name)
+        copied = [table for table in tables if table.way in COPIED and table.name not in rows_only]
+        answers = await self._rows.read(
+            self._session, {table.oid: self._said[table.name] for table in copied}, self.name
+        )
         found |= {table.name: answers[table.oid] for table in copied if table.oid in answers}
         rest = [
             structs.replace(table, way="none") if table.name in rows_only else table
@@ -354,6 +434,13 @@ class DatabaseSnapshot:
             large_objects=objects,
             large_objects_digest=digest,
         )
+
+    async def sums(self, names: Collection[str]) -> dict[str, TableContent]:
+        """Return the content of tables in the way ``copy``. Raises BackupError, HostError."""
+        oids = {table.oid: table.name for table in self._tables if table.name in names}
+        way = TableContent(None, None, "copy")
+        found = await self._rows.read(self._session, dict.fromkeys(oids, way), self.name)
+        return {oids[oid]: content for oid, content in found.items()}
 
     async def _count_some(self, some: Sequence[_Table]) -> dict[str, TableContent]:
         way = some[0].way
@@ -397,22 +484,23 @@ class DatabaseSnapshot:
 
 @asynccontextmanager
 async def take_snapshot(
-    access: ServerAccess, database: str, *, version_num: int, ways: Mapping[str, DigestWay] | None = None
+    access: ServerAccess, database: str, *, version_num: int, said: Mapping[str, TableContent] | None = None
 ) -> AsyncIterator[DatabaseSnapshot]:
-    """Open a snapshot of ``database`` that lasts as long as the context. ``ways`` maps tables to digest methods, from
-    the manifest that the content will be compared with.
+    """Open a snapshot of ``database`` that lasts as long as the context. ``said``: the tables in the manifest that the
+    content will be compared with, whose digest methods are used.
 
     Raises BackupError, HostError.
     """
-    settings = {**TEXT_FORM, **(ALONE if ways is None else TOGETHER)}
+    settings = {**TEXT_FORM, **(ALONE if said is None else TOGETHER)}
     async with open_session(access, database, version_num=version_num, settings=settings) as session:
         await session.tell("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;")
         [exported] = await session.ask("SELECT pg_export_snapshot() AS name")
         await session.tell("\\set ON_ERROR_ROLLBACK on")
         tables = [_Table(**row) for row in await session.ask(TABLES)]
         sequences = {row["oid"]: row["name"] for row in await session.ask(SEQUENCES)}
-        tables = [_with_way(table, ways) for table in await _with_sizes(session, tables)]
-        yield DatabaseSnapshot(CopiedRows(access, database), session, exported["name"], tables, sequences)
+        tables = [_with_way(table, said or {}) for table in await _with_sizes(session, tables)]
+        rows = CopiedRows(access, database)
+        yield DatabaseSnapshot(rows, session, exported["name"], tables, sequences, said or {})
 
 
 async def _with_sizes(session: PersistentPsql, tables: list[_Table]) -> list[_Table]:
@@ -433,8 +521,8 @@ async def _with_sizes(session: PersistentPsql, tables: list[_Table]) -> list[_Ta
     ]  # fmt: skip
 
 
-def _with_way(table: _Table, ways: Mapping[str, DigestWay] | None) -> _Table:
-    return structs.replace(table, way=ways.get(table.name, table.way)) if ways else table
+def _with_way(table: _Table, said: Mapping[str, TableContent]) -> _Table:
+    return structs.replace(table, way=said[table.name].way) if table.name in said else table
 
 
 def _portions(tables: Sequence[_Table]) -> list[list[_Table]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -168,7 +168,7 @@ MOST_ENTRIES = 1_000_000
 _FIRST_LOOK = 64 * 1024
 KNOWN_FORM = (1, 16)
 """The newest form that is known (PostgreSQL 17 and 18)."""
-_POST_DATA = 4
+_DATA, _POST_DATA = 3, 4
 _SET = re.compile(rb"(?i)(?:SET|RESET|DISCARD)\b")
 _ENCODING = re.compile(rb"SET client_encoding = '([A-Za-z0-9_]+)';")
 _STRINGS = b"SET standard_conforming_strings = 'on';"
@@ -186,6 +186,11 @@ class TocEntry(Struct, frozen=True, gc=False):
     defined: bytes
     copied: bytes
     has_rows: bool
+    oid: str
+    """Of what it creates."""
+    owner: str
+    begin: int
+    """Where it begins in the archive."""
 
 
 class Contents(NamedTuple):
@@ -194,6 +199,8 @@ class Contents(NamedTuple):
     form: tuple[int, int]
     entries: list[TocEntry]
     end: int
+    sizes: tuple[int, int]
+    """Bytes of a number, without its sign, and of an offset."""
 
 
 def read_contents(data: bytes) -> Contents:
@@ -203,16 +210,16 @@ def read_contents(data: bytes) -> Contents:
     if head.entries > MOST_ENTRIES:
         raise BrokenSet(tr("its table of contents has implausibly many entries"))
     entries = [_entry(archive) for _number in range(head.entries)]
-    return Contents(archive.version, entries, archive.at)
+    return Contents(archive.version, entries, archive.at, (archive.int_bytes, archive.offset_bytes))
 
 
 def _entry(archive: ArchiveReader) -> TocEntry:
-    version = archive.version
+    version, begin = archive.version, archive.at
     number = archive.number()
     has_rows = archive.number() != 0
     if version >= (1, 8):
         archive.raw()
-    archive.raw()
+    oid = archive.text()
     tag, kind = archive.text(), archive.text()
     section = archive.number() if version >= (1, 11) else 0
     defined, _dropped = archive.raw(), archive.raw()
@@ -224,12 +231,69 @@ def _entry(archive: ArchiveReader) -> TocEntry:
         archive.raw()
     if version >= (1, 16):
         archive.number()
-    archive.raw()  # its owner
+    owner = archive.text()
     archive.raw()  # whether it has OIDs
     while archive.string() is not None:
         """What it depends on."""
     archive.offset()
-    return TocEntry(number, kind, tag, schema, section, defined, copied, has_rows)
+    return TocEntry(number, kind, tag, schema, section, defined, copied, has_rows, oid, owner, begin)
+
+
+# An archive with entries for rows that pg_dump left out (pg_backup_archiver.c: WriteToc; pg_dump.c: dumpTableData).
+
+
+_NO_CATALOG = b"0"
+"""pg_dump writes it for rows: the entry must not be taken for that of the table."""
+_POSITION_UNKNOWN = b"\1"
+"""Where pg_dump cannot go back in its output, it does not know where the rows are."""
+
+
+class AddedRows(NamedTuple):
+    """The rows of a table to add to an archive: the oid of the table, and the statement that loads them."""
+
+    oid: int
+    copied: str
+
+
+def with_rows(data: bytes, contents: Contents, added: Sequence[AddedRows]) -> tuple[bytes, list[int]]:
+    """Return the header and the table of contents of the archive at the start of ``data`` with entries for the rows of
+    more tables, before those of all others, and the numbers of these entries. Raises KeyError for a table that is not
+    in the archive, ValueError for one whose rows are."""
+    tables = {each.oid: each for each in contents.entries if each.kind == "TABLE"}
+    there = {each.oid for each in contents.entries if each.kind == "TABLE DATA"}
+    number = max(each.number for each in contents.entries)
+    made, numbers = [], []
+    for oid, copied in added:
+        if str(oid) in there:
+            raise ValueError(f"the archive has rows of {oid}")
+        number += 1
+        numbers.append(number)
+        made.append(_rows_entry(contents, number, tables[str(oid)], copied))
+    count_at = contents.entries[0].begin - 1 - contents.sizes[0]
+    at = next((each.begin for each in contents.entries if each.section in (_DATA, _POST_DATA)), contents.end)
+    count = _number(len(contents.entries) + len(made), contents.sizes[0])
+    begin = contents.entries[0].begin
+    return b"".join((data[:count_at], count, data[begin:at], *made, data[at : contents.end])), numbers
+
+
+def _rows_entry(contents: Contents, number: int, table: TocEntry, copied: str) -> bytes:
+    int_bytes, offset_bytes = contents.sizes
+
+    def text(value: bytes) -> bytes:
+        return _number(len(value), int_bytes) + value
+
+    none = _number(-1, int_bytes)
+    fields = [_number(number, int_bytes), _number(1, int_bytes), text(_NO_CATALOG), text(table.oid.encode())]
+    fields += [text(table.tag.encode()), text(b"TABLE DATA"), _number(_DATA, int_bytes), none, none]
+    fields += [text(copied.encode()), text(table.schema.encode()), none, none]
+    if contents.form >= (1, 16):
+        fields.append(_number(0, int_bytes))
+    fields += [text(table.owner.encode()), text(b"false"), text(str(table.number).encode()), none]
+    return b"".join(fields) + _POSITION_UNKNOWN + bytes(offset_bytes)
+
+
+def _number(value: int, int_bytes: int) -> bytes:
+    return bytes([value < 0]) + abs(value).to_bytes(int_bytes, "little")
 
 
 def executed_by(

@@ -5,40 +5,39 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from functools import partial
 from signal import Signals
 
 from msgspec import structs
 
-from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, ServerAccess
-from lilfox_tui.backup.postgresql.content import TEXT_FORM, DatabaseSnapshot, schema_digest, take_snapshot
+from lilfox_tui.backup.postgresql.content import TEXT_FORM, DatabaseSnapshot, LargeTable, schema_digest, take_snapshot
+from lilfox_tui.backup.postgresql.parallel import ParallelCopy, beginning_of, merged
 from lilfox_tui.backup.postgresql.psql import (
     DatabaseContent,
     DatabaseDetail,
     Psql,
-    SqlRefused,
+    TableContent,
+    refusal,
     refusal_hint,
 )
 from lilfox_tui.backup.postgresql.row_digest import ArchiveRows, digested
 from lilfox_tui.backup.postgresql.server import (
     Blocker,
-    DatabaseFacts,
     ServerFacts,
     blockers_in,
     databases_of,
     extensions_of,
-    server_of,
 )
 from lilfox_tui.backup.sets.model import PartKind
 from lilfox_tui.backup.source import DumpCommand, PartSink, RemotePart, StoredPart
 from lilfox_tui.backup.store import LINK, BackupError
 from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import CommandFailed, LilFoxError
-from lilfox_tui.core.i18n import Message, _, listed, ntr, tr
-from lilfox_tui.core.text import clean, human_bytes, human_duration
+from lilfox_tui.core.i18n import Message, _, listed, tr
+from lilfox_tui.core.text import clean, human_duration
 from lilfox_tui.hosts.process import failed
 
 # Why pg_dump failed and what to do, from what it said and from what the server knows now.
@@ -46,7 +45,7 @@ from lilfox_tui.hosts.process import failed
 # The server's words come in its own language; where they are not English the words themselves are told.
 
 
-_LOCKING = "LOCK TABLE"
+_LOCKING, _LOCKED = "LOCK TABLE", "55P03"
 _NO_RIGHT = re.compile(r"permission denied for (.+)")
 _HINTS = (
     ("row-level security", tr("Dump as the tables' owner, or as a role with BYPASSRLS.")),
@@ -73,17 +72,26 @@ async def why_failed(access: ServerAccess, database: str, error: CommandFailed) 
             tr("{where}: pg_dump was killed by signal {signal}", where=where, signal=error.outcome),
             tr("A user or the kernel (out of memory?) killed it. Nothing of this dump was kept."),
         )
+    sqlstate, refused = refusal(error.stderr)
+    if sqlstate:
+        return BackupError(
+            tr("{where}: rows could not be copied: {reason}", where=where, reason=refused), _hint_of(refused)
+        )
     said = _said(error.stderr)
     server_words, locking, _query = error.stderr.partition(_LOCKING)  # a table in the query may have any name
     if no_right := _NO_RIGHT.search(server_words):
         message = tr("{where}: no permission to read {what}", where=where, what=clean(no_right[1]).strip())
         return BackupError(message, tr("Grant pg_read_all_data to the role that runs the dump, or dump as the owner."))
-    hint = next((hint for words, hint in _HINTS if words in server_words), None)
-    if locking and hint is None and "permission denied" not in server_words:
+    hint = _hint_of(server_words)
+    if locking and not hint and "permission denied" not in server_words:
         return await _blocked(access, database, where, said)
     return BackupError(
         tr("{where}: pg_dump failed: {reason}", where=where, reason=said), hint or refusal_hint(error.stderr)
     )
+
+
+def _hint_of(said: str) -> Message | str:
+    return next((hint for words, hint in _HINTS if words in said), "")
 
 
 def _said(stderr: str) -> str:
@@ -123,166 +131,6 @@ def blocked_by(blocker: Blocker) -> Message:
         "pid {pid} ({who}) blocks reads of {table}; its transaction has been open for {time}",
         pid=blocker.pid, who=clean(who), table=clean(blocker.table), time=human_duration(blocker.since_s),
     )  # fmt: skip
-
-
-# Everything that can be known to fail a dump before it begins.
-
-
-CLOCK_APART_S = 30.0
-_SOME = 5
-_DUMPED = (
-    "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_' "
-    "AND n.nspname <> 'information_schema' AND c.relpersistence <> 't' AND NOT EXISTS (SELECT FROM pg_depend d "
-    "WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"
-)
-_UNREADABLE = (
-    f"SELECT c.oid::regclass::text AS name FROM {_DUMPED} AND c.relkind IN ('r', 'p', 'S') "
-    "AND NOT (has_schema_privilege(n.oid, 'USAGE') AND CASE c.relkind WHEN 'S' "
-    "THEN has_sequence_privilege(c.oid, 'SELECT') ELSE has_table_privilege(c.oid, 'SELECT') END) ORDER BY 1"
-)
-_HIDDEN_ROWS = (
-    f"SELECT c.oid::regclass::text AS name FROM {_DUMPED} AND c.relkind IN ('r', 'p') "
-    "AND row_security_active(c.oid) ORDER BY 1"
-)
-_COUNTS = (
-    "SELECT count(*) AS objects, count(*) FILTER (WHERE c.relkind = 'r' AND c.relpersistence = 'u') AS unlogged "
-    f"FROM {_DUMPED} AND c.relkind IN ('r', 'p')"
-)
-_LARGE_OBJECTS = (
-    "SELECT count(*) AS count FROM pg_largeobject_metadata m WHERE NOT pg_has_role(m.lomowner, 'USAGE') AND NOT EXISTS "
-    "(SELECT FROM aclexplode(m.lomacl) a WHERE a.privilege_type = 'SELECT' "
-    "AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE')))"
-)
-_TIMEOUTS = (
-    "SELECT DISTINCT c AS setting FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) c WHERE s.setrole IN "
-    "(0, (SELECT oid FROM pg_roles WHERE rolname = current_user)) AND s.setdatabase IN "
-    "(0, (SELECT oid FROM pg_database WHERE datname = current_database())) AND c ~ '^[a-z_]*_timeout=' ORDER BY 1"
-)
-
-
-async def about_server(access: ServerAccess, *, globals_too: bool) -> tuple[list[Check], ServerFacts | None]:
-    """Return the checks of the server (reachable, versions, clock, standby, globals) and its facts, None if it cannot
-    be dumped at all.
-
-    Raises BackupError, HostError where it cannot be asked.
-    """
-    server = await server_of(Psql(access))
-    about = tr("database server {server}", server=access.connection.server)
-    kind = tr("standby") if server.standby else tr("primary")
-    checks = [Check(about, "good", tr("PostgreSQL {version}, {kind}", version=server.version, kind=kind))]
-    try:
-        programs = access.clients.for_server(server.major)
-    except BackupError as error:
-        return [*checks, Check(tr("pg_dump"), "bad", error.message, error.hint)], None
-    found = tr("{version} in {folder}", version=programs.text, folder=clean(programs.folder))
-    if programs.major > server.major:
-        hint = tr("Its dumps can only be restored into PostgreSQL {major} or newer.", major=programs.major)
-        checks.append(Check(tr("pg_dump"), "warning", found, hint))
-    else:
-        checks.append(Check(tr("pg_dump"), "good", found))
-    apart = abs(server.clock - time.time())
-    if apart > CLOCK_APART_S:
-        found = tr("the server's clock differs from this machine's clock by {time}", time=human_duration(apart))
-        checks.append(
-            Check(
-                tr("clock"),
-                "warning",
-                found,
-                tr("Set names use this machine's clock; synchronize both clocks with NTP."),
-            )
-        )
-    if globals_too and not server.superuser:
-        found = tr("{role} is not a superuser: roles are saved without their passwords", role=clean(server.role))
-        hint = tr("After a restore to a new server, set the passwords of the roles again.")
-        checks.append(Check(tr("roles"), "warning", found, hint))
-    return checks, server
-
-
-async def about_database(access: ServerAccess, server: ServerFacts, name: str) -> list[Check]:
-    """Return the checks of a database: it exists, is fully readable and not blocked. Raises BackupError, HostError if
-    it cannot be queried."""
-    psql = Psql(access)
-    about = tr("database {name}", name=clean(name))
-    known = await databases_of(psql)
-    if name not in known:
-        return [Check(about, "bad", tr("does not exist"), _named(known))]
-    if not known[name].allows_connections:
-        hint = tr("A restore may have left it that way, or it is template0.")
-        return [Check(about, "bad", tr("it does not allow connections"), hint)]
-    try:
-        return [*_of(about, known[name]), *await _readable(psql, server, name, about), *await _in_the_way(psql, name)]
-    except SqlRefused as error:
-        return [Check(about, "bad", error.message, error.hint)]
-
-
-def _named(known: dict[str, DatabaseFacts]) -> Message:
-    names = [clean(each) for each in sorted(known) if not known[each].is_template]
-    return tr("Existing databases: {names}", names=listed(names[:20]))
-
-
-def _of(about: Message, database: DatabaseFacts) -> list[Check]:
-    found = tr("{size}, {encoding}, {collate}", size=human_bytes(database.size_bytes), encoding=database.encoding,
-               collate=database.collate)  # fmt: skip
-    if database.encoding == "SQL_ASCII":
-        hint = tr("SQL_ASCII does not validate text: it can be restored into SQL_ASCII only.")
-        return [Check(about, "warning", found, hint)]
-    return [Check(about, "good", found)]
-
-
-async def _readable(psql: Psql, server: ServerFacts, name: str, about: Message) -> list[Check]:
-    unreadable, hidden, [counts], [objects], timeouts = await psql.ask(
-        _UNREADABLE, _HIDDEN_ROWS, _COUNTS, _LARGE_OBJECTS, _TIMEOUTS, database=name
-    )
-    checks = []
-    role = clean(server.role)
-    grant = tr("Run GRANT pg_read_all_data TO {role}, or dump as the owner.", role=role)
-    if unreadable:
-        checks.append(
-            Check(about, "bad", tr("{role} is not allowed to read {names}", role=role, names=_some(unreadable)), grant)
-        )
-    if objects["count"] and not server.superuser:
-        found = ntr(
-            "{role} is not allowed to read {count} large object",
-            "{role} is not allowed to read {count} large objects",
-            int(objects["count"]),
-            role=role,
-        )
-        checks.append(Check(about, "bad", found, tr("Dump as their owner or as a superuser.")))
-    if hidden:
-        found = tr("row-level security hides rows of {names} from {role}", names=_some(hidden), role=role)
-        checks.append(
-            Check(about, "bad", found, tr("Run ALTER ROLE {role} BYPASSRLS, or dump as the owner.", role=role))
-        )
-    if counts["objects"] > server.max_locks:
-        found = tr("{count} tables; the server can lock at most {most}", count=counts["objects"], most=server.max_locks)
-        checks.append(
-            Check(about, "bad", found, tr("Raise max_locks_per_transaction; this requires a restart of the server."))
-        )
-    if counts["unlogged"] and server.standby:
-        found = ntr("{count} unlogged table has no rows on a standby",
-                    "{count} unlogged tables have no rows on a standby", int(counts["unlogged"]))  # fmt: skip
-        checks.append(
-            Check(about, "warning", found, tr("Their rows are not dumped; dump from the primary to include them."))
-        )
-    if timeouts:
-        names = clean(listed(row["setting"] for row in timeouts))
-        found = tr("timeouts that apply to {role} are ignored for the dump: {names}", names=names, role=role)
-        checks.append(Check(about, "good", found))
-    return checks
-
-
-def _some(rows: list[dict[str, str]]) -> str:
-    names = [clean(row["name"]) for row in rows[:_SOME]]
-    return listed(names) + (f" … (+{len(rows) - _SOME})" if len(rows) > _SOME else "")
-
-
-async def _in_the_way(psql: Psql, name: str) -> list[Check]:
-    hint = tr("The dump waits for this lock and fails if it is held for longer than lock_timeout: allows.")
-    return [
-        Check(tr("locks"), "warning", blocked_by(blocker), hint)
-        for blocker in await blockers_in(psql, database=name)
-        if blocker.granted
-    ]
 
 
 # What the manifest tells of a database besides its content: where it came from, and what restoring it will need.
@@ -363,8 +211,18 @@ _FORMS: dict[bool, tuple[str, PartKind, bytes]] = {
 _TEXT_OF_DUMP = ("TimeZone", "bytea_output")
 """Of what the text of a value depends on, these are not set by pg_dump itself; with any value of theirs, the same is
 restored."""
+_IN_PIECES_SINCE = 140000
+"""Older servers read a whole table to find a range of ctid."""
+_NEWEST_KNOWN = 18
+"""The newest pg_dump to whose archives rows can be added."""
+_QUEUE_S = 2.0
+"""So long pg_dump waits for a lock where large tables are locked already: who is before it waits for these."""
 _SHARE_OF_DISK = 1.0
 """The raw dump is about as large as the tables without indexes on the server's disk."""
+
+
+class _LockQueued(Exception):
+    """Somebody waits for a lock of a table, so that nobody else gets one."""
 
 
 async def dump_database(
@@ -376,18 +234,36 @@ async def dump_database(
     stem: str,
     *,
     lock_timeout_s: float,
+    sessions: int,
 ) -> tuple[StoredPart, DatabaseContent | None, str | None]:
-    """Dump the database into a part; return the part, the content and the schema digest. The latter two are None if
-    they could not be read, which is noted: when the store's host makes the dump, the counting session may be lost with
-    the connection.
+    """Dump the database into a part, large tables with so many ``sessions``; return the part, the content and the
+    schema digest. The latter two are None if they could not be read, which is noted: when the store's host makes the
+    dump, the counting session may be lost with the connection.
 
     Raises BackupError with the cause where pg_dump fails, HostError; then nothing of the part stays.
     """
+    dump = partial(_dump, access, server, programs, database, into, stem, lock_timeout_s)
+    with suppress(_LockQueued):
+        return await dump(sessions)
+    return await dump(1)  # by a snapshot that has no locks yet: who queues for one gets it before pg_dump
+
+
+async def _dump(
+    access: ServerAccess,
+    server: ServerFacts,
+    programs: ClientPrograms,
+    database: str,
+    into: PartSink,
+    stem: str,
+    lock_timeout_s: float,
+    sessions: int,
+) -> tuple[StoredPart, DatabaseContent | None, str | None]:
     async with take_snapshot(access, database, version_num=server.version_num) as snapshot:
         await snapshot.read_sequences()
         began, rows = asyncio.Event(), ArchiveRows()
         known = began if into.manual else asyncio.Event()
-        counting = asyncio.ensure_future(_count(snapshot, known, rows))
+        large: list[LargeTable] = []
+        counting = asyncio.ensure_future(_count(snapshot, known, rows, large))
         reading = asyncio.ensure_future(_schema(access, programs, database, snapshot, into, began))
         try:
             argv = _pg_dump(access, server, programs, database, snapshot, into.manual, lock_timeout_s)
@@ -397,12 +273,24 @@ async def dump_database(
                 began.set()
                 known.set()
                 return stored, await _counted(counting, into, database, LINK), await _read(reading, into, database)
+            in_pieces = server.version_num >= _IN_PIECES_SINCE and programs.major <= _NEWEST_KNOWN
+            if sessions > 1 and in_pieces and not into.manual:
+                large += await snapshot.lock_large_tables()
             guess = round(snapshot.tables_bytes * _SHARE_OF_DISK)
+            if large:
+                wait_s = min(lock_timeout_s, _QUEUE_S)
+                argv = _pg_dump(access, server, programs, database, snapshot, False, wait_s, large)
             async with aclosing(_whole(access, argv, _FORMS[into.manual][2], began)) as dumped:
                 blocks = dumped if into.manual else digested(dumped, rows, known)
-                stored = await _put(access, database, into, stem, blocks, guess)
+                copied: dict[str, TableContent] = {}
+                if not large:
+                    stored = await _put(access, database, into, stem, blocks, guess)
+                else:
+                    copy = ParallelCopy(access, database, snapshot.name, large, server.version_num, sessions)
+                    stored, copied = await _put_pieces(access, database, into, stem, blocks, copy, guess)
             content = await _counted(counting, into, database)
             if content is not None:
+                content = structs.replace(content, tables=content.tables | copied)
                 content = await _with_rows(content, snapshot, rows, access)
             return stored, content, await reading
         finally:
@@ -453,6 +341,33 @@ async def _put(
         raise await why_failed(access, database, error) from None
 
 
+async def _put_pieces(
+    access: ServerAccess,
+    database: str,
+    into: PartSink,
+    stem: str,
+    blocks: AsyncGenerator[bytes, None],
+    copy: ParallelCopy,
+    guess: int,
+) -> tuple[StoredPart, dict[str, TableContent]]:
+    """Store the archive with the tables of ``copy``; return also the content of these. Raises _LockQueued before
+    anything is stored."""
+    suffix, kind, _end = _FORMS[False]
+    begun = False
+    try:
+        async with aclosing(blocks), copy:
+            beginning = await beginning_of(blocks)
+            await copy.begin()
+            begun = True
+            async with aclosing(merged(beginning, blocks, copy)) as both:
+                stored = await into.put_compressed(stem, suffix, kind, both, total_bytes=guess)
+            return stored, copy.contents()
+    except CommandFailed as error:
+        if not begun and (_LOCKING in error.stderr or refusal(error.stderr)[0] == _LOCKED):
+            raise _LockQueued from None
+        raise await why_failed(access, database, error) from None
+
+
 async def _with_rows(
     content: DatabaseContent, snapshot: DatabaseSnapshot, rows: ArchiveRows, access: ServerAccess
 ) -> DatabaseContent:
@@ -462,7 +377,7 @@ async def _with_rows(
     passed = {name: finished[key] for name, key in snapshot.named(finished).items()}
     tables = dict(content.tables)
     for name, counted in content.tables.items():
-        if counted.digest is not None or name not in snapshot.copied:
+        if counted.compares or name not in snapshot.copied:
             continue
         found = passed.get(name)
         if found is None:
@@ -503,8 +418,11 @@ def _pg_dump(
     snapshot: DatabaseSnapshot,
     plain: bool,
     lock_timeout_s: float,
+    without: Sequence[LargeTable] = (),
 ) -> list[str]:
+    """Return the argv of a pg_dump that leaves out the rows of the tables ``without``."""
     words = ["-Fp"] if plain else ["-Fc", "-Z0"]
+    words += [table.excluded for table in without]
     words += ["--snapshot", snapshot.name, "--lock-wait-timeout", str(round(lock_timeout_s * 1000)), "--no-password"]
     if server.standby:
         words.append("--no-unlogged-table-data")  # a standby has none of it
@@ -531,9 +449,12 @@ def _no_end(access: ServerAccess) -> BackupError:
     return BackupError(tr("{host}: pg_dump succeeded, but its dump is truncated", host=access.host.name))
 
 
-async def _count(snapshot: DatabaseSnapshot, known: asyncio.Event, rows: ArchiveRows) -> DatabaseContent:
+async def _count(
+    snapshot: DatabaseSnapshot, known: asyncio.Event, rows: ArchiveRows, large: Sequence[LargeTable]
+) -> DatabaseContent:
     await known.wait()
-    return await snapshot.count(rows_only=snapshot.named(rows.tables or ()))
+    copied = {table.name: TableContent(None) for table in large}
+    return await snapshot.count(copied, rows_only=snapshot.named(rows.tables or ()))
 
 
 async def _schema(

@@ -278,15 +278,23 @@ async def open_session(
 # What the manifest says of a database's part (``ManifestPart.detail``), and what restoring is held against.
 
 
-DigestWay = Literal["copy", "values", "rows", "columns", "none"]
-"""``copy``: the sum of XXH3-128 of the lines that COPY writes (``row_digest``), of tables whose rows passed through
-here.
+DigestWay = Literal["pieces", "copy", "values", "rows", "columns", "none"]
+"""``pieces``: XXH3-128 of some MiB after the other that COPY writes, of tables that were copied in pieces. ``copy``:
+the sum of XXH3-128 of the lines that COPY writes (``row_digest``), of other tables whose rows passed through here.
 ``values``: the sum over a table of ``hash_record_extended`` of each row's binary form (``record_send``), its columns
 by name: booleans, whole numbers, dates, times and UUIDs as they are, the SHA-256 of a bytea, ``hashtextextended`` of
 texts and of every other value's text. Servers before 14 have no such hash; of theirs, and in older sets: ``rows``:
 ``sum(hashtextextended(t::text, 0))`` over the table ``t``. ``columns``: the same of the digests of a row's columns by
 name, for tables with values that are too large for a row's text (1 GB) or whose columns change places when restored
 (children of inheritance). ``none``: the text of a value is not the same each time."""
+
+
+class CopiedPiece(Struct, frozen=True, array_like=True):
+    """What COPY wrote of some pages of a table: whole lines."""
+
+    size_bytes: Annotated[int, Meta(ge=0)]
+    xxh128: str
+    """XXH3-128 in hexadecimal."""
 
 
 class TableContent(Struct, frozen=True):
@@ -298,6 +306,22 @@ class TableContent(Struct, frozen=True):
     """A sum, as decimal digits (``copy``: hexadecimal); None where there is none to compare."""
     way: DigestWay = "none"
     note: str = ""
+    pieces: tuple[CopiedPiece, ...] = ()
+    """Of the way ``pieces``: all lines, in the order in which COPY wrote them."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether more is known than the number of rows."""
+        return self.digest is not None or bool(self.pieces)
+
+    def is_as(self, other: TableContent) -> bool:
+        """Whether the rows are as in ``other``, in the same order where that is known; digests must be of one way."""
+        return (self.digest, self.pieces) == (other.digest, other.pieces)
+
+    def may_be_reordered(self, other: TableContent) -> bool:
+        """Whether ``other`` has as many rows and bytes, but not the same in the same order."""
+        sizes = [sum(piece.size_bytes for piece in each.pieces) for each in (self, other)]
+        return bool(self.pieces) and self.rows == other.rows and sizes[0] == sizes[1] and not self.is_as(other)
 
 
 class SequenceValue(Struct, frozen=True):

@@ -176,7 +176,11 @@ class DatabaseRestore:
         async with self._route.opened() as access:
             await self._read_untold()
             info = await read_server_info(Psql(access))
-            return [change for target in self._targets for change in await changes_of(access, info, target)]
+            return [
+                change
+                for target in self._targets
+                for change in await changes_of(access, info, target, partial(self._task.blocks, target.part))
+            ]
 
     async def stage(self, moved: Callable[[int], None]) -> None:
         """See :meth:`RestoreTarget.stage`."""
@@ -217,7 +221,8 @@ class DatabaseRestore:
         for target in self._targets:
             staged = self._staged(target, staging.stamp)
             ahead = self._ahead.get(staged)
-            found = await compare_database(staging.access, staging.info.server, staged, target.detail, ahead)
+            archive = partial(self._task.blocks, target.part)
+            found = await compare_database(staging.access, staging.info.server, staged, target.detail, archive, ahead)
             differences += found.differences
             if found.compared:
                 compared.append(found.compared)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
+from functools import partial
 
 from msgspec import Struct, convert, structs
 
@@ -208,7 +209,9 @@ class TableRestore(DatabaseRestore):
         async with self._route.opened() as access:
             await self._read_untold()
             [target] = self._find_table()
-            return await changes_of(access, await read_server_info(Psql(access)), target, table=self._table)
+            info = await read_server_info(Psql(access))
+            archive = partial(self._task.blocks, target.part)
+            return await changes_of(access, info, target, archive, table=self._table)
 
     async def stage(self, moved: Callable[[int], None]) -> None:
         """See :meth:`RestoreTarget.stage`."""
@@ -222,11 +225,12 @@ class TableRestore(DatabaseRestore):
         if said is None or self._table not in said.tables:
             return Comparison((), "", (clean(self._table),))
         found = await content_of(
-            staging.access, self._staged(target, staging.stamp), staging.info.server.version_num, said
-        )
+            staging.access, self._staged(target, staging.stamp), staging.info.server.version_num, said,
+            archive=partial(self._task.blocks, target.part),
+        )  # fmt: skip
         one = [DatabaseContent(tables={name: table for name, table in each.tables.items() if name == self._table})
                for each in (said, found)]  # fmt: skip
-        words = _("rows and content") if said.tables[self._table].digest is not None else _("rows")
+        words = _("rows and content") if said.tables[self._table].compares else _("rows")
         return Comparison(tuple(str(each) for each in differing(*one)), f"{clean(self._table)}: {words}")
 
     def swap_plan(self) -> Swap:

@@ -74,13 +74,14 @@ class ManifestPart(Struct, frozen=True, kw_only=True, gc=False):
     raw_sha256: Annotated[str, Meta(max_length=64)] = ""
     raw_xxh128: Annotated[str, Meta(max_length=32)] = ""
     """XXH3-128 in hexadecimal (docs/adr/0032). A part has either this or ``raw_sha256``: form 3 has SHA-256 only of a
-    dump that the store's host made."""
+    dump that the store's host made, and neither of one whose zstd frames were made at the same time: each frame has a
+    checksum of its own."""
     detail_json: Raw = field(name="detail", default=Raw(b"{}"))
     """``detail`` as it stands in the manifest (:func:`detail_json` makes it): a list of sets does not read it."""
 
     @property
     def raw_digest(self) -> RawDigest:
-        """The digest of the raw bytes."""
+        """The digest of the raw bytes, empty where the zstd frames have them."""
         return RawDigest("xxh128", self.raw_xxh128) if self.raw_xxh128 else RawDigest("sha256", self.raw_sha256)
 
     @property

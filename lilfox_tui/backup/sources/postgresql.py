@@ -22,12 +22,11 @@ from lilfox_tui.backup.postgresql.connect import (
 )
 from lilfox_tui.backup.postgresql.custom import decode_custom, looked_through, read_custom
 from lilfox_tui.backup.postgresql.dump import (
-    about_database,
-    about_server,
     described_database,
     dump_database,
     dump_globals,
 )
+from lilfox_tui.backup.postgresql.dump_checks import about_database, about_server
 from lilfox_tui.backup.postgresql.executed_code import ExecutedCode
 from lilfox_tui.backup.postgresql.plain import PlainDump, read_plain
 from lilfox_tui.backup.postgresql.psql import DatabaseDetail, GlobalsDetail, Psql, as_detail, database_detail
@@ -485,8 +484,9 @@ class PostgreSqlSource:
             stem = stem_of(database)
             async with self._opened() as access:
                 stored, content, schema = await dump_database(
-                    access, server, programs, database, into, stem, lock_timeout_s=self._options.lock_timeout
-                )
+                    access, server, programs, database, into, stem,
+                    lock_timeout_s=self._options.lock_timeout, sessions=self._options.sessions,
+                )  # fmt: skip
             async with self._opened() as access:  # a password's file goes with the link, which the dump may outlive
                 described = await described_database(Psql(access), server, programs, database, content, schema)
             into.describe(stored, as_detail(described))
