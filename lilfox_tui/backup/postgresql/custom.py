@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -190,7 +190,8 @@ class TocEntry(Struct, frozen=True, gc=False):
     """Of what it creates."""
     owner: str
     begin: int
-    """Where it begins in the archive."""
+    end: int
+    """Where it lies in the archive."""
 
 
 class Contents(NamedTuple):
@@ -236,10 +237,11 @@ def _entry(archive: ArchiveReader) -> TocEntry:
     while archive.string() is not None:
         """What it depends on."""
     archive.offset()
-    return TocEntry(number, kind, tag, schema, section, defined, copied, has_rows, oid, owner, begin)
+    return TocEntry(number, kind, tag, schema, section, defined, copied, has_rows, oid, owner, begin, archive.at)
 
 
-# An archive with entries for rows that pg_dump left out (pg_backup_archiver.c: WriteToc; pg_dump.c: dumpTableData).
+# An archive with entries for rows that pg_dump left out, or without entries (pg_backup_archiver.c: WriteToc;
+# pg_dump.c: dumpTableData).
 
 
 _NO_CATALOG = b"0"
@@ -276,6 +278,13 @@ def with_rows(data: bytes, contents: Contents, added: Sequence[AddedRows]) -> tu
     return b"".join((data[:count_at], count, data[begin:at], *made, data[at : contents.end])), numbers
 
 
+def without_rows(data: bytes, contents: Contents, numbers: Collection[int]) -> bytes:
+    """Return the header and the table of contents of the archive at the start of ``data`` without these entries."""
+    kept = [data[each.begin : each.end] for each in contents.entries if each.number not in numbers]
+    count_at = contents.entries[0].begin - 1 - contents.sizes[0]
+    return b"".join((data[:count_at], _number(len(kept), contents.sizes[0]), *kept))
+
+
 def _rows_entry(contents: Contents, number: int, table: TocEntry, copied: str) -> bytes:
     int_bytes, offset_bytes = contents.sizes
 
@@ -294,6 +303,46 @@ def _rows_entry(contents: Contents, number: int, table: TocEntry, copied: str) -
 
 def _number(value: int, int_bytes: int) -> bytes:
     return bytes([value < 0]) + abs(value).to_bytes(int_bytes, "little")
+
+
+class ArchiveBeginning(NamedTuple):
+    """What comes up to the end of the table of contents, and a little more."""
+
+    data: bytes
+    contents: Contents
+
+    @property
+    def head(self) -> bytes:
+        """Up to the end of the table of contents."""
+        return self.data[: self.contents.end]
+
+    @property
+    def more(self) -> bytes:
+        """What is behind it."""
+        return self.data[self.contents.end :]
+
+
+async def beginning_of(dumped: AsyncGenerator[bytes, None]) -> ArchiveBeginning:
+    """Read an archive up to the end of its table of contents. Raises BrokenSet, what ``dumped`` raises."""
+    data, look_at = b"", 0
+    async for block in dumped:
+        data += block
+        if len(data) >= look_at and (contents := _contents(data)) is not None:
+            return ArchiveBeginning(data, contents)
+        look_at = 2 * len(data)
+    if (contents := _contents(data)) is None:
+        raise BrokenSet(tr("its header is truncated"), truncated=True)
+    return ArchiveBeginning(data, contents)
+
+
+def _contents(head: bytes) -> Contents | None:
+    """Return the table of contents, None where ``head`` ends before it does."""
+    try:
+        return read_contents(head)
+    except BrokenSet as error:
+        if error.truncated and len(head) < MOST_BYTES:
+            return None
+        raise
 
 
 def executed_by(

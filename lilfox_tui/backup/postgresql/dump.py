@@ -14,7 +14,8 @@ from msgspec import structs
 
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, ServerAccess
 from lilfox_tui.backup.postgresql.content import TEXT_FORM, DatabaseSnapshot, LargeTable, schema_digest, take_snapshot
-from lilfox_tui.backup.postgresql.parallel import ParallelCopy, beginning_of, merged
+from lilfox_tui.backup.postgresql.custom import beginning_of
+from lilfox_tui.backup.postgresql.parallel import ParallelCopy, merged
 from lilfox_tui.backup.postgresql.psql import (
     DatabaseContent,
     DatabaseDetail,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 
 from lilfox_tui.backup.postgresql.compare import EarlyCounter
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, ServerAccess
-from lilfox_tui.backup.postgresql.custom import looked_through
+from lilfox_tui.backup.postgresql.custom import beginning_of, looked_through, without_rows
 from lilfox_tui.backup.postgresql.executed_code import ExecutedCodeFinder
+from lilfox_tui.backup.postgresql.load_pieces import LargeLoad, tables_in
 from lilfox_tui.backup.postgresql.plain import PlainDump, PlainReader, safe_script
 from lilfox_tui.backup.postgresql.psql import DatabaseTarget, PersistentPsql, variable
 from lilfox_tui.backup.postgresql.restore_checks import fitting, missing_tablespaces
@@ -329,6 +330,9 @@ class _Archive:
     async def restore_by_sections(self, folder: ArchiveFolder, ahead: EarlyCounter | None) -> None:
         """Load the rows with one session while they are decoded, as decoding and the server use one core each. Then
         create indexes and constraints with several sessions, which need only the archive's beginning."""
+        if pieces := self._in_pieces():
+            await self._restore_in_pieces(folder, ahead, pieces)
+            return
         head = ArchiveHead()
         if ahead is not None:
             ahead.begin()
@@ -347,6 +351,45 @@ class _Archive:
             await self._restore_kept(path, after, _SHARE_OF_ROWS)
         else:
             await self.restore_coming(after, lambda _done: None)
+        self._moved(self.raw_bytes)
+
+    def _in_pieces(self) -> dict[str, int]:
+        """Return the tables that were copied in pieces, with the bytes of their rows."""
+        content = self._target.detail.content
+        tables = {} if content is None else content.tables
+        return {
+            name: sum(piece.size_bytes for piece in table.pieces)
+            for name, table in tables.items()
+            if table.way == "pieces" and table.rows
+        }
+
+    async def _restore_in_pieces(
+        self, folder: ArchiveFolder, ahead: EarlyCounter | None, pieces: Mapping[str, int]
+    ) -> None:
+        """Create the tables, load the large ones with several sessions, each of which reads the archive, and all others
+        after them; then create indexes and constraints."""
+        access = self._access
+        async with aclosing(self._blocks()) as blocks:
+            beginning = await beginning_of(blocks)
+            path = await keep_archive(access, folder, _one(beginning.head), lambda _done: None)
+            words = [*self._common, "--section=pre-data"]
+            await restore_archive(access, self._programs, path, self._staged, self._version_num, words, 1)
+            tables = await tables_in(access, self._staged, beginning.contents, pieces)
+            numbers = {table.number for table in tables}
+            head = without_rows(beginning.data, beginning.contents, numbers)
+            if ahead is not None:
+                ahead.begin()
+
+            async def others(data: AsyncGenerator[bytes, None]) -> None:
+                await self._restore_stream(_together(head, data), ["--section=data"], lambda _done: None)
+
+            sessions = max(1, min(self._task.jobs, len(tables)))
+            streams = [blocks, *(self._task.blocks(self._target.part) for _session in range(1, sessions))]
+            load = LargeLoad(access, self._staged, settings_of(self._version_num, jobs=sessions), tables)
+            await load.run(beginning, streams, others, self._shared(_SHARE_OF_ROWS))
+        if ahead is not None:
+            ahead.loaded()
+        await self._restore_kept(path, ["--section=post-data"], _SHARE_OF_ROWS)
         self._moved(self.raw_bytes)
 
     async def _restore_rows(self, head: ArchiveHead, ahead: EarlyCounter | None) -> None:
@@ -395,6 +438,16 @@ class _Archive:
 
     def _shared(self, share: float) -> Moved:
         return lambda done: self._moved(round(done * share))
+
+
+async def _one(block: bytes) -> AsyncGenerator[bytes, None]:
+    yield block
+
+
+async def _together(head: bytes, blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    yield head
+    async for block in blocks:
+        yield block
 
 
 async def _restore_script(

@@ -18,11 +18,11 @@ from typing import NamedTuple
 from lilfox_tui.backup.packing import FrameCompressor
 from lilfox_tui.backup.postgresql.connect import ServerAccess
 from lilfox_tui.backup.postgresql.content import COPY_ENCODING, TEXT_FORM, LargeTable
-from lilfox_tui.backup.postgresql.custom import KNOWN_FORM, MOST_BYTES, AddedRows, Contents, read_contents, with_rows
+from lilfox_tui.backup.postgresql.custom import KNOWN_FORM, AddedRows, ArchiveBeginning, Contents, with_rows
 from lilfox_tui.backup.postgresql.psql import VERBOSE, TableContent
 from lilfox_tui.backup.postgresql.row_digest import NUMBER_BYTES, ROWS_BLOCK, ROWS_END, PieceDigest
 from lilfox_tui.backup.source import CompressedBlock
-from lilfox_tui.backup.store import BackupError, BrokenSet
+from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import clean
 
@@ -299,26 +299,6 @@ def _together(ends: Sequence[TableContent]) -> TableContent:
     return TableContent(rows, None, "pieces", pieces=tuple(piece for each in ends for piece in each.pieces))
 
 
-class ArchiveBeginning(NamedTuple):
-    """What pg_dump has written up to the end of the table of contents, and a little more."""
-
-    data: bytes
-    contents: Contents
-
-
-async def beginning_of(dumped: AsyncGenerator[bytes, None]) -> ArchiveBeginning:
-    """Read an archive up to the end of its table of contents. Raises BrokenSet, what ``dumped`` raises."""
-    data, look_at = b"", 0
-    async for block in dumped:
-        data += block
-        if len(data) >= look_at and (contents := _contents(data)) is not None:
-            return ArchiveBeginning(data, contents)
-        look_at = 2 * len(data)
-    if (contents := _contents(data)) is None:
-        raise BrokenSet(tr("its header is truncated"), truncated=True)
-    return ArchiveBeginning(data, contents)
-
-
 async def merged(
     beginning: ArchiveBeginning, dumped: AsyncGenerator[bytes, None], copy: ParallelCopy
 ) -> AsyncGenerator[CompressedBlock, None]:
@@ -332,17 +312,7 @@ async def merged(
     async with aclosing(copy.blocks(numbers)) as blocks:
         async for made in blocks:
             yield made
-    yield frame.add(beginning.data[beginning.contents.end :])
+    yield frame.add(beginning.more)
     async for block in dumped:
         yield await loop.run_in_executor(None, frame.add, block)
     yield frame.end()
-
-
-def _contents(head: bytes) -> Contents | None:
-    """Return the table of contents, None where ``head`` ends before it does."""
-    try:
-        return read_contents(head)
-    except BrokenSet as error:
-        if error.truncated and len(head) < MOST_BYTES:
-            return None
-        raise

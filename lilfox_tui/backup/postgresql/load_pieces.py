@@ -1,0 +1,242 @@
+"""Loads the rows of large tables with several sessions at once, each from a stream of the whole archive.
+
+A session loads whole tables, so that their rows lie on disk in the order in which they were dumped: then a comparison
+needs no more than digests of pieces. Each session reads the archive on its own and passes over the tables of the
+others, which costs a tenth of loading them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+
+from msgspec import Struct
+
+from lilfox_tui.backup.postgresql.connect import ServerAccess
+from lilfox_tui.backup.postgresql.content import COPY_ENCODING, TEXT_FORM
+from lilfox_tui.backup.postgresql.custom import ArchiveBeginning, Contents
+from lilfox_tui.backup.postgresql.psql import VERBOSE, Psql, refusal
+from lilfox_tui.backup.postgresql.row_digest import NUMBER_BYTES, ROWS_BLOCK, ROWS_END
+from lilfox_tui.backup.store import BackupError, BrokenSet
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import clean
+from lilfox_tui.hosts.base import Completed
+from lilfox_tui.redact import redact
+
+_TABLES = """
+SELECT n.nspname AS schema, c.relname AS relation, c.oid::regclass::text AS name,
+    (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS columns
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname !~ '^pg_'
+"""
+_BREAKS = re.compile(r"[\r\n]")
+
+
+class LoadedTable(Struct, frozen=True):
+    """A table of the archive whose rows are loaded here."""
+
+    number: int
+    """Of its entry."""
+    name: str
+    """In SQL, with its schema."""
+    columns: str
+    """In SQL."""
+    size_bytes: int
+    """Of its rows."""
+
+
+async def tables_in(
+    access: ServerAccess, database: str, contents: Contents, pieces: Mapping[str, int]
+) -> list[LoadedTable]:
+    """Return those tables of ``pieces`` (name → bytes of rows) that ``database`` has with the columns that the archive
+    would load; of the others nothing is said. Raises BackupError, HostError."""
+    [rows] = await Psql(access).ask(_TABLES, database=database)
+    known = {(row["schema"], row["relation"]): row for row in rows if row["columns"]}
+    found = []
+    for entry in contents.entries:
+        row = known.get((entry.schema, entry.tag)) if entry.kind == "TABLE DATA" and entry.has_rows else None
+        if row is None or row["name"] not in pieces or _BREAKS.search(row["name"] + row["columns"]):
+            continue
+        if entry.copied == f"COPY {row['name']} ({row['columns']}) FROM stdin;\n".encode():
+            found.append(LoadedTable(entry.number, row["name"], row["columns"], pieces[row["name"]]))
+    return found
+
+
+class _Data:
+    """Reads the data of an archive, behind its table of contents."""
+
+    def __init__(self, blocks: AsyncGenerator[bytes, None], begun: bytes) -> None:
+        self._blocks, self._block, self._at = blocks, begun, 0
+
+    async def next_table(self) -> int | None:
+        """Return the number of the entry whose rows come next; None if something else does, or nothing."""
+        while len(self._block) - self._at < 1 + NUMBER_BYTES:
+            try:
+                more = await anext(self._blocks)
+            except StopAsyncIteration:
+                return None
+            self._block, self._at = self._block[self._at :] + more, 0
+        if self._block[self._at : self._at + 1] != ROWS_BLOCK:
+            return None
+        return int.from_bytes(self._block[self._at + 2 : self._at + 1 + NUMBER_BYTES], "little")
+
+    async def rows(self) -> AsyncGenerator[bytes, None]:
+        """Yield the rows of the table that comes next. Raises BrokenSet where they have no end."""
+        await self._exactly(1 + NUMBER_BYTES)
+        last = b""
+        while size := await self._number():
+            if last:
+                yield last
+                last = b""
+            if size == len(ROWS_END):
+                last = await self._exactly(size)
+                continue
+            while size:
+                part = await self._some(size)
+                size -= len(part)
+                yield part
+        if last != ROWS_END:
+            raise BrokenSet(tr("the rows of a table have no end"))
+
+    async def rest(self) -> AsyncGenerator[bytes, None]:
+        """Yield all that follows."""
+        yield self._block[self._at :]
+        async for block in self._blocks:
+            yield block
+
+    async def _number(self) -> int:
+        sign, *digits = await self._exactly(NUMBER_BYTES)
+        if sign:
+            raise BrokenSet(tr("the rows of a table have no end"))
+        return int.from_bytes(digits, "little")
+
+    async def _exactly(self, size: int) -> bytes:
+        made = b""
+        while len(made) < size:
+            made += await self._some(size - len(made))
+        return made
+
+    async def _some(self, most: int) -> bytes:
+        while self._at == len(self._block):
+            try:
+                self._block, self._at = await anext(self._blocks), 0
+            except StopAsyncIteration:
+                raise BrokenSet(tr("it is truncated"), truncated=True) from None
+        part = self._block[self._at : self._at + most]
+        self._at += len(part)
+        return part
+
+
+Others = Callable[[AsyncGenerator[bytes, None]], Awaitable[None]]
+
+
+class LargeLoad:
+    """Loads ``tables`` into ``database``. ``settings`` are those of the sessions."""
+
+    def __init__(
+        self, access: ServerAccess, database: str, settings: Mapping[str, str], tables: Sequence[LoadedTable]
+    ) -> None:
+        self._access, self._database, self._tables = access, database, tables
+        self._settings = {**TEXT_FORM, **settings}
+        self._loaded_bytes = 0
+
+    async def run(
+        self,
+        beginning: ArchiveBeginning,
+        streams: Sequence[AsyncGenerator[bytes, None]],
+        others: Others,
+        moved: Callable[[int], None],
+    ) -> None:
+        """Load all tables, with a session for each of ``streams``: the archive, the first one behind ``beginning``, the
+        others from their start. ``others`` loads what comes behind the large tables. ``moved`` gets the bytes of rows
+        that were loaded. Raises BackupError, HostError, what a stream raises."""
+        shares = _shares(self._tables, len(streams))
+        loading = [
+            asyncio.ensure_future(self._lane(beginning, stream, share, moved, others if number == 0 else None))
+            for number, (stream, share) in enumerate(zip(streams, shares, strict=True))
+        ]
+        try:
+            await asyncio.gather(*loading)
+        finally:
+            for each in loading:
+                each.cancel()
+            await asyncio.gather(*loading, return_exceptions=True)
+
+    async def _lane(
+        self,
+        beginning: ArchiveBeginning,
+        stream: AsyncGenerator[bytes, None],
+        share: Sequence[LoadedTable],
+        moved: Callable[[int], None],
+        others: Others | None,
+    ) -> None:
+        async with aclosing(stream):
+            data = _Data(stream, beginning.more) if others is not None else await _behind(stream, beginning)
+            large, mine = {each.number for each in self._tables}, {each.number: each for each in share}
+            while (others is not None or mine) and (number := await data.next_table()) in large:
+                large.discard(number)
+                async with aclosing(data.rows()) as rows:
+                    if (table := mine.pop(number, None)) is not None:
+                        await self._load(table, rows, moved)
+                    async for _part in rows:
+                        """Of another session, or behind what psql took for the end."""
+            if mine or (others is not None and large):
+                raise BrokenSet(tr("the rows of {count} tables are missing", count=len(large)))
+            if others is not None:
+                await others(data.rest())
+
+    async def _load(self, table: LoadedTable, rows: AsyncGenerator[bytes, None], moved: Callable[[int], None]) -> None:
+        """Load the rows into the empty table. Nothing of the rows is a command: what they have behind a line that psql
+        takes for their end is not read. They are frozen, because a comparison reads them at once."""
+        into = f"\\copy {table.name} ({table.columns}) from pstdin with (freeze)"
+        words = [
+            VERBOSE,
+            COPY_ENCODING,
+            "SET xmloption = content",
+            "BEGIN",
+            f"TRUNCATE ONLY {table.name}",
+            into,
+            "COMMIT",
+        ]
+        commands = [word for each in words for word in ("-c", each)]
+        argv = self._access.argv(*self._access.psql(self._database, self._settings, "-q", *commands, stops=True))
+
+        async def told() -> AsyncGenerator[bytes, None]:
+            async for part in rows:
+                self._loaded_bytes += len(part)
+                moved(self._loaded_bytes)
+                yield part
+
+        async with aclosing(told()) as parts:
+            done = await self._access.host.stream_stdin(argv, parts, sudo=self._access.sudo)
+        if not done.ok:
+            raise self._refused(table, done)
+
+    def _refused(self, table: LoadedTable, done: Completed) -> BackupError:
+        stderr = redact(done.stderr.decode("utf-8", "replace"))
+        said = refusal(stderr)[1] or clean(stderr.strip().partition("\n")[0])[:400] or done.ending
+        return BackupError(
+            tr("{host}: the rows of {table} could not be loaded: {reason}",
+               host=self._access.host.name, table=clean(table.name), reason=said),
+            tr("Only the staging database was written."),
+        )  # fmt: skip
+
+
+async def _behind(stream: AsyncGenerator[bytes, None], beginning: ArchiveBeginning) -> _Data:
+    """Return the data of an archive that is read from its start."""
+    pass_over = beginning.contents.end
+    async for block in stream:
+        if len(block) >= pass_over:
+            return _Data(stream, block[pass_over:])
+        pass_over -= len(block)
+    raise BrokenSet(tr("it is truncated"), truncated=True)
+
+
+def _shares(tables: Sequence[LoadedTable], count: int) -> list[list[LoadedTable]]:
+    """Divide the tables so that each share has about as many bytes."""
+    shares: list[list[LoadedTable]] = [[] for _number in range(count)]
+    for table in sorted(tables, key=lambda table: -table.size_bytes):
+        min(shares, key=lambda share: sum(each.size_bytes for each in share)).append(table)
+    return shares
