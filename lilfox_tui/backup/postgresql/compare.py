@@ -33,7 +33,7 @@ from lilfox_tui.backup.postgresql.psql import (
     TableContent,
     open_session,
 )
-from lilfox_tui.backup.postgresql.row_digest import rows_of
+from lilfox_tui.backup.postgresql.row_digest import sums_of
 from lilfox_tui.backup.postgresql.server import ServerFacts
 from lilfox_tui.backup.postgresql.server_info import ServerInfo
 from lilfox_tui.backup.source import Comparison, RestoreChange
@@ -153,8 +153,8 @@ async def content_of(
     copies: bool = True,
 ) -> DatabaseContent:
     """Return the current content of ``database``, with the digest methods of ``said``; tables in ``counted`` are not
-    counted again. Where the same rows may be in another order, ``archive`` is read again: a table of which that is
-    found is returned as ``said``. Without ``copies``, only the rows are counted of tables that would have to be copied
+    counted again. Where the same rows may be in another order, ``archive`` is read again: a table of which it shows
+    that is returned as ``said``. Without ``copies``, only the rows are counted of tables that would have to be copied
     to this machine. Raises BackupError, HostError, what ``archive`` raises."""
     tables = {} if said is None else said.tables
     async with take_snapshot(access, database, version_num=version_num, said=tables) as snapshot:
@@ -164,10 +164,10 @@ async def content_of(
         doubtful = [name for name, table in tables.items() if table.may_be_reordered(found.tables.get(name, table))]
         if not doubtful or archive is None:
             return found
-        sums = await rows_of(archive())
-        there = await snapshot.sums(doubtful)
-        named = snapshot.named(sums)
-        same = [name for name in doubtful if name in named and sums[named[name]] == there[name]]
+        keys = snapshot.keys(doubtful)
+        sums = await sums_of(archive(), {key: tables[name] for name, key in keys.items()})
+        there = await snapshot.sums(keys)
+        same = [name for name, key in keys.items() if key in sums and sums[key] == there.get(name)]
         return structs.replace(found, tables=found.tables | {name: tables[name] for name in same})
 
 

@@ -398,6 +398,10 @@ class DatabaseSnapshot:
             return []
         return found
 
+    def keys(self, names: Collection[str]) -> dict[str, tuple[str, str]]:
+        """Return the schema and the name of tables by their names in SQL."""
+        return {each.name: (each.schema, each.relation) for each in self._tables if each.name in names}
+
     def named(self, tables: Collection[tuple[str, str]]) -> dict[str, tuple[str, str]]:
         """Return those of ``tables`` (schema and name) that are in ``copied``, by their names in SQL."""
         found = {each.name: (each.schema, each.relation) for each in self._tables if each.copied}

@@ -378,7 +378,7 @@ async def _with_rows(
     passed = {name: finished[key] for name, key in snapshot.named(finished).items()}
     tables = dict(content.tables)
     for name, counted in content.tables.items():
-        if counted.compares or name not in snapshot.copied:
+        if counted.way == "pieces" or counted.digest is not None or name not in snapshot.copied:
             continue
         found = passed.get(name)
         if found is None:

@@ -73,7 +73,7 @@ def settings_of(version_num: int, *, jobs: int = 1) -> dict[str, str]:
         "idle_in_transaction_session_timeout": "0",
         "synchronous_commit": "off",
         "maintenance_work_mem": f"{max(64, 512 // jobs)}MB",
-        "max_parallel_maintenance_workers": "2" if jobs == 1 else "0",
+        "max_parallel_maintenance_workers": "2",
         "default_transaction_read_only": "off",
     }
     if version_num >= 140000:
@@ -360,7 +360,7 @@ class _Archive:
         return {
             name: sum(piece.size_bytes for piece in table.pieces)
             for name, table in tables.items()
-            if table.way == "pieces" and table.rows
+            if table.way == "pieces"
         }
 
     async def _restore_in_pieces(

@@ -50,8 +50,8 @@ class LoadedTable(Struct, frozen=True):
 async def tables_in(
     access: ServerAccess, database: str, contents: Contents, pieces: Mapping[str, int]
 ) -> list[LoadedTable]:
-    """Return those tables of ``pieces`` (name → bytes of rows) that ``database`` has with the columns that the archive
-    would load; of the others nothing is said. Raises BackupError, HostError."""
+    """Return the tables of ``pieces`` (name → bytes of rows), none if ``database`` does not have all of them with the
+    columns that the archive has: then pg_restore loads them. Raises BackupError, HostError."""
     [rows] = await Psql(access).ask(_TABLES, database=database)
     known = {(row["schema"], row["relation"]): row for row in rows if row["columns"]}
     found = []
@@ -61,7 +61,7 @@ async def tables_in(
             continue
         if entry.copied == f"COPY {row['name']} ({row['columns']}) FROM stdin;\n".encode():
             found.append(LoadedTable(entry.number, row["name"], row["columns"], pieces[row["name"]]))
-    return found
+    return found if len(found) == len(pieces) else []
 
 
 class _Data:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 
 import numpy as np
@@ -49,12 +49,15 @@ class RowDigest:
             self._long, data = None, data[end + 1 :]
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
-        self.add(lines)
+        self._add(lines)
         if len(self._rest) > _LONG:
             self._long, self._rest = xxhash.xxh3_128(self._rest), b""
 
     def add(self, lines: list[bytes]) -> None:
         """Add whole lines, without their newlines; not within a line."""
+        self._add(lines)
+
+    def _add(self, lines: list[bytes]) -> None:
         self.rows += len(lines)
         self._sum += sum(map(xxhash.xxh3_128_intdigest, lines))
 
@@ -112,6 +115,30 @@ class PieceDigest:
         self._hash, self._size_bytes = xxhash.xxh3_128(), 0
 
 
+class ProvenRows(RowDigest):
+    """The sum of lines, and whether their text in this order is what ``said`` has digests of."""
+
+    def __init__(self, said: TableContent) -> None:
+        super().__init__()
+        self._said = said
+        self._pieces = PieceDigest([piece.size_bytes for piece in said.pieces])
+
+    def write(self, data: bytes) -> None:
+        """See :meth:`RowDigest.write`."""
+        super().write(data)
+        self._pieces.write(data)
+
+    def add(self, lines: list[bytes]) -> None:
+        """See :meth:`RowDigest.add`."""
+        super().add(lines)
+        self._pieces.write(b"".join(line + b"\n" for line in lines))
+
+    @property
+    def proven(self) -> bool:
+        """Whether the text is that of ``said``; to be asked at its end."""
+        return self._pieces.content() == self._said
+
+
 class CopiedTables:
     """Reads what one psql copies of several tables, each followed by ``mark``, which nobody can guess. ``digests`` take
     the lines of the tables, one each; a sum where there is none."""
@@ -150,6 +177,8 @@ _CHUNKS = re.compile(rb"\0(?!\0{4})....([^\n]*)\n?", re.DOTALL)
 """Chunks that are lines; the end of the last one may be missing."""
 NUMBER_BYTES = 5
 """Its sign, then four bytes, little-endian."""
+_LONG_CHUNK = 64 * 1024
+"""One that is longer holds many rows (``parallel``)."""
 _LAST_CHUNK = b"\0\5\0\0\0" + ROWS_END
 
 
@@ -157,7 +186,9 @@ class ArchiveRows:
     """Reads an archive as pg_dump writes it with ``-Fc -Z0``, block by block, and computes the digests of all tables
     in it. Of an archive whose form it does not know there are no digests, and no errors either: pg_dump knows it."""
 
-    def __init__(self) -> None:
+    def __init__(self, said: Mapping[tuple[str, str], TableContent] | None = None) -> None:
+        """``said``: tables whose text is held against digests of pieces too."""
+        self._said = said or {}
         self.tables: dict[tuple[str, str], RowDigest] | None = None
         """By schema and name, complete once the table of contents was read; None before. Empty where it is not
         known."""
@@ -227,7 +258,9 @@ class ArchiveRows:
             raise BrokenSet("a form that is not known")
         self._at = end
         tables = {each.number: (each.schema, each.tag) for each in entries if each.kind == "TABLE DATA"}
-        self.tables = {name: RowDigest() for name in tables.values()}
+        self.tables = {
+            name: ProvenRows(self._said[name]) if name in self._said else RowDigest() for name in tables.values()
+        }
         digests = {number: self.tables[name] for number, name in tables.items()}
         self._awaited = {each.number: digests.get(each.number) for each in entries if each.has_rows}
         return True
@@ -265,7 +298,8 @@ class ArchiveRows:
 
         self._held = b""
         while True:
-            if not self._held or (self._held.endswith(b"\n") and _END not in self._held):
+            begins = not self._held or (self._held.endswith(b"\n") and _END not in self._held)
+            if begins and self._length_ahead() < _LONG_CHUNK:
                 self._read_whole(digest)
             length = yield from self._number()
             if not length:
@@ -273,6 +307,10 @@ class ArchiveRows:
             yield from self._pass(length, take)
         if self._held != ROWS_END:
             raise BrokenSet("no end of a table")
+
+    def _length_ahead(self) -> int:
+        """Return the length of the chunk that comes next; 0 if it is not known yet."""
+        return int.from_bytes(self._buffer[self._at + 1 : self._at + NUMBER_BYTES], "little")
 
     def _read_whole(self, digest: RowDigest) -> None:
         """Read the table's rows in the buffer at once, as far as each is a chunk of its own."""
@@ -298,14 +336,18 @@ class ArchiveRows:
         self._at += int(ends[count - 1])
 
 
-async def rows_of(blocks: AsyncGenerator[bytes, None]) -> dict[tuple[str, str], TableContent]:
-    """Read an archive and return the sums of all tables in it, by schema and name; nothing where its form is not
-    known."""
-    rows, loop = ArchiveRows(), asyncio.get_running_loop()
+async def sums_of(
+    blocks: AsyncGenerator[bytes, None], said: Mapping[tuple[str, str], TableContent]
+) -> dict[tuple[str, str], TableContent]:
+    """Read an archive and return the sums of those tables of ``said`` (by schema and name) whose text in it has the
+    digests of pieces that are said; nothing where its form is not known."""
+    rows, loop = ArchiveRows(said), asyncio.get_running_loop()
     async with aclosing(blocks):
         async for block in blocks:
             await loop.run_in_executor(None, rows.feed, block)
-    return rows.finish()
+    found = rows.finish()
+    proven = {name for name, digest in (rows.tables or {}).items() if isinstance(digest, ProvenRows) and digest.proven}
+    return {name: found[name] for name in proven & found.keys()}
 
 
 async def digested(
