@@ -71,8 +71,7 @@ async def raw_blocks(
         )
     key = identity if said is not None and said.encrypted else None
     limit = said.raw_bytes if said is not None else limit_bytes
-    in_frames = said is not None and packing == "zstd" and (said.sha256 == proven or not said.raw_digest.digest)
-    hashed = None if in_frames else _raw_hash(said)
+    hashed = _raw_hash(said, proven)
     try:
         async with (
             aclosing(_bounded(store, part, said)) as stored,
@@ -90,8 +89,12 @@ async def raw_blocks(
         raise
 
 
-def _raw_hash(said: ManifestPart | None) -> RawHash:
-    return "xxh128" if said is None else said.raw_digest.kind
+def _raw_hash(said: ManifestPart | None, proven: str) -> RawHash | None:
+    """Return which digest of the raw bytes is checked; None where the checksums of zstd frames prove them."""
+    if said is None:
+        return "xxh128"
+    in_frames = said.packing == "zstd" and (said.sha256 == proven or not said.raw_digest.digest)
+    return None if in_frames else said.raw_digest.kind
 
 
 async def _refuse_changed(store: BackupStore, part: FoundPart, said: ManifestPart) -> None:

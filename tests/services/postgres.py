@@ -145,6 +145,11 @@ class Postgres:
     def _run(self, program: str, *arguments: str) -> None:
         _run(str(self._bin / program), *arguments)
 
+    @property
+    def pid(self) -> int:
+        """Of the server's parent process."""
+        return int((self._data / "postmaster.pid").read_text().splitlines()[0])
+
     def _is_ready(self) -> bool:
         """As pg_ctl sees it: by the line of postmaster.pid that tells the state."""
         assert self._process is not None

@@ -324,7 +324,7 @@ class _Table(Struct, frozen=True):
     size_bytes: int = 0
 
 
-class LargeTable(Struct, frozen=True):
+class PiecewiseTable(Struct, frozen=True):
     """A table whose rows may be copied in pieces."""
 
     oid: int
@@ -383,14 +383,14 @@ class DatabaseSnapshot:
         """The names of the tables whose rows may be compared as COPY writes them."""
         return {each.name for each in self._tables if each.copied}
 
-    async def lock_large_tables(self) -> list[LargeTable]:
+    async def lock_large_tables(self) -> list[PiecewiseTable]:
         """Lock the large tables for reading and return them: those whose rows may be compared as COPY writes them, and
         that another session can read in pieces. Returns none where somebody else has locked one."""
         large = [table for table in self._tables if table.copied and table.size_bytes >= _LARGE_BYTES]
         some = sorted(large, key=lambda table: -table.size_bytes)[:_MOST_LARGE]
         try:
             rows = await self._session.ask(_LARGE.format(oids=_array([table.oid for table in some]))) if some else []
-            found = [LargeTable(**row) for row in rows if not _BREAKS.search(row["name"] + row["columns"])]
+            found = [PiecewiseTable(**row) for row in rows if not _BREAKS.search(row["name"] + row["columns"])]
             if found:
                 names = ", ".join(f"ONLY {table.name}" for table in found)
                 await self._session.tell(f"LOCK TABLE {names} IN ACCESS SHARE MODE NOWAIT;")

@@ -13,7 +13,13 @@ from signal import Signals
 from msgspec import structs
 
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, ServerAccess
-from lilfox_tui.backup.postgresql.content import TEXT_FORM, DatabaseSnapshot, LargeTable, schema_digest, take_snapshot
+from lilfox_tui.backup.postgresql.content import (
+    TEXT_FORM,
+    DatabaseSnapshot,
+    PiecewiseTable,
+    schema_digest,
+    take_snapshot,
+)
 from lilfox_tui.backup.postgresql.custom import beginning_of
 from lilfox_tui.backup.postgresql.parallel import ParallelCopy, merged
 from lilfox_tui.backup.postgresql.psql import (
@@ -263,7 +269,7 @@ async def _dump(
         await snapshot.read_sequences()
         began, rows = asyncio.Event(), ArchiveRows()
         known = began if into.manual else asyncio.Event()
-        large: list[LargeTable] = []
+        large: list[PiecewiseTable] = []
         counting = asyncio.ensure_future(_count(snapshot, known, rows, large))
         reading = asyncio.ensure_future(_schema(access, programs, database, snapshot, into, began))
         try:
@@ -419,7 +425,7 @@ def _pg_dump(
     snapshot: DatabaseSnapshot,
     plain: bool,
     lock_timeout_s: float,
-    without: Sequence[LargeTable] = (),
+    without: Sequence[PiecewiseTable] = (),
 ) -> list[str]:
     """Return the argv of a pg_dump that leaves out the rows of the tables ``without``."""
     words = ["-Fp"] if plain else ["-Fc", "-Z0"]
@@ -451,7 +457,7 @@ def _no_end(access: ServerAccess) -> BackupError:
 
 
 async def _count(
-    snapshot: DatabaseSnapshot, known: asyncio.Event, rows: ArchiveRows, large: Sequence[LargeTable]
+    snapshot: DatabaseSnapshot, known: asyncio.Event, rows: ArchiveRows, large: Sequence[PiecewiseTable]
 ) -> DatabaseContent:
     await known.wait()
     copied = {table.name: TableContent(None) for table in large}

@@ -20,7 +20,7 @@ from lilfox_tui.backup.postgresql.custom import ArchiveBeginning, Contents
 from lilfox_tui.backup.postgresql.psql import VERBOSE, Psql, refusal
 from lilfox_tui.backup.postgresql.row_digest import NUMBER_BYTES, ROWS_BLOCK, ROWS_END
 from lilfox_tui.backup.store import BackupError, BrokenSet
-from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.i18n import ntr, tr
 from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.redact import redact
@@ -183,7 +183,9 @@ class LargeLoad:
                     async for _part in rows:
                         """Of another session, or behind what psql took for the end."""
             if mine or (others is not None and large):
-                raise BrokenSet(tr("the rows of {count} tables are missing", count=len(large)))
+                raise BrokenSet(
+                    ntr("the rows of {count} table are missing", "the rows of {count} tables are missing", len(large))
+                )
             if others is not None:
                 await others(data.rest())
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from lilfox_tui.backup.packing import FrameCompressor
 from lilfox_tui.backup.postgresql.connect import ServerAccess
-from lilfox_tui.backup.postgresql.content import COPY_ENCODING, TEXT_FORM, LargeTable
+from lilfox_tui.backup.postgresql.content import COPY_ENCODING, TEXT_FORM, PiecewiseTable
 from lilfox_tui.backup.postgresql.custom import KNOWN_FORM, AddedRows, ArchiveBeginning, Contents, with_rows
 from lilfox_tui.backup.postgresql.psql import VERBOSE, TableContent
 from lilfox_tui.backup.postgresql.row_digest import NUMBER_BYTES, ROWS_BLOCK, ROWS_END, PieceDigest
@@ -34,7 +34,7 @@ HELD_BYTES = 24 * 1024 * 1024
 """So many compressed bytes a session may be ahead of its turn: a piece, unless its rows do not compress."""
 
 
-class Piece(NamedTuple):
+class TablePiece(NamedTuple):
     """The rows of some pages of a table."""
 
     table: int
@@ -43,19 +43,19 @@ class Piece(NamedTuple):
     last: bool
 
 
-def pieces_of(tables: Sequence[LargeTable]) -> list[Piece]:
+def pieces_of(tables: Sequence[PiecewiseTable]) -> list[TablePiece]:
     """Return the pieces that together have each row of the tables once, in the order on disk."""
     return [piece for number, table in enumerate(tables) for piece in _pieces(number, table)]
 
 
-def _pieces(number: int, table: LargeTable) -> Iterator[Piece]:
+def _pieces(number: int, table: PiecewiseTable) -> Iterator[TablePiece]:
     step = max(1, table.pages * PIECE_BYTES // max(1, table.size_bytes))
     begins = range(0, max(1, table.pages), step)
     for begin in begins:
         last = begin == begins[-1]
         end = "" if last else f" AND ctid < '({begin + step},0)'"
         select = f"SELECT {table.columns} FROM ONLY {table.name} WHERE ctid >= '({begin},0)'{end}"  # noqa: S608 - quoted by the server
-        yield Piece(number, f"\\copy ({select}) to pstdout", last)
+        yield TablePiece(number, f"\\copy ({select}) to pstdout", last)
 
 
 _LOCKED = -1
@@ -173,7 +173,7 @@ class ParallelCopy:
         access: ServerAccess,
         database: str,
         snapshot: str,
-        tables: Sequence[LargeTable],
+        tables: Sequence[PiecewiseTable],
         version_num: int,
         sessions: int,
     ) -> None:
@@ -241,7 +241,7 @@ class ParallelCopy:
         if not isinstance(made, _End) or made.number != number:
             raise BackupError(tr("{host}: psql copied rows in another order", host=self._access.host.name))
 
-    def _add(self, piece: Piece, end: _End) -> None:
+    def _add(self, piece: TablePiece, end: _End) -> None:
         if end.content.rows != end.said:
             raise BackupError(
                 tr("{host}: {found} rows of {table} arrived, but the server sent {sent}",
@@ -260,7 +260,7 @@ class ParallelCopy:
             if isinstance(error, asyncio.CancelledError):
                 raise
 
-    async def _copy_pieces(self, lane: _Lane, pieces: Sequence[tuple[int, Piece]]) -> None:
+    async def _copy_pieces(self, lane: _Lane, pieces: Sequence[tuple[int, TablePiece]]) -> None:
         mark = b"\xfflilfox " + secrets.token_hex(16).encode()
         settings = dict(TEXT_FORM) | ({"transaction_timeout": "0"} if self._version_num >= 170000 else {})
         argv = self._access.argv(*self._access.psql(self._database, settings, "-q", stops=True))
@@ -276,7 +276,7 @@ class ParallelCopy:
         if not packer.between:
             raise self._ended()
 
-    def _script(self, mark: bytes, pieces: Sequence[tuple[int, Piece]]) -> Iterator[bytes]:
+    def _script(self, mark: bytes, pieces: Sequence[tuple[int, TablePiece]]) -> Iterator[bytes]:
         r"""Yield the lines that psql reads. It tells how many rows were copied only where they go elsewhere than its
         other output: \copy to pstdout is its real stdout."""
         tables = ", ".join(f"ONLY {table.name}" for table in self.tables)

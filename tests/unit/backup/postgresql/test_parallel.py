@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.backup.postgresql import parallel
-from lilfox_tui.backup.postgresql.content import LargeTable
+from lilfox_tui.backup.postgresql.content import PiecewiseTable
 from lilfox_tui.backup.postgresql.custom import AddedRows, read_contents, with_rows
 from lilfox_tui.backup.postgresql.parallel import pieces_of
 from lilfox_tui.backup.postgresql.row_digest import PieceDigest
@@ -93,8 +93,8 @@ def test_pieces_of_a_text_do_not_depend_on_how_it_is_cut(lines: list[bytes], end
     assert again.content() == content
 
 
-def table(pages: int, size_bytes: int) -> LargeTable:
-    return LargeTable(7, 'public."t"', "public", "t", "a, b", pages, size_bytes)
+def table(pages: int, size_bytes: int) -> PiecewiseTable:
+    return PiecewiseTable(7, 'public."t"', "public", "t", "a, b", pages, size_bytes)
 
 
 def test_pieces_have_each_page_once_and_the_last_one_all_that_follow() -> None:
@@ -117,7 +117,7 @@ def test_pieces_have_each_page_once_and_the_last_one_all_that_follow() -> None:
 
 
 def test_names_are_quoted_for_pg_dump() -> None:
-    odd = LargeTable(7, "x", 'Some "Schema"', "a.b*", "a", 1, 8192)
+    odd = PiecewiseTable(7, "x", 'Some "Schema"', "a.b*", "a", 1, 8192)
     assert odd.excluded == '--exclude-table-data="Some ""Schema"""."a.b*"'
 
 
