@@ -106,6 +106,23 @@ async def test_a_powerful_role_is_asked_before_code_of_a_dump_is_run(
     assert ran(canary), "somebody said that it is right"
 
 
+async def test_large_objects_are_no_code_but_what_stands_for_them_may_be(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
+    server.csv("SELECT lo_from_bytea(77777, 'one'), lo_from_bytea(77778, 'two')", database="shop")
+    server.csv("GRANT SELECT ON LARGE OBJECT 77777 TO app", database="shop")
+    kept = await dumped(shop)
+    assert bad(await target(shop, kept.task(run_code=False)).checks()) == []
+    raw = kept.bytes_of_database
+    at = raw.find(b"77778\n")
+    if server.csv("SHOW server_version_num")[0][0] < "170000":
+        assert at < 0, "each has a statement of its own"
+        return
+    forged = kept.with_bytes(raw[:at] + b"1'||f\n" + raw[at + 6 :])
+    said = bad(await target(shop, forged.task(run_code=False)).checks())
+    assert any("executes" in each and "--run-code" in each for each in said), said
+
+
 @pytest.mark.fault("4.39", "4.40")
 @pytest.mark.parametrize("how", ["script", "archive"])
 async def test_the_restore_role_runs_it_without_the_right(

@@ -173,6 +173,8 @@ _SET = re.compile(rb"(?i)(?:SET|RESET|DISCARD)\b")
 _ENCODING = re.compile(rb"SET client_encoding = '([A-Za-z0-9_]+)';")
 _STRINGS = b"SET standard_conforming_strings = 'on';"
 _LONGEST_NAME = 120
+_OIDS = re.compile(rb"(?:[0-9]{1,10}\n)*")
+"""Of large objects, from PostgreSQL 17 on: pg_restore puts each line into ``SELECT pg_catalog.lo_create('…')``."""
 
 
 class TocEntry(Struct, frozen=True, gc=False):
@@ -366,6 +368,8 @@ def _look(entry: TocEntry, executing: ExecutedCodeFinder) -> None:
     if _is_of_database(entry):
         return
     name = f"{entry.kind} {entry.tag}"
+    if entry.kind == "BLOB METADATA" and _OIDS.fullmatch(entry.defined) and not entry.copied:
+        return
     for text in (entry.defined, entry.copied):
         if text.strip():
             _each(text, name, executing)
