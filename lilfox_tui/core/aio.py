@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -49,6 +49,18 @@ def to_next_beat_s(period_s: float) -> float:
     """Seconds until the loop's clock is a multiple of ``period_s``. What looks again and again waits so: all look at
     the same moments, and each of these wakes the process once."""
     return period_s - asyncio.get_running_loop().time() % period_s
+
+
+_SMALL_BYTES, _MOMENT_S = 256 * 1024, 0.003
+
+
+async def in_large_blocks(blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Yield the blocks of a bulk stream, and after a small one wait for a moment, in which its source fills the pipe: a
+    hundred small blocks cost more than a large one."""
+    async for block in blocks:
+        yield block
+        if len(block) < _SMALL_BYTES:
+            await asyncio.sleep(_MOMENT_S)
 
 
 class Feed(Generic[T]):

@@ -26,6 +26,7 @@ from lilfox_tui.backup.postgresql.psql import (
     refusal,
 )
 from lilfox_tui.backup.postgresql.row_digest import CopiedTables, PieceDigest, RowDigest
+from lilfox_tui.core.aio import in_large_blocks
 from lilfox_tui.core.errors import CommandFailed
 from lilfox_tui.redact import redact
 
@@ -294,7 +295,7 @@ class CopiedRows:
         loop = asyncio.get_running_loop()
         try:
             async with aclosing(self._access.host.stream(argv, sudo=self._access.sudo)) as blocks:
-                async for block in blocks:
+                async for block in in_large_blocks(blocks):
                     await loop.run_in_executor(None, tables.write, block)
         except CommandFailed as error:
             if error.outcome != COMMAND_FAILED:

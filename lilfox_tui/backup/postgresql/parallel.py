@@ -23,13 +23,12 @@ from lilfox_tui.backup.postgresql.psql import VERBOSE, TableContent
 from lilfox_tui.backup.postgresql.row_digest import NUMBER_BYTES, ROWS_BLOCK, ROWS_END, PieceDigest
 from lilfox_tui.backup.source import CompressedBlock
 from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.aio import in_large_blocks
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import clean
 
 PIECE_BYTES = 16 * 1024 * 1024
 """On the server's disk, TOAST included."""
-_SMALL_BYTES, _MOMENT_S = 256 * 1024, 0.003
-"""After a block of fewer bytes, nothing is read for a moment: a hundred small blocks cost more than a large one."""
 HELD_BYTES = 24 * 1024 * 1024
 """So many compressed bytes a session may be ahead of its turn: a piece, unless its rows do not compress."""
 
@@ -268,11 +267,9 @@ class ParallelCopy:
         loop = asyncio.get_running_loop()
         script = b"\n".join(self._script(mark, pieces))
         async with aclosing(self._access.host.stream(argv, stdin=script, sudo=self._access.sudo)) as blocks:
-            async for block in blocks:
+            async for block in in_large_blocks(blocks):
                 for made in await loop.run_in_executor(None, packer.write, block):
                     await lane.put(made)
-                if len(block) < _SMALL_BYTES:
-                    await asyncio.sleep(_MOMENT_S)
         if not packer.between:
             raise self._ended()
 
