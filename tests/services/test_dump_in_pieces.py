@@ -16,12 +16,20 @@ from lilfox_tui.backup.postgresql.custom import read_contents
 from lilfox_tui.backup.postgresql.parallel import ParallelCopy
 from lilfox_tui.backup.postgresql.psql import DatabaseContent, DatabaseDetail, database_detail
 from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.errors import HostError
+from lilfox_tui.hosts.open import open_host
 from tests.faults.test_dump_content_faults import EVERYTHING, restored, schema
 from tests.services.kept_parts import KeptParts
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_backups import fresh, holding, local, no_session_is_left, program, script, source
+from tests.services.sshd import sshd_lab
 from tests.waiting import wait_for
 
+ODD = r"""
+CREATE TABLE "odd) ""(; \ 'q' :v $$ -- /*" ("c) ""( \g" int, ":'x'" text, "select" text, "\o |cat" text DEFAULT 'd');
+INSERT INTO "odd) ""(; \ 'q' :v $$ -- /*" SELECT g, E'\\.\n', NULL, '' FROM generate_series(1, 300) g;
+"""
+"""What looks like commands of psql, in names."""
 MANY = (
     "CREATE TABLE many (id int PRIMARY KEY, t text); "
     "INSERT INTO many SELECT g, repeat(md5(g::text), g % 5) FROM generate_series(1, 9000) g; "
@@ -71,7 +79,7 @@ def listed(server: Postgres, archive: bytes) -> list[str]:
 
 
 async def test_everything_comes_back_and_is_what_pg_dump_alone_would_have_dumped(server: Postgres) -> None:
-    fresh(server, EVERYTHING + MANY)
+    fresh(server, EVERYTHING + ODD + MANY)
     raw, detail = await dumped(server)
     alone, counted = await dumped(server, sessions=1)
     assert detail.content is not None
@@ -140,6 +148,33 @@ async def test_the_same_rows_in_another_order_are_the_same_once_the_archive_is_r
     assert await found(server, detail.content, archive=raw) == []
     [difference] = await found(server, detail.content)
     assert difference == "public.many: same number of rows, but the content differs from the dump"
+
+
+async def test_over_ssh_it_is_the_same_and_a_link_that_goes_leaves_no_session(server: Postgres) -> None:
+    more = "INSERT INTO many SELECT g, repeat(md5(g::text), 20) FROM generate_series(10001, 60000) g"
+    fresh(server, MANY + more)
+    with sshd_lab() as lab:
+        sshd = lab.sshd()
+        host = open_host("db-1", lab.host(sshd), lab.ssh())
+        raw, detail = await dumped(server, host=host)
+        here, said = await dumped(server)
+        begin = ParallelCopy.begin
+
+        async def begin_and_cut(copy: Any) -> None:
+            await begin(copy)
+            sshd.kill()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ParallelCopy, "begin", begin_and_cut)
+            with pytest.raises((HostError, BackupError)):
+                await dumped(server, host=host)
+        no_session_is_left(server)
+        await host.close()
+    assert detail.content == said.content
+    assert raw.count(b"\n") == here.count(b"\n")
+    restored(server, raw)
+    assert said.content is not None
+    assert await found(server, said.content, archive=raw) == []
 
 
 async def test_rows_that_do_not_arrive_fail_the_dump(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from tests.faults.test_dump_content_faults import EVERYTHING
 from tests.services.database_sets import DatabaseSet, databases, dumped, options_for, restored, target, without_others
 from tests.services.postgres import Postgres
 from tests.services.postgres_backups import fresh, no_session_is_left
+from tests.services.test_dump_in_pieces import ODD
 
 MANY = """
 CREATE TABLE many AS SELECT g AS id, repeat(md5(g::text), 1 + g * 7 % 90) AS word FROM generate_series(1, 3000) g;
@@ -40,7 +41,7 @@ def shop(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres
     monkeypatch.setattr(content, "_LARGE_BYTES", 0)
     monkeypatch.setattr(parallel, "PIECE_BYTES", 20000)
     monkeypatch.setattr(load, "HEAD_BYTES", 1000)
-    fresh(server, EVERYTHING.replace("DATABASE lilfox", "DATABASE shop") + MANY, "shop")
+    fresh(server, EVERYTHING.replace("DATABASE lilfox", "DATABASE shop") + ODD + MANY, "shop")
     yield options_for(server)
     no_session_is_left(server)
     without_others(server)
@@ -84,6 +85,7 @@ async def test_everything_comes_back_and_the_archive_is_not_read_once_more_to_co
     assert comparison.differences == ()
     assert "rows and content" in comparison.compared
     assert {"public.many", "public.few", "public.ends", "public.parts_1", "public.base"} <= {*loaded}
+    assert any("odd)" in name for name in loaded)
     assert "public.users" not in loaded  # it has a column of type money
     assert len(loaded) == len({*loaded})
     assert counted.reads == 2

@@ -29,8 +29,10 @@ from lilfox_tui.core.text import clean
 
 PIECE_BYTES = 16 * 1024 * 1024
 """On the server's disk, TOAST included."""
-HELD_BYTES = 24 * 1024 * 1024
-"""So many compressed bytes a session may be ahead of its turn: a piece, unless its rows do not compress."""
+MOST_PIECES = 10_000
+"""Of a database: the manifest has a digest of each. Those of larger databases are larger."""
+HELD_BYTES = 48 * 1024 * 1024
+"""So many compressed bytes all sessions together may be ahead: two pieces, unless their rows do not compress."""
 
 
 class TablePiece(NamedTuple):
@@ -44,11 +46,12 @@ class TablePiece(NamedTuple):
 
 def pieces_of(tables: Sequence[PiecewiseTable]) -> list[TablePiece]:
     """Return the pieces that together have each row of the tables once, in the order on disk."""
-    return [piece for number, table in enumerate(tables) for piece in _pieces(number, table)]
+    size_bytes = max(PIECE_BYTES, sum(table.size_bytes for table in tables) // MOST_PIECES)
+    return [piece for number, table in enumerate(tables) for piece in _pieces(number, table, size_bytes)]
 
 
-def _pieces(number: int, table: PiecewiseTable) -> Iterator[TablePiece]:
-    step = max(1, table.pages * PIECE_BYTES // max(1, table.size_bytes))
+def _pieces(number: int, table: PiecewiseTable, size_bytes: int) -> Iterator[TablePiece]:
+    step = max(1, table.pages * size_bytes // max(1, table.size_bytes))
     begins = range(0, max(1, table.pages), step)
     for begin in begins:
         last = begin == begins[-1]
@@ -126,7 +129,8 @@ def archive_number(value: int) -> bytes:
 class _Lane:
     """What one session has made and nobody has taken yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
         self._held: deque[CompressedBlock | _End] = deque()
         self._held_bytes = 0
         self._changed = asyncio.Event()
@@ -134,7 +138,7 @@ class _Lane:
 
     async def put(self, made: CompressedBlock | _End) -> None:
         """Add what was made, once there is room."""
-        while self._held_bytes >= HELD_BYTES:
+        while self._held_bytes >= self._most_bytes:
             self._changed.clear()
             await self._changed.wait()
         self._held.append(made)
@@ -179,7 +183,7 @@ class ParallelCopy:
         self.tables = tuple(tables)
         self._access, self._database, self._snapshot, self._version_num = access, database, snapshot, version_num
         self._pieces = pieces_of(self.tables)
-        self._lanes = [_Lane() for _number in range(min(sessions, len(self._pieces)))]
+        self._lanes = [_Lane(HELD_BYTES // sessions) for _number in range(min(sessions, len(self._pieces)))]
         self._copying: list[asyncio.Future[None]] = []
         self._ends: list[list[TableContent]] = [[] for _table in self.tables]
 

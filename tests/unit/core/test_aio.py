@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,7 @@ from lilfox_tui.core.aio import (
     Ready,
     State,
     Unavailable,
+    in_large_blocks,
     open_in_thread,
     to_next_beat_s,
 )
@@ -306,3 +308,13 @@ async def test_what_looks_again_and_again_looks_at_the_same_moments(
         patched.setattr(asyncio.get_running_loop(), "time", lambda: now_s)
         found_s = to_next_beat_s(2.0)
     assert found_s == pytest.approx(left_s)
+
+
+async def test_a_bulk_stream_comes_unchanged() -> None:
+    given = [b"", b"a" * 10, b"b" * 300_000, b"c"]
+
+    async def blocks() -> AsyncIterator[bytes]:
+        for block in given:
+            yield block
+
+    assert [block async for block in in_large_blocks(blocks())] == given

@@ -116,6 +116,12 @@ def test_pieces_have_each_page_once_and_the_last_one_all_that_follow() -> None:
         assert "ctid <" not in pieces[-1].order
 
 
+def test_a_database_of_terabytes_has_no_more_pieces_than_its_manifest_can_hold() -> None:
+    pages = 2**40 // 8192
+    pieces = pieces_of([table(pages, 2**40), table(pages // 3, 2**40 // 3)])
+    assert 9_900 < len(pieces) <= parallel.MOST_PIECES + 2
+
+
 def test_names_are_quoted_for_pg_dump() -> None:
     odd = PiecewiseTable(7, "x", 'Some "Schema"', "a.b*", "a", 1, 8192)
     assert odd.excluded == '--exclude-table-data="Some ""Schema"""."a.b*"'
