@@ -137,8 +137,8 @@ class _Lane:
         self._error: BaseException | None = None
 
     async def put(self, made: CompressedBlock | _End) -> None:
-        """Add what was made, once there is room."""
-        while self._held_bytes >= self._most_bytes:
+        """Add what was made, once there is room; something may always be held."""
+        while self._held_bytes and self._held_bytes >= self._most_bytes:
             self._changed.clear()
             await self._changed.wait()
         self._held.append(made)

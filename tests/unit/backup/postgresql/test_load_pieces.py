@@ -30,6 +30,10 @@ async def cut(data: bytes, size: int) -> AsyncGenerator[bytes, None]:
         yield data[at : at + size]
 
 
+async def joined(parts: AsyncGenerator[bytes, None]) -> bytes:
+    return b"".join([part async for part in parts])
+
+
 @given(st.lists(ROWS, max_size=4), st.binary(max_size=20), st.integers(1, 40), st.integers(0, 30))
 async def test_rows_are_read_however_the_archive_is_cut(
     tables: list[list[bytes]], rest: bytes, size: int, begun: int
@@ -39,9 +43,9 @@ async def test_rows_are_read_however_the_archive_is_cut(
     data = load_pieces._Data(cut(whole[begun:], size), whole[:begun])
     for place, chunks in enumerate(tables):
         assert await data.next_table() == 7 + place
-        assert b"".join([part async for part in data.rows()]) == b"".join(chunks)
+        assert await joined(data.rows()) == b"".join(chunks)
     assert await data.next_table() is None
-    assert b"".join([part async for part in data.rest()]) == rest
+    assert await joined(data.rest()) == rest
 
 
 @pytest.mark.parametrize("data", [
@@ -55,8 +59,7 @@ async def test_rows_without_an_end_are_broken(data: bytes) -> None:
     reading = load_pieces._Data(cut(data, 5), b"")
     assert await reading.next_table() == 7
     with pytest.raises(BrokenSet):
-        async for _part in reading.rows():
-            """Up to what is not there."""
+        await joined(reading.rows())
 
 
 def test_the_sessions_share_the_tables_by_size() -> None:
