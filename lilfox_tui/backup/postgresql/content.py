@@ -108,6 +108,11 @@ _COPIED = (
 )
 """Whether pg_dump and another session write a row in the same way: the text of money depends on ``lc_monetary``, which
 a dump must not change, and it may stand within a composite."""
+COPIED_COLUMNS = (
+    "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid "
+    "AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')"
+)
+"""The columns that pg_dump copies of the table ``c``, in SQL."""
 _INHERITS = "NOT c.relispartition AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)"
 
 TABLES = (
@@ -168,17 +173,15 @@ def counting(oids: Sequence[int], way: DigestWay) -> str:
 def copying(oids: Sequence[int]) -> str:
     """Return the query for ``oid`` and ``copy``, the statement that copies the columns that pg_dump does."""
     return (
-        "SELECT c.oid::int8 AS oid, 'COPY ' || c.oid::regclass || ' (' || (SELECT string_agg(quote_ident(a.attname), "
-        "', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
-        "AND a.attgenerated = '') || ') TO STDOUT' AS copy FROM pg_class c "
+        f"SELECT c.oid::int8 AS oid, 'COPY ' || c.oid::regclass || ' (' || {COPIED_COLUMNS} || ') TO STDOUT' AS copy "
+        "FROM pg_class c "
         f"WHERE c.oid = ANY ({_array(oids)}::oid[])"
     )
 
 
 _LARGE = (
     "SELECT c.oid::int8 AS oid, c.oid::regclass::text AS name, n.nspname AS schema, c.relname AS relation, "
-    "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid "
-    "AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS columns, "
+    f"{COPIED_COLUMNS} AS columns, "
     "pg_relation_size(c.oid) / current_setting('block_size')::int AS pages, pg_table_size(c.oid) AS size_bytes "
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am m ON m.oid = c.relam "
     "WHERE m.amname = 'heap' AND getdatabaseencoding() = 'UTF8' AND c.oid = ANY ({oids}::oid[]) ORDER BY 2"
@@ -348,7 +351,7 @@ class PiecewiseTable(Struct, frozen=True):
 _LARGE_BYTES = 8 * 1024 * 1024
 _MOST_LARGE = 100
 """Each is named in the command line of pg_dump."""
-_BREAKS = re.compile(r"[\r\n]")
+LINE_BREAKS = re.compile(r"[\r\n]")
 """Names with a line break do not fit into a psql command."""
 
 
@@ -391,7 +394,7 @@ class DatabaseSnapshot:
         some = sorted(large, key=lambda table: -table.size_bytes)[:_MOST_LARGE]
         try:
             rows = await self._session.ask(_LARGE.format(oids=_array([table.oid for table in some]))) if some else []
-            found = [PiecewiseTable(**row) for row in rows if not _BREAKS.search(row["name"] + row["columns"])]
+            found = [PiecewiseTable(**row) for row in rows if not LINE_BREAKS.search(row["name"] + row["columns"])]
             if found:
                 names = ", ".join(f"ONLY {table.name}" for table in found)
                 await self._session.tell(f"LOCK TABLE {names} IN ACCESS SHARE MODE NOWAIT;")

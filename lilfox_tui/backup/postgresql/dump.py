@@ -7,8 +7,8 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
-from functools import partial
 from signal import Signals
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -249,22 +249,26 @@ async def dump_database(
 
     Raises BackupError with the cause where pg_dump fails, HostError; then nothing of the part stays.
     """
-    dump = partial(_dump, access, server, programs, database, into, stem, lock_timeout_s)
+    task = _DumpTask(access, server, programs, database, into, stem, lock_timeout_s)
     with suppress(_LockQueued):
-        return await dump(sessions)
-    return await dump(1)  # by a snapshot that has no locks yet: who queues for one gets it before pg_dump
+        return await _dump(task, sessions)
+    return await _dump(task, 1)  # by a snapshot that has no locks yet: who queues for one gets it before pg_dump
 
 
-async def _dump(
-    access: ServerAccess,
-    server: ServerFacts,
-    programs: ClientPrograms,
-    database: str,
-    into: PartSink,
-    stem: str,
-    lock_timeout_s: float,
-    sessions: int,
-) -> tuple[StoredPart, DatabaseContent | None, str | None]:
+class _DumpTask(NamedTuple):
+    """See :func:`dump_database`."""
+
+    access: ServerAccess
+    server: ServerFacts
+    programs: ClientPrograms
+    database: str
+    into: PartSink
+    stem: str
+    lock_timeout_s: float
+
+
+async def _dump(task: _DumpTask, sessions: int) -> tuple[StoredPart, DatabaseContent | None, str | None]:
+    access, server, programs, database, into, stem, lock_timeout_s = task
     async with take_snapshot(access, database, version_num=server.version_num) as snapshot:
         await snapshot.read_sequences()
         began, rows = asyncio.Event(), ArchiveRows()

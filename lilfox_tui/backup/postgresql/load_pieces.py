@@ -8,14 +8,13 @@ others, which costs a tenth of loading them.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from msgspec import Struct
 
 from lilfox_tui.backup.postgresql.connect import ServerAccess
-from lilfox_tui.backup.postgresql.content import COPY_ENCODING, TEXT_FORM
+from lilfox_tui.backup.postgresql.content import COPIED_COLUMNS, COPY_ENCODING, LINE_BREAKS, TEXT_FORM
 from lilfox_tui.backup.postgresql.custom import ArchiveBeginning, Contents
 from lilfox_tui.backup.postgresql.psql import VERBOSE, Psql, refusal
 from lilfox_tui.backup.postgresql.row_digest import NUMBER_BYTES, ROWS_BLOCK, ROWS_END
@@ -25,13 +24,10 @@ from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.redact import redact
 
-_TABLES = """
-SELECT n.nspname AS schema, c.relname AS relation, c.oid::regclass::text AS name,
-    (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
-        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS columns
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname !~ '^pg_'
-"""
-_BREAKS = re.compile(r"[\r\n]")
+_TABLES = (
+    f"SELECT n.nspname AS schema, c.relname AS relation, c.oid::regclass::text AS name, {COPIED_COLUMNS} AS columns "
+    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname !~ '^pg_'"
+)
 
 
 class LoadedTable(Struct, frozen=True):
@@ -57,7 +53,7 @@ async def tables_in(
     found = []
     for entry in contents.entries:
         row = known.get((entry.schema, entry.tag)) if entry.kind == "TABLE DATA" and entry.has_rows else None
-        if row is None or row["name"] not in pieces or _BREAKS.search(row["name"] + row["columns"]):
+        if row is None or row["name"] not in pieces or LINE_BREAKS.search(row["name"] + row["columns"]):
             continue
         if entry.copied == f"COPY {row['name']} ({row['columns']}) FROM stdin;\n".encode():
             found.append(LoadedTable(entry.number, row["name"], row["columns"], pieces[row["name"]]))
