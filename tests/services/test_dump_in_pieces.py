@@ -171,7 +171,7 @@ async def test_over_ssh_it_is_the_same_and_a_link_that_goes_leaves_no_session(se
         no_session_is_left(server)
         await host.close()
     assert detail.content == said.content
-    assert raw.count(b"\n") == here.count(b"\n")
+    assert listed(server, raw) == listed(server, here)
     restored(server, raw)
     assert said.content is not None
     assert await found(server, said.content, archive=raw) == []
