@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +16,7 @@ from lilfox_tui.backup.postgresql.custom import AddedRows, read_contents, with_r
 from lilfox_tui.backup.postgresql.parallel import pieces_of
 from lilfox_tui.backup.postgresql.row_digest import PieceDigest
 from lilfox_tui.backup.source import CompressedBlock
+from lilfox_tui.backup.store import BackupError
 
 MARK = b"\xfflilfox 0123456789abcdef"
 LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"?") + b"\n"), max_size=12)
@@ -179,3 +184,14 @@ def test_a_table_that_is_not_there_or_has_its_rows_is_refused() -> None:
         except error:
             continue
         raise AssertionError(f"{oid} was added")
+
+
+async def test_what_belongs_to_another_piece_is_refused() -> None:
+    copy = parallel.ParallelCopy(cast("Any", None), "shop", "1-1", [table(4096, 2**25)], 170000, 1)
+    copy._access = cast("Any", SimpleNamespace(host=SimpleNamespace(name="here")))
+    empty = PieceDigest().content()
+    for number in (parallel._LOCKED, 1, 0):
+        await copy._lanes[0].put(parallel._End(number, empty, 0))
+    await copy.begin()
+    with pytest.raises(BackupError, match="another order"):
+        _blocks = [block async for block in copy.blocks([9])]
