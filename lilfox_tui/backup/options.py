@@ -5,7 +5,7 @@ A configuration is read before the first frame, which needs no more of ``backup/
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -107,9 +107,50 @@ class SftpOptions(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only=
     mount point above it. Nothing is written while it is not mounted."""
 
 
+class S3Options(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Options of a store in a bucket of an S3-compatible server. The bucket must exist."""
+
+    kind: str = "s3"
+    bucket: Annotated[
+        str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description=tr("the name of a bucket").text)
+    ]
+    prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^([\w.-]*[\w-][\w.-]*(/[\w.-]*[\w-][\w.-]*)*)?$",
+            max_length=512,
+            description=tr("names with / between them, without one at the ends").text,
+        ),
+    ] = ""
+    """Below which the sets lie; the bucket's root when not given."""
+    endpoint: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^/@?#\s]+(/[^@?#\s]*)?)?$",
+            description=tr("an address: https://HOST or https://HOST:PORT").text,
+        ),
+    ] = ""
+    """The server; that of AWS for the region when not given."""
+    region: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$", description=tr("the name of a region").text)] = (
+        "us-east-1"
+    )
+    access_key: SecretRef = SecretRef("env:AWS_ACCESS_KEY_ID")
+    secret_key: SecretRef = SecretRef("env:AWS_SECRET_ACCESS_KEY")
+    session_token: SecretRef | None = None
+    """Of temporary credentials."""
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    """``https://HOST/BUCKET`` or ``https://BUCKET.HOST``; ``auto``: the first with ``endpoint``, else the second."""
+    ca_file: str = ""
+    verify_tls: bool = True
+    timeout: Seconds = Seconds(30)
+    """So long the server may be silent, at each of three attempts."""
+    part_mb: Annotated[int, Meta(ge=5, le=1024)] = 32
+    """MiB in one part of a large upload, twice as much in memory. A file has at most 10,000 parts."""
+
+
 SOURCES: dict[str, type[SourceConfig]] = {
     "config": ConfigOptions,
     "files": FilesOptions,
     "postgresql": PostgresqlOptions,
 }
-STORES: dict[str, type[StoreConfig]] = {"local": LocalOptions, "sftp": SftpOptions}
+STORES: dict[str, type[StoreConfig]] = {"local": LocalOptions, "s3": S3Options, "sftp": SftpOptions}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ from lilfox_tui.jobs.model import JobRequest
 
 SOURCES = "lilfox_tui.backup.sources"
 STORES = "lilfox_tui.backup.stores"
+S3 = "s3://"
 DEFAULT = "lilfox"
 """What a plan is called that is made of a command's words."""
 
@@ -99,20 +101,37 @@ def plan_of(arguments: PlanArguments, stores: Mapping[str, Any]) -> BackupPlan:
 
 
 def store_options(where: str) -> Any:
-    """Return the Options of the store that ``--store`` names: a folder, or ``HOST:/folder``. Raises UsageError."""
+    """Return the Options of the store that ``--store`` names: a folder, ``HOST:/folder`` or ``s3://BUCKET/PREFIX``.
+    Raises UsageError."""
     if not where:
         raise UsageError(tr("no store given"), tr("for example: --store /backup, or --store nas-1:/srv/backup"))
+    if where.startswith(S3):
+        return _s3_options(where.removeprefix(S3))
     host, colon, folder = where.partition(":")
     if colon and "/" not in host:
         return _options(STORES, "sftp", {"host": host, "path": folder})
     return _options(STORES, "local", {"path": str(Path(where).absolute())})
 
 
+def _s3_options(place: str) -> Any:
+    """Return the Options of ``BUCKET/PREFIX``; the rest is where the AWS tools look for it in the environment."""
+    bucket, _, prefix = place.partition("/")
+    found = {
+        "endpoint": os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
+        "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+        "session_token": "env:AWS_SESSION_TOKEN" if os.environ.get("AWS_SESSION_TOKEN") else None,
+        "ca_file": os.environ.get("AWS_CA_BUNDLE"),
+    }
+    return _options(STORES, "s3", {"bucket": bucket, "prefix": prefix.strip("/"), **found})
+
+
 def _options(package: str, kind: str, values: Mapping[str, Any]) -> Any:
     made = plugins.options_of(package, kind)
     try:
         return msgspec.convert(
-            {"kind": kind, **{key: value for key, value in values.items() if value is not None}}, made
+            {"kind": kind, **{key: value for key, value in values.items() if value is not None}},
+            made,
+            dec_hook=lambda shape, value: shape(value),  # a reference to a secret
         )
     except msgspec.ValidationError as error:
         raise UsageError(tr("{kind}: {error}", kind=kind, error=error)) from None

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
@@ -24,6 +24,7 @@ from lilfox_tui.backup.sets.names import UNFINISHED
 from lilfox_tui.backup.source import DumpCommand
 from lilfox_tui.backup.store import LINK, BackupError, BackupStore, LinkGone
 from lilfox_tui.backup.store_lock import LOCK
+from lilfox_tui.core.aio import to_end
 from lilfox_tui.core.errors import AuthRefused, CommandUnknown, HostError, LilFoxError, NotBegun
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts import detached
@@ -102,7 +103,6 @@ folder goes with the job's own.
 """
 
 
-T = TypeVar("T")
 POLL_S = 0.5
 AGAIN_S = 5.0
 PATIENCE_S = 3600.0
@@ -205,7 +205,7 @@ class RemoteDump:
             self._cannot(packing, str(error))
             return None
         except BaseException:
-            await _to_end(self._give_up(job, command))
+            await to_end(self._give_up(job, command))
             raise
         finally:
             self._store.keep_there(False)
@@ -340,13 +340,3 @@ class RemoteDump:
 
 def _into(each: DetachedOutput, out: bytearray, said: bytearray) -> None:
     (out if each.stream == "stdout" else said).extend(each.data)
-
-
-async def _to_end(work: Awaitable[T]) -> T:
-    """Return the result of ``work``; if cancelled, let ``work`` finish first."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

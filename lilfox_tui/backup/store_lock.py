@@ -48,17 +48,13 @@ class Mark(Struct):
         return StoreLockHolder(clean(self.who)[:200] or "?", self.since)
 
 
-class MarkFiles(Protocol):
-    """The files that hold marks, by name in the store's folder. Raises StoreError, HostError."""
+class HeldMarks(Protocol):
+    """The files of marks that somebody holds, by name in the store. Raises StoreError, HostError."""
 
     @property
     def kept(self) -> bool:
         """Whether a process on the folder's own machine refreshes the marks, so that they last while this side cannot
         reach them."""
-        ...
-
-    async def create(self, name: str, data: bytes) -> bool:
-        """Create a new file; False if it exists."""
         ...
 
     async def read(self, name: str) -> tuple[bytes, datetime] | None:
@@ -69,12 +65,20 @@ class MarkFiles(Protocol):
         """Set the file's mtime to now, by the clock of the folder's machine."""
         ...
 
-    async def rename_new(self, old: str, new: str) -> bool:
-        """Rename a file; False if ``old`` is missing or ``new`` exists."""
-        ...
-
     async def remove(self, names: list[str]) -> None:
         """Remove files; missing ones are ignored."""
+        ...
+
+
+class MarkFiles(HeldMarks, Protocol):
+    """The files that hold marks, by name in the store's folder. Raises StoreError, HostError."""
+
+    async def create(self, name: str, data: bytes) -> bool:
+        """Create a new file; False if it exists."""
+        ...
+
+    async def rename_new(self, old: str, new: str) -> bool:
+        """Rename a file; False if ``old`` is missing or ``new`` exists."""
         ...
 
     async def names(self) -> list[str]:
@@ -91,8 +95,7 @@ async def marked(
     files: MarkFiles, where: str, mark: Mark, *, shared: bool, dead: Callable[[Mark], bool]
 ) -> AsyncIterator[None]:
     """Hold the lock of the store at ``where``. ``dead`` returns whether a mark's run has certainly ended. Raises
-    StoreHeld. If the mark is removed meanwhile, or is stale because it could not be refreshed, cancels the body and
-    raises StoreError."""
+    StoreHeld, and StoreError like :func:`held`."""
     mark.token = os.urandom(8).hex()
     data = msgspec.json.encode(mark)
     marks = _Marks(files, where, dead)
@@ -101,6 +104,14 @@ async def marked(
     except BaseException:
         await _leave(files, [LOCK, SHARED + mark.token], data)
         raise
+    async with held(files, where, name, data):
+        yield
+
+
+@asynccontextmanager
+async def held(files: HeldMarks, where: str, name: str, data: bytes) -> AsyncIterator[None]:
+    """Keep the mark ``name``, which holds ``data``, fresh, and remove it at the end. If it is removed meanwhile, or is
+    stale because it could not be refreshed, cancels the body and raises StoreError."""
     body = asyncio.current_task()
     assert body is not None
     beat = asyncio.create_task(_beat(files, where, name, data))
@@ -118,19 +129,19 @@ async def marked(
         await _leave(files, [name], data)
 
 
-async def _leave(files: MarkFiles, names: list[str], data: bytes) -> None:
+async def _leave(files: HeldMarks, names: list[str], data: bytes) -> None:
     with suppress(LilFoxError):  # then it is stale in five minutes
         for name in names:
             if await _is_ours(files, name, data):
                 await files.remove([name])
 
 
-async def _is_ours(files: MarkFiles, name: str, data: bytes) -> bool:
+async def _is_ours(files: HeldMarks, name: str, data: bytes) -> bool:
     read = await files.read(name)
     return read is not None and read[0] == data
 
 
-async def _beat(files: MarkFiles, where: str, name: str, data: bytes) -> StoreError:
+async def _beat(files: HeldMarks, where: str, name: str, data: bytes) -> StoreError:
     """Refresh the mark until the lock is lost; return the error that says why."""
     loop = asyncio.get_running_loop()
     good = loop.time()

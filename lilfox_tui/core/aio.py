@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -136,6 +136,27 @@ async def open_in_thread(open_: Callable[[], T], close: Callable[[T], object]) -
         for each in opened:
             close(each)
         raise
+
+
+async def to_end(work: Awaitable[T]) -> T:
+    """Return the result of ``work``; if cancelled, let ``work`` finish first."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        raise
+
+
+async def end_task(task: asyncio.Task[Any] | None) -> None:
+    """Cancel a task whose result is no longer needed, and wait for its end."""
+    if task is not None:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
 
 
 # Tasks that are done together, and a cancellation that is never lost among them.

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TypeVar
 
 from lilfox_tui.backup.checks import SMALL_BYTES, Check, StoreRoom, room_checks
 from lilfox_tui.backup.options import SftpOptions
 from lilfox_tui.backup.sets.names import FOLDERS, UNFINISHED, is_name, parted, store_error
 from lilfox_tui.backup.store import BackupStore, StoreEntry, StoreError
 from lilfox_tui.backup.store_lock import MARK_BYTES, PREFIX, mark_of, marked
+from lilfox_tui.core.aio import end_task, to_end
 from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import tr
@@ -308,7 +308,6 @@ class _RemoteMarks:
 # A folder of an SSH host, by SFTP alone: the account needs no shell.
 
 
-T = TypeVar("T")
 BLOCK = 4 * 1024 * 1024
 """Asked for and sent at once, as many requests: less would wait for the link's round trip too often."""
 AT_ONCE = 32
@@ -387,7 +386,7 @@ class SftpStore:
                     reading = asyncio.create_task(file.read(at, BLOCK))
                     yield block
             finally:
-                await _end(reading)
+                await end_task(reading)
                 await file.close()
 
     async def look(self, endings: tuple[str, ...]) -> tuple[dict[str, bytes], Sequence[StoreEntry]]:
@@ -415,7 +414,7 @@ class SftpStore:
             with self._said(part):
                 await file.sync()
         except BaseException:
-            await _to_end(self._give_up(part, file))
+            await to_end(self._give_up(part, file))
             raise
         await file.close()
         return size
@@ -438,7 +437,7 @@ class SftpStore:
                 await self._told(part, asyncio.create_task(file.write(at, bytes(held))))
             return at + len(held)
         finally:
-            await _end(writing)
+            await end_task(writing)
 
     async def _told(self, name: str, work: asyncio.Task[None] | None) -> None:
         if work is not None:
@@ -457,12 +456,12 @@ class SftpStore:
         try:
             for name in names:
                 with self._said(name):
-                    await _to_end(self._give_name(name, given))
+                    await to_end(self._give_name(name, given))
             for name in {name.rpartition("/")[0]: name for name in names}.values():
                 with self._said(name):
                     await self._folder.sync(name)
         except BaseException:
-            await _to_end(self._unpublish(given))
+            await to_end(self._unpublish(given))
             raise
 
     async def _give_name(self, name: str, given: list[str]) -> None:
@@ -478,7 +477,7 @@ class SftpStore:
     async def put_small(self, name: str, data: bytes) -> None:
         """See :meth:`BackupStore.put_small`."""
         with self._said(name):
-            await _to_end(self._put_small(name, data))
+            await to_end(self._put_small(name, data))
 
     async def _put_small(self, name: str, data: bytes) -> None:
         part = name + UNFINISHED
@@ -498,7 +497,7 @@ class SftpStore:
         """See :meth:`BackupStore.remove`."""
         for name in names:
             with self._said(name):
-                await _to_end(self._folder.remove(name))
+                await to_end(self._folder.remove(name))
 
     async def free_bytes(self) -> int | None:
         """See :meth:`BackupStore.free_bytes`."""
@@ -519,23 +518,3 @@ class SftpStore:
 
 
 _TRIAL = "lilfox-may-write" + UNFINISHED
-
-
-async def _to_end(work: Awaitable[T]) -> T:
-    """Return the result of ``work``; if cancelled, let ``work`` finish first."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        task.exception()
-        raise
-
-
-async def _end(task: asyncio.Task[T] | None) -> None:
-    """Cancel a task whose result is no longer needed."""
-    if task is not None:
-        task.cancel()
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()
