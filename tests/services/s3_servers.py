@@ -18,6 +18,8 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
+from lilfox_tui.backup.options import S3Options
+from lilfox_tui.backup.stores import s3
 from tests.lifetime import ending_with_us
 from tests.ports import free_port
 from tests.services.http_servers import serving
@@ -150,3 +152,24 @@ async def front(server: S3Server, rule: Rule) -> AsyncIterator[str]:
 
     async with serving(talk) as own:
         yield f"http://127.0.0.1:{own}"
+
+
+class Opened:
+    """A bucket of its own, and a store in it."""
+
+    def __init__(self, server: S3Server, *, bucket: str = "", **options: Any) -> None:
+        self.server = server
+        self.bucket = bucket or server.bucket()
+        values = {"prefix": "lil/fox", "endpoint": server.url, "part_mb": 5, **options}
+        self.store = s3.S3Store("s", S3Options(bucket=self.bucket, **values))
+
+    async def __aenter__(self) -> Opened:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.store.close()
+
+    @property
+    def names(self) -> list[str]:
+        """What lies in the bucket, below the prefix."""
+        return [key.removeprefix("lil/fox/") for key in self.server.keys(self.bucket)]
