@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from lilfox_tui.backup.checks import Check, check_text, signature_text
+from lilfox_tui.backup.checks import Check, check_text, labelled, signature_text
 from lilfox_tui.backup.context import BackupContext, source_module
 from lilfox_tui.backup.plan import BackupPlan, BackupRequest, plan_named, plan_of, read_request, undo_command
 from lilfox_tui.backup.restores import interrupted
@@ -44,13 +44,14 @@ from lilfox_tui.backup.run import prune as prune_store
 from lilfox_tui.backup.selection import choose
 from lilfox_tui.backup.sets.model import BackupSet, Proof, Status
 from lilfox_tui.backup.sets.names import local_zone
+from lilfox_tui.backup.sets.retention import RetentionVerdict
 from lilfox_tui.backup.store import BackupError, BrokenSet, retry
 from lilfox_tui.backup.verify import refuse_untrusted
 from lilfox_tui.backup.verify import verify as verify_set
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import HostError, LilFoxError, NotAllowed
-from lilfox_tui.core.i18n import _, listed, ntr, tr
+from lilfox_tui.core.i18n import _, clauses, listed, ntr, tr
 from lilfox_tui.incident import incidents
 from lilfox_tui.incident.model import Changed, Reverted
 from lilfox_tui.jobs.listing import mark_checked
@@ -143,15 +144,23 @@ def _drilled(found: BackupSet, proof: Proof) -> Outcome:
 async def prune(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Remove the sets that retention no longer keeps, in every store of the plan."""
     config, plan = opened(read_request(arguments))
-    gone: list[str] = []
+    told: list[RetentionVerdict] = []
     async with BackupContext(config) as context:
         await tell_open(run)
         await _sweep(run, context, plan)
         for name, options in plan.stores.items():
             store = context.store(name, options)
             async with store.lock(f"prune {plan.name}"):
-                gone += await prune_store(run, plan, store, keys=await context.keys())
-    return Outcome("ok", str(ntr("{count} set removed", "{count} sets removed", len(gone))), result={"removed": gone})
+                told += await prune_store(run, plan, store, keys=await context.keys())
+    gone = [verdict.set.id for verdict in told if verdict.goes]
+    kept = {verdict.set.id: str(verdict.why) for verdict in told if verdict.locked}
+    result = {"removed": gone, **({"locked": kept} if kept else {})}
+    text = str(ntr("{count} set removed", "{count} sets removed", len(gone)))
+    if kept:
+        why = clauses(labelled(name, each) for name, each in kept.items())
+        stay = ntr("{count} set stays: {why}", "{count} sets stay: {why}", len(kept), why=why)
+        text = str(tr("{removed}; {stay}", removed=text, stay=stay))
+    return Outcome("ok", text, result=result)
 
 
 async def restore(run: Run, arguments: dict[str, Any]) -> Outcome:

@@ -144,8 +144,13 @@ class S3Options(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     verify_tls: bool = True
     timeout: Seconds = Seconds(30)
     """So long the server may be silent, at each of three attempts."""
-    part_mb: Annotated[int, Meta(ge=5, le=1024)] = 32
-    """MiB in one part of a large upload, twice as much in memory. A file has at most 10,000 parts."""
+    part_mb: Annotated[int, Meta(ge=5, le=512)] = 32
+    """MiB in one part of a large upload, three times as much in memory. A file has at most 10,000 parts."""
+
+    @property
+    def part_bytes(self) -> int:
+        """``part_mb`` in bytes."""
+        return self.part_mb * 1024 * 1024
 
 
 SOURCES: dict[str, type[SourceConfig]] = {

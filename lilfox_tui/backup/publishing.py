@@ -63,9 +63,9 @@ async def _encoded(manifest: Manifest, sign: Sign) -> AsyncGenerator[bytes, None
     yield encoded(manifest, sign)
 
 
-async def remove_set(store: BackupStore, found: BackupSet) -> None:
-    """Remove a set. The caller holds the store's lock; if interrupted, the next :func:`clear` completes the removal.
-    Raises StoreError, HostError."""
+async def remove_set(store: BackupStore, found: BackupSet) -> bool:
+    """Remove a set; return whether the store keeps old versions of its files. The caller holds the store's lock; if
+    interrupted, the next :func:`clear` completes the removal. Raises StoreError, HostError."""
     marker = manifest_name(found.id) + UNFINISHED
     if found.manifest is not None:
         await store.remove([marker])
@@ -73,9 +73,10 @@ async def remove_set(store: BackupStore, found: BackupSet) -> None:
             await mark(store, found.manifest)
         except LilFoxError:  # a full disk: it is removed all the same, that makes room
             await store.remove([marker])
-    await store.remove([manifest_name(found.id)])
-    await store.remove([*(part.name for part in found.parts), proof_name(found.id)])
+    kept = await store.remove([manifest_name(found.id)])
+    kept = await store.remove([*(part.name for part in found.parts), proof_name(found.id)]) or kept
     await store.remove([marker])
+    return kept
 
 
 async def clear(store: BackupStore) -> list[str]:

@@ -18,10 +18,10 @@ from lilfox_tui.backup.plan import BackupPlan, RestoreSpec
 from lilfox_tui.backup.publishing import Publication, SetHeader, clear, mark, remove_set
 from lilfox_tui.backup.remote_dump import open_remote_dump
 from lilfox_tui.backup.restores.restore import drill, refuse_bad
-from lilfox_tui.backup.sets import retention
 from lilfox_tui.backup.sets.catalogue import read_sets
 from lilfox_tui.backup.sets.model import NO_KEYS, BackupSet, FoundPart, Manifest, Proof, SigningKeys, state_of
 from lilfox_tui.backup.sets.names import UNFINISHED, local_zone, manifest_name, set_id, stamp_in
+from lilfox_tui.backup.sets.retention import RetentionVerdict, judge_in_store
 from lilfox_tui.backup.source import BackupSource
 from lilfox_tui.backup.store import BackupError, BackupStore, BrokenSet, NotReady, retry
 from lilfox_tui.backup.verify import SetReader, verify
@@ -346,19 +346,24 @@ async def _prune_after(run: Run, context: BackupContext, plan: BackupPlan, repor
 
 async def prune(
     run: Run, plan: BackupPlan, store: BackupStore, *, just_made: str = "", keys: SigningKeys = NO_KEYS
-) -> list[str]:
-    """Remove the sets that the plan's retention no longer keeps; return their ids. The caller holds the store's lock.
-    ``just_made`` stays; ``keys`` decide which sets are trusted."""
+) -> list[RetentionVerdict]:
+    """Remove the sets that the plan's retention no longer keeps; return the verdicts on these, including those that an
+    object lock keeps. The caller holds the store's lock. ``just_made`` stays; ``keys`` decide which sets are
+    trusted."""
     phase("prune")
     sets = [found for found in await read_sets(store, keys=keys) if found.plan == plan.name]
-    now, zone = datetime.now(UTC), local_zone()
-    verdicts = retention.judge(sets, plan.config.keep, now=now, zone=zone, just_made=just_made)
-    gone = [verdict for verdict in verdicts if verdict.goes]
-    for verdict in gone:
+    verdicts = await judge_in_store(store, sets, plan.config.keep, just_made=just_made)
+    told = [verdict for verdict in verdicts if verdict.goes or verdict.locked]
+    for verdict in told:
+        if verdict.locked:
+            run.say(str(tr("{set} stays: {why}", set=verdict.set.id, why=verdict.why)), "warning")
+            continue
         run.intent(str(tr("removing {set}: {why}", set=verdict.set.id, why=verdict.why)))
-        await remove_set(store, verdict.set)
-        run.done(str(tr("{set} was removed", set=verdict.set.id)))
-    return [verdict.set.id for verdict in gone]
+        if await remove_set(store, verdict.set):
+            run.done(str(tr("{set} was removed; the bucket keeps its files as old versions", set=verdict.set.id)))
+        else:
+            run.done(str(tr("{set} was removed", set=verdict.set.id)))
+    return told
 
 
 async def reader_of(context: BackupContext, plan: BackupPlan, store: BackupStore, identity: str = "") -> SetReader:

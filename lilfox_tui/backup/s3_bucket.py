@@ -13,7 +13,7 @@ import os
 import ssl
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from lilfox_tui.backup.checks import SMALL_BYTES
 from lilfox_tui.backup.options import S3Options
 from lilfox_tui.backup.store import StoreError
 from lilfox_tui.config.secrets import resolve
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TRIES = 3
-CALL_S = 900.0
+CALL_S = 1800.0
 """So long a request may take with all its attempts, even if the server is never silent for long."""
 AT_ONCE = 16
 MOST_LISTED = 1_000_000
@@ -56,6 +57,15 @@ class ObjectFacts(Struct, frozen=True, gc=False):
     locked_until: datetime | None = None
     held: bool = False
     """Under a legal hold."""
+
+
+class SmallObject(Struct, frozen=True, gc=False):
+    """An object's content, its mtime by the server's clock (aware UTC), ETag and version, as in ObjectFacts."""
+
+    data: bytes
+    modified: datetime
+    etag: str
+    version: str = ""
 
 
 class Upload(Struct, frozen=True, gc=False):
@@ -153,13 +163,12 @@ class S3Bucket:
                 return None
             raise
         metadata = {key.casefold(): value for key, value in read.get("Metadata", {}).items()}
-        version = read.get("VersionId", "")
         return ObjectFacts(
             key=key,
             size_bytes=read["ContentLength"],
             modified=read["LastModified"].astimezone(UTC),
             etag=read.get("ETag", ""),
-            version="" if version == "null" else version,
+            version=_version(read.get("VersionId")),
             token=metadata.get(TOKEN, ""),
             locked_until=read.get("ObjectLockRetainUntilDate"),
             held=read.get("ObjectLockLegalHoldStatus") == "ON",
@@ -193,12 +202,18 @@ class S3Bucket:
             ),
         )
 
-    async def get(self, name: str) -> tuple[bytes, datetime, str] | None:
-        """Return the content of a small object, its mtime and ETag; None if it does not exist."""
+    async def get(self, name: str) -> SmallObject | None:
+        """Return a small object; None if it does not exist."""
 
-        def read(client: S3Client) -> tuple[bytes, datetime, str]:
+        def read(client: S3Client) -> SmallObject:
             found = client.get_object(Bucket=self.bucket, Key=self.key(name))
-            return found["Body"].read(), found["LastModified"].astimezone(UTC), found.get("ETag", "")
+            with closing(found["Body"]) as body:
+                if found["ContentLength"] > SMALL_BYTES:
+                    raise ValueError(f"{found['ContentLength']} bytes")
+                data = body.read()
+            return SmallObject(
+                data, found["LastModified"].astimezone(UTC), found.get("ETag", ""), _version(found.get("VersionId"))
+            )
 
         try:
             return await self.call(name, read)
@@ -226,10 +241,11 @@ class S3Bucket:
         end = min(at + _PIECE, found.size_bytes)
 
         def read(client: S3Client) -> bytes:
-            answer = client.get_object(
-                Bucket=self.bucket, Key=found.key, Range=f"bytes={at}-{end - 1}", IfMatch=found.etag
-            )
-            return answer["Body"].read(end - at + 1)
+            same: Any = {"IfMatch": found.etag} if found.etag else {}
+            answer = client.get_object(Bucket=self.bucket, Key=found.key, Range=f"bytes={at}-{end - 1}", **same)
+            with closing(answer["Body"]) as body:
+                data: bytes = body.read(end - at + 1)
+                return data
 
         for attempt in range(1, TRIES + 1):
             try:
@@ -252,23 +268,21 @@ class S3Bucket:
             )  # fmt: skip
         return data
 
-    async def remove(self, name: str, *, for_good: bool = False) -> None:
-        """Delete an object, if it exists. ``for_good``: in a bucket that keeps old versions, the version too, if that
-        is allowed."""
+    async def remove(self, name: str, *, for_good: bool = False, token: str | None = None) -> bool:
+        """Delete an object, if it exists and has the ``token``; return whether the bucket keeps it as an old version.
+        ``for_good``: delete that version too, if that is allowed. Raises S3Error, which says until when it is locked if
+        the server refuses."""
         found = await self.facts(name)
-        if found is None:
-            return
+        if found is None or (token is not None and found.token != token):
+            return False
         if for_good and found.version:
             with suppress(S3Error):
-                await self.call(
-                    name,
-                    lambda client: client.delete_object(Bucket=self.bucket, Key=found.key, VersionId=found.version),
-                )
-                return
+                await self.remove_version(name, found.version)
+                return False
         try:
-            await self.call(name, lambda client: client.delete_object(Bucket=self.bucket, Key=found.key))
+            done = await self.call(name, lambda client: client.delete_object(Bucket=self.bucket, Key=found.key))
         except S3Error as error:
-            if (why := _locked(found)) is None:
+            if (why := locked(found)) is None:
                 raise
             raise S3Error(
                 tr("{name} in {where} was not removed: {why}", name=name, where=self.where, why=why),
@@ -276,6 +290,12 @@ class S3Bucket:
                 code=error.code,
                 status=error.status,
             ) from None
+        return bool(done.get("DeleteMarker"))
+
+    async def remove_version(self, name: str, version: str) -> None:
+        """Delete one version of an object for good."""
+        key = self.key(name)
+        await self.call(name, lambda client: client.delete_object(Bucket=self.bucket, Key=key, VersionId=version))
 
     # Listings, in pages.
 
@@ -308,13 +328,26 @@ class S3Bucket:
 
     async def uploads(self) -> list[Upload]:
         """Return the unfinished uploads below the prefix; none if the server does not list them."""
-        try:
-            found = await self.call(
-                ".", lambda client: client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.root)
-            )
-        except S3Error:
-            return []
-        return [Upload(each["Key"], each["UploadId"], each["Initiated"]) for each in found.get("Uploads", ())]
+        found: list[Upload] = []
+        following: dict[str, Any] = {}
+        while True:
+            more: Any = following
+            try:
+                page = await self.call(
+                    ".",
+                    lambda client, more=more: client.list_multipart_uploads(  # type: ignore[misc]
+                        Bucket=self.bucket, Prefix=self.root, **more
+                    ),
+                )
+            except S3Error:
+                return found
+            found += [Upload(each["Key"], each["UploadId"], each["Initiated"]) for each in page.get("Uploads", ())]
+            next_one = {
+                name: page[f"Next{name}"] for name in ("KeyMarker", "UploadIdMarker") if page.get(f"Next{name}")
+            }
+            if not page.get("IsTruncated") or next_one in ({}, following) or len(found) > MOST_LISTED:
+                return found
+            following = next_one
 
     async def abort(self, upload: Upload) -> None:
         """Abort an upload; do nothing if it has ended."""
@@ -384,7 +417,8 @@ class S3Bucket:
             message = tr("{name} already exists in {where} and is not overwritten", name=name, where=self.where)
         else:
             reason = self._clean(str(told.get("Message", "")))[:300] or str(status)
-            message = tr("{name} in {where}: {reason} ({code})", name=name, where=self.where, reason=reason, code=code)
+            where = self.where if name == "." else str(tr("{name} in {where}", name=name, where=self.where))
+            message = tr("{where}: {reason} ({code})", where=where, reason=reason, code=code)
         full = code in _FULL or status == 507
         hint = tr("Free up space, or remove older sets.") if full else _HINTS.get(code, "")
         return S3Error(message, hint, code=code, status=status, full=full)
@@ -394,6 +428,11 @@ class S3Bucket:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return clean(text)
+
+
+def _version(told: str | None) -> str:
+    """Return the id of a version; empty in a bucket that keeps none."""
+    return "" if told is None or told == "null" else told
 
 
 def md5_of(data: bytes) -> str:
@@ -426,7 +465,7 @@ _HINTS: Mapping[str, Message] = {
 _FULL = ("XMinioStorageFull", "QuotaExceeded", "InsufficientStorage", "EntityTooLarge")
 
 
-def _locked(found: ObjectFacts) -> Message | None:
+def locked(found: ObjectFacts) -> Message | None:
     """Return what the object lock says of an object; None if it has none."""
     if found.held:
         return tr("it is under a legal hold (object lock)")

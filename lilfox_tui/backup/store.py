@@ -78,8 +78,14 @@ class BackupStore(Protocol):
         """Write a small file atomically, replacing an existing one: part, fsync, rename, fsync of the folder."""
         ...
 
-    async def remove(self, names: Sequence[str]) -> None:
-        """Remove regular files by name, ``.part`` too; missing ones are ignored."""
+    async def remove(self, names: Sequence[str]) -> bool:
+        """Remove regular files by name, ``.part`` too; missing ones are ignored. Return whether the store keeps old
+        versions of them, which take up space."""
+        ...
+
+    async def object_lock(self, names: Sequence[str]) -> Message | None:
+        """Return why these files are not to be removed yet (an object lock until a date, a legal hold); None if nothing
+        says so."""
         ...
 
     async def free_bytes(self) -> int | None:

@@ -50,7 +50,7 @@ def store(folder: Path) -> BackupStore:
 async def pruned(store: BackupStore, keep: KeepConfig) -> list[str]:
     """Ids of what retention removed, as after a good run."""
     plan = BackupPlan(name="lilfox", config=PlanConfig(sources={}, store="s", keep=keep), stores={})
-    return await backup_run.prune(NotedRun(), plan, store)
+    return [verdict.set.id for verdict in await backup_run.prune(NotedRun(), plan, store)]
 
 
 async def ids_of(store: BackupStore) -> list[str]:

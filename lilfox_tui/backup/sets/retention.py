@@ -11,12 +11,14 @@ stays: somebody must look at it, and a key that is missing here must not remove 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.sets.model import BackupSet, Status, newest_of_each
+from lilfox_tui.backup.sets.names import local_zone, manifest_name
+from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import Message, listed, ntr, tr
@@ -31,6 +33,8 @@ class RetentionVerdict(Struct, frozen=True):
     set: BackupSet
     goes: bool
     why: Message
+    locked: bool = False
+    """Whether it stays only because its store does not let it go yet."""
 
 
 def judge(
@@ -52,6 +56,21 @@ def judge(
         RetentionVerdict(found, False, tr("tagged {tag}", tag=tagged[found.id])) if found.id in tagged else next(others)
         for found in every
     ]
+
+
+async def judge_in_store(
+    store: BackupStore, sets: Sequence[BackupSet], keep: KeepConfig | None, *, just_made: str = ""
+) -> list[RetentionVerdict]:
+    """Return :func:`judge`'s verdicts on a plan's sets in ``store`` now; a set under an object lock stays. Raises
+    UsageError, StoreError, HostError."""
+    verdicts = judge(sets, keep, now=datetime.now(UTC), zone=local_zone(), just_made=just_made)
+    return [await _unless_locked(store, verdict) if verdict.goes else verdict for verdict in verdicts]
+
+
+async def _unless_locked(store: BackupStore, verdict: RetentionVerdict) -> RetentionVerdict:
+    found = verdict.set
+    why = await store.object_lock([manifest_name(found.id), *(part.name for part in found.parts)])
+    return verdict if why is None else RetentionVerdict(found, goes=False, why=why, locked=True)
 
 
 def _judged(

@@ -24,7 +24,7 @@ from lilfox_tui.backup.sets.names import UNFINISHED, store_error
 from lilfox_tui.backup.store import BackupStore, StoreEntry, StoreError, StoreLockHolder
 from lilfox_tui.backup.store_lock import LOCK, MARK_BYTES, PREFIX, SHARED, Mark, held_by, mark_of, marked, refuse_others
 from lilfox_tui.core.crash import phase
-from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
 
 # A store's lock on the machine where its folder is, or has it mounted.
@@ -345,10 +345,15 @@ class LocalStore:
             raise
         self._folder.sync(name)
 
-    async def remove(self, names: Sequence[str]) -> None:
+    async def remove(self, names: Sequence[str]) -> bool:
         """See :meth:`BackupStore.remove`."""
         for name in names:
             await self._call(name, lambda name=name: self._folder.remove(name))  # type: ignore[misc]
+        return False
+
+    async def object_lock(self, names: Sequence[str]) -> Message | None:  # noqa: ARG002 - a folder has none
+        """See :meth:`BackupStore.object_lock`."""
+        return None
 
     async def free_bytes(self) -> int | None:
         """See :meth:`BackupStore.free_bytes`."""

@@ -1,7 +1,9 @@
 """The S3 store: a bucket of an S3-compatible server, and its lock.
 
-S3 has no rename: publishing copies each ``NAME.part`` on the server and then deletes it. An upload that was begun and
-not completed is shown as ``NAME.part`` too, so that the next run removes it like any leftover.
+S3 has no rename. A large file is a multipart upload that is completed when it is published: until then it is shown as
+``NAME.part``, also to the next run, which aborts it like any leftover. A file of one part is written as ``NAME.part``,
+copied on the server when it is published, and deleted. So nothing large is stored twice, which under an object lock
+would stay so for as long as the lock.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -20,7 +22,17 @@ import msgspec
 
 from lilfox_tui.backup.checks import SMALL_BYTES, Check
 from lilfox_tui.backup.options import S3Options
-from lilfox_tui.backup.s3_bucket import AT_ONCE, TOKEN, ObjectFacts, S3Bucket, S3Error, Upload, md5_of
+from lilfox_tui.backup.s3_bucket import (
+    AT_ONCE,
+    TOKEN,
+    ObjectFacts,
+    S3Bucket,
+    S3Error,
+    SmallObject,
+    Upload,
+    locked,
+    md5_of,
+)
 from lilfox_tui.backup.sets.names import FOLDERS, UNFINISHED, is_name, parted
 from lilfox_tui.backup.store import BackupStore, StoreEntry, StoreError, StoreLockHolder
 from lilfox_tui.backup.store_lock import LOCK, MARK_BYTES, PREFIX, SHARED, STALE, Mark, held, held_by, mark_of
@@ -34,8 +46,6 @@ from lilfox_tui.hosts.base import Host
 if TYPE_CHECKING:
     from types_boto3_s3.type_defs import CompletedPartTypeDef
 
-COPY_BYTES = 1024 * 1024 * 1024
-"""Copied on the server by one request; S3 allows 5 GiB."""
 MOST_PARTS = 10_000
 CLEANING_S = 5.0
 """So long a failed write may try to take its part away: the server may be what failed."""
@@ -54,6 +64,8 @@ class S3Store:
         self.name = name
         self._bucket = S3Bucket(options)
         self.where = self._bucket.where
+        self._written: dict[str, _PartUpload] = {}
+        """The uploads that :meth:`publish` completes, by name."""
 
     async def checks(self, needed_bytes: int | None, *, write: bool = True) -> list[Check]:
         """See :meth:`BackupStore.checks`. A bucket does not tell how much room it has."""
@@ -68,6 +80,16 @@ class S3Store:
         except LilFoxError as error:
             return [Check(about, "bad", error.message, error.hint)]
         found = [Check(about, "good", _room(needed_bytes) if write else tr("readable"))]
+        most = MOST_PARTS * bucket.options.part_bytes
+        if write and needed_bytes is not None and needed_bytes > most:
+            found.append(
+                Check(
+                    about,
+                    "warning",
+                    tr("a file may have {most} at most, in {count} parts", most=human_bytes(most), count=MOST_PARTS),
+                    tr("Increase part_mb of the store."),
+                )
+            )
         endpoint = urlsplit(bucket.options.endpoint)
         if endpoint.scheme == "http" and endpoint.hostname not in ("localhost", "127.0.0.1", "::1"):
             found.append(Check(about, "warning", tr("reached without TLS: others on the network can read the sets"),
@@ -184,7 +206,7 @@ class S3Store:
                     if error.code == "InvalidObjectState":  # in an archive
                         return None
                     raise
-            return None if found is None else found[0]
+            return None if found is None else found.data
 
         reading = [asyncio.create_task(read(name)) for name in names]
         try:
@@ -196,49 +218,56 @@ class S3Store:
         return texts, [entry for entry in entries if entry.name not in texts]
 
     async def write(self, name: str, blocks: AsyncIterator[bytes]) -> int:
-        """See :meth:`BackupStore.write`. The part appears when it is complete."""
+        """See :meth:`BackupStore.write`. A large file cannot be read before it is published."""
         part = name + UNFINISHED
         parted(name)
         parted(part)
-        if await self._bucket.facts(part) is not None:
+        if name in self._written or await self._bucket.facts(part) is not None:
             raise _exists(part, self.where)
-        upload = _PartUpload(self._bucket, part)
+        upload = _PartUpload(self._bucket, name)
         try:
             await upload.send(blocks)
             phase("fsync")
-            await upload.finish()
+            if await upload.flush():
+                self._written[name] = upload
+            else:
+                await upload.put_small(part)
         except BaseException:
-            await to_end(_give_up(upload))
+            await to_end(_give_up(self._bucket, upload, part))
             raise
         return upload.size_bytes
 
     async def publish(self, names: Sequence[str]) -> None:
-        """See :meth:`BackupStore.publish`. When it raises, no file has its name, as far as the store still responds. A
-        part that cannot be deleted after that is a leftover, which the next run removes."""
-        given: list[str] = []
+        """See :meth:`BackupStore.publish`. When it raises, no file has its name, as far as the store still responds;
+        of large ones the part is gone too. A small part that cannot be deleted after that is a leftover, which the next
+        run removes."""
+        parts = {name: await self._unpublished(name) for name in names}
+        given: dict[str, str] = {}
         try:
-            for name in names:
-                await to_end(self._give_name(name, given))
+            for name, part in parts.items():
+                await to_end(self._give_name(name, part, given))
         except BaseException:
             await to_end(self._take_back(given))
             raise
-        await to_end(self._drop([name + UNFINISHED for name in names]))
+        await to_end(self._drop([name + UNFINISHED for name, part in parts.items() if isinstance(part, ObjectFacts)]))
 
-    async def _give_name(self, name: str, given: list[str]) -> None:
-        bucket, part = self._bucket, name + UNFINISHED
+    async def _unpublished(self, name: str) -> _PartUpload | ObjectFacts:
+        """Return what was written of a file. Raises StoreError if nothing was, or if its name is taken."""
         parted(name)
-        made, taken = await bucket.facts(part), await bucket.facts(name)
-        if made is None:
-            raise StoreError(tr("{name} does not exist in {where}", name=part, where=self.where))
-        if taken is not None:
+        part = self._written.get(name) or await self._bucket.facts(name + UNFINISHED)
+        if part is None:
+            raise StoreError(tr("{name} does not exist in {where}", name=name + UNFINISHED, where=self.where))
+        if await self._bucket.facts(name) is not None:
             raise _exists(name, self.where)
-        given.append(name)
-        try:
-            await (self._copy if made.size_bytes <= COPY_BYTES else self._copy_large)(made, name)
-        except S3Error as error:
-            if error.exists:
-                given.remove(name)
-            raise
+        return part
+
+    async def _give_name(self, name: str, part: _PartUpload | ObjectFacts, given: dict[str, str]) -> None:
+        given[name] = part.token  # from now on it may have its name, also if no answer comes
+        if isinstance(part, _PartUpload):
+            await part.complete()
+            del self._written[name]
+        else:
+            await self._copy(part, name)
 
     async def _copy(self, made: ObjectFacts, name: str) -> None:
         bucket = self._bucket
@@ -251,20 +280,12 @@ class S3Store:
             ),
         )  # fmt: skip
 
-    async def _copy_large(self, made: ObjectFacts, name: str) -> None:
-        upload = _PartUpload(self._bucket, name, token=made.token)
-        try:
-            await upload.copy(made)
-            await upload.finish()
-        except BaseException:
-            await _give_up(upload)
-            raise
-
-    async def _take_back(self, names: Sequence[str]) -> None:
+    async def _take_back(self, given: Mapping[str, str]) -> None:
+        """Remove the files that were given a name, and nothing that another program wrote there."""
         with suppress(LilFoxError, TimeoutError):
             async with asyncio.timeout(CLEANING_S):
-                for name in names:
-                    await self._bucket.remove(name)
+                for name, token in given.items():
+                    await self._bucket.remove(name, for_good=True, token=token)
 
     async def _drop(self, names: Sequence[str]) -> None:
         for name in names:
@@ -276,17 +297,38 @@ class S3Store:
         parted(name)
         await self._bucket.put(name, data)
 
-    async def remove(self, names: Sequence[str]) -> None:
-        """See :meth:`BackupStore.remove`. Of a bucket that keeps versions only parts are removed for good. Raises
-        StoreError for a file that the server refuses to delete, and says until when it is locked."""
+    async def remove(self, names: Sequence[str]) -> bool:
+        """See :meth:`BackupStore.remove`. In a bucket that keeps versions only parts are removed for good."""
         for name in names:
             parted(name)
-        if any(name.endswith(UNFINISHED) for name in names):
-            for upload in await self._bucket.uploads():
-                if _part_of(upload, self._bucket) in names:
-                    await self._bucket.abort(upload)
-        for name in names:
-            await self._bucket.remove(name, for_good=name.endswith(UNFINISHED))
+        unfinished = {name.removesuffix(UNFINISHED) for name in names if name.endswith(UNFINISHED)}
+        for upload in [self._written.pop(name) for name in unfinished if name in self._written]:
+            await upload.abort()
+        if unfinished:
+            for found in await self._bucket.uploads():
+                if _part_of(found, self._bucket) in names:
+                    await self._bucket.abort(found)
+        kept = [await self._bucket.remove(name, for_good=name.endswith(UNFINISHED)) for name in names]
+        return any(kept)
+
+    async def object_lock(self, names: Sequence[str]) -> Message | None:
+        """See :meth:`BackupStore.object_lock`. The server tells it to a key that may GetObjectRetention and
+        GetObjectLegalHold."""
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def look(name: str) -> ObjectFacts | None:
+            async with turns:
+                return await self._bucket.facts(name)
+
+        looking = [asyncio.create_task(look(name)) for name in names]
+        try:
+            found = [each for each in await asyncio.gather(*looking) if each is not None]
+        finally:
+            for task in looking:
+                task.cancel()
+        longest = max(found, key=lambda each: (each.held, each.locked_until or datetime.min.replace(tzinfo=UTC)),
+                      default=None)  # fmt: skip
+        return None if longest is None else locked(longest)
 
     async def free_bytes(self) -> int | None:
         """See :meth:`BackupStore.free_bytes`."""
@@ -320,22 +362,21 @@ def _exists(name: str, where: str) -> StoreError:
 
 
 class _PartUpload:
-    """An object being written, which appears when :meth:`finish` has succeeded: by one request if it is small, else by
-    a multipart upload."""
+    """A file being written: if it is large a multipart upload of its final name, which appears by :meth:`complete`."""
 
-    def __init__(self, bucket: S3Bucket, name: str, *, token: str = "") -> None:
+    def __init__(self, bucket: S3Bucket, name: str) -> None:
         self.size_bytes = 0
+        self.token = os.urandom(8).hex()
         self._bucket = bucket
         self._name = name
         self._key = bucket.key(name)
-        self._token = token or os.urandom(8).hex()
         self._held = bytearray()
         self._upload: Upload | None = None
         self._parts: list[CompletedPartTypeDef] = []
 
     async def send(self, blocks: AsyncIterator[bytes]) -> None:
-        """Send all blocks but the last few, which :meth:`finish` sends; the next ones are read while a part is sent."""
-        part_bytes = self._bucket.options.part_mb * 1024 * 1024
+        """Send all blocks but the last few; the next ones are read while a part is sent."""
+        part_bytes = self._bucket.options.part_bytes
         sending: asyncio.Task[None] | None = None
         try:
             async for block in blocks:
@@ -373,58 +414,49 @@ class _PartUpload:
         )
         self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
 
-    async def copy(self, made: ObjectFacts) -> None:
-        """Have the server copy another object."""
-        upload = await self._begun()
-        for number, at in enumerate(range(0, made.size_bytes, COPY_BYTES), 1):
-            end = min(at + COPY_BYTES, made.size_bytes)
-            sent = await self._bucket.call(
-                self._name,
-                lambda client, number=number, at=at, end=end: client.upload_part_copy(  # type: ignore[misc]
-                    Bucket=self._bucket.bucket,
-                    Key=self._key,
-                    UploadId=upload.id,
-                    PartNumber=number,
-                    CopySource={"Bucket": self._bucket.bucket, "Key": made.key},
-                    CopySourceRange=f"bytes={at}-{end - 1}",
-                ),
-            )
-            self._parts.append({"PartNumber": number, "ETag": sent["CopyPartResult"]["ETag"]})
-
     async def _begun(self) -> Upload:
         if self._upload is None:
             begun = await self._bucket.call(
                 self._name,
                 lambda client: client.create_multipart_upload(
-                    Bucket=self._bucket.bucket, Key=self._key, Metadata={TOKEN: self._token}
+                    Bucket=self._bucket.bucket, Key=self._key, Metadata={TOKEN: self.token}
                 ),
             )
             self._upload = Upload(self._key, begun["UploadId"], datetime.now(UTC))
         return self._upload
 
-    async def finish(self) -> None:
-        """Make the object appear."""
-        bucket, upload = self._bucket, self._upload
-        if upload is None:
-            data = bytes(self._held)
-            await bucket.create(
-                self._name,
-                self._token,
-                lambda client, condition: client.put_object(
-                    Bucket=bucket.bucket,
-                    Key=self._key,
-                    Body=data,
-                    ContentMD5=md5_of(data),
-                    Metadata={TOKEN: self._token},
-                    **condition,
-                ),
-            )
-            return
+    async def flush(self) -> bool:
+        """Send the rest of a multipart upload; False if there is none, because the file is small."""
+        if self._upload is None:
+            return False
         if self._held:
             await self._send(bytes(self._held))
+            self._held.clear()
+        return True
+
+    async def put_small(self, part: str) -> None:
+        """Write a small file by one request, as ``part``."""
+        bucket, data = self._bucket, bytes(self._held)
+        await bucket.create(
+            part,
+            self.token,
+            lambda client, condition: client.put_object(
+                Bucket=bucket.bucket,
+                Key=bucket.key(part),
+                Body=data,
+                ContentMD5=md5_of(data),
+                Metadata={TOKEN: self.token},
+                **condition,
+            ),
+        )
+
+    async def complete(self) -> None:
+        """Make the file appear under its final name."""
+        bucket, upload = self._bucket, self._upload
+        assert upload is not None
         await bucket.create(
             self._name,
-            self._token,
+            self.token,
             lambda client, condition: client.complete_multipart_upload(
                 Bucket=bucket.bucket, Key=self._key, UploadId=upload.id, MultipartUpload={"Parts": self._parts},
                 **condition,
@@ -432,18 +464,16 @@ class _PartUpload:
         )  # fmt: skip
 
     async def abort(self) -> None:
-        """Take away what was written of it."""
+        """Take away what was sent."""
         if self._upload is not None:
             await self._bucket.abort(self._upload)
-        found = await self._bucket.facts(self._name)
-        if found is not None and found.token == self._token:
-            await self._bucket.remove(self._name, for_good=True)
 
 
-async def _give_up(upload: _PartUpload) -> None:
+async def _give_up(bucket: S3Bucket, upload: _PartUpload, part: str) -> None:
     with suppress(LilFoxError, TimeoutError):
         async with asyncio.timeout(CLEANING_S):
             await upload.abort()
+            await bucket.remove(part, for_good=True, token=upload.token)
 
 
 # A bucket's lock: marks with names of their own, as no name can be taken safely where conditional writes are ignored.
@@ -487,7 +517,7 @@ class _BucketMarks:
 
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket
-        self._read: dict[str, tuple[bytes, str]] = {}
+        self._read: dict[str, SmallObject] = {}
 
     async def take(self, name: str, data: bytes, *, shared: bool) -> None:
         """Put down the mark ``name``. Raises StoreHeld if another run's is in the way."""
@@ -534,20 +564,23 @@ class _BucketMarks:
         found = await self._bucket.get(name)
         if found is None:
             return None
-        self._read[name] = found[0], found[2]
-        return found[0][:MARK_BYTES], found[1]
+        self._read[name] = found
+        return found.data[:MARK_BYTES], found.modified
 
     async def touch(self, name: str) -> None:
         """Write the mark again, unless another run has taken it away since it was read."""
-        data, etag = self._read[name]
-        conditional = {} if self._bucket.conditional is False else {"IfMatch": etag}
+        old = self._read[name]
+        conditional = {} if self._bucket.conditional is False else {"IfMatch": old.etag}
         try:
-            await self._bucket.put(name, data, **conditional)
+            await self._bucket.put(name, old.data, **conditional)
         except S3Error as error:
             if error.status != 501:
                 raise
             self._bucket.conditional = False
-            await self._bucket.put(name, data)
+            await self._bucket.put(name, old.data)
+        if old.version:  # else a long run would leave one every half minute
+            with suppress(S3Error):
+                await self._bucket.remove_version(name, old.version)
 
     async def remove(self, names: list[str]) -> None:
         for name in names:

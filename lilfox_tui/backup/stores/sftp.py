@@ -18,7 +18,7 @@ from lilfox_tui.backup.store_lock import MARK_BYTES, PREFIX, mark_of, marked
 from lilfox_tui.core.aio import end_task, to_end
 from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
-from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import HasSftp, Host, RemoteFileHandle, RemoteFiles, RemoteFilesystem, RemotePathFacts
 
 # A folder of an SSH host, by SFTP, in which nothing but its own regular files is touched.
@@ -493,11 +493,16 @@ class SftpStore:
             raise
         await self._folder.sync(name)
 
-    async def remove(self, names: Sequence[str]) -> None:
+    async def remove(self, names: Sequence[str]) -> bool:
         """See :meth:`BackupStore.remove`."""
         for name in names:
             with self._said(name):
                 await to_end(self._folder.remove(name))
+        return False
+
+    async def object_lock(self, names: Sequence[str]) -> Message | None:  # noqa: ARG002 - a folder has none
+        """See :meth:`BackupStore.object_lock`."""
+        return None
 
     async def free_bytes(self) -> int | None:
         """See :meth:`BackupStore.free_bytes`."""

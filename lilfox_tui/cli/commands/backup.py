@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from lilfox_tui.backup.restores.interrupted import chosen_interrupted_restore, w
 from lilfox_tui.backup.sets.catalogue import nothing_collected
 from lilfox_tui.backup.sets.model import checked_tag, tag_of
 from lilfox_tui.backup.sets.names import local_zone
-from lilfox_tui.backup.sets.retention import judge
+from lilfox_tui.backup.sets.retention import judge_in_store
 from lilfox_tui.cli.backup_request import (
     NonEmptyValue,
     add_json,
@@ -380,6 +379,9 @@ def run_prune(args: argparse.Namespace) -> int:
     loaded = settings(args)
     verdicts = asyncio.run(_verdicts(args.plan, loaded))
     print_table([Cell(verdict.set.id), Cell(str(verdict.why))] for verdict in verdicts if verdict.goes)
+    for verdict in verdicts:
+        if verdict.locked:
+            print_line(_("{set} stays: {why}", set=verdict.set.id, why=verdict.why))
     going = sum(verdict.goes for verdict in verdicts)
     print_line(_("sets to remove: {going} of {count}", going=going, count=len(verdicts)))
     if not args.yes:
@@ -393,9 +395,10 @@ async def _verdicts(name: str, loaded: LoadedConfig) -> list[RetentionVerdict]:
     plan = plan_named(loaded.config.backup, name)
     verdicts: list[RetentionVerdict] = []
     async with BackupContext(loaded.config) as context:
-        for store, options in plan.stores.items():
-            sets = [found for found in await context.sets_in(context.store(store, options)) if found.plan == name]
-            verdicts += judge(sets, plan.config.keep, now=datetime.now(UTC), zone=local_zone())
+        for store_name, options in plan.stores.items():
+            store = context.store(store_name, options)
+            sets = [found for found in await context.sets_in(store) if found.plan == name]
+            verdicts += await judge_in_store(store, sets, plan.config.keep)
     return verdicts
 
 

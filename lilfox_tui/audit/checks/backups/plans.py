@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix
 from lilfox_tui.audit.targets.plans import PlanAnswer
@@ -90,7 +91,7 @@ def _restored(plan: PlanAnswer) -> BackupSet | None:
 def judge_place(facts: Facts) -> Iterator[AuditFinding]:
     """A source whose sets all lie on its own host."""
     plan = facts[PLAN]
-    places = {name: _host(getattr(options, "host", None), plan) for name, options in plan.stores.items()}
+    places = {name: _store_host(options, plan) for name, options in plan.stores.items()}
     for name, source in plan.plan.sources.items():
         host = _host(source.host, plan)
         if all(place == host for place in places.values()):
@@ -105,6 +106,14 @@ def _host(name: str | None, plan: PlanAnswer) -> str:
     return "" if name is None or name in plan.here else name
 
 
+def _store_host(options: Any, plan: PlanAnswer) -> str:
+    """The host of a store; of a bucket its address, which is no host of a source unless it is on this machine."""
+    if options.kind == "s3":
+        server = urlsplit(options.endpoint).hostname
+        return "" if server in ("localhost", "127.0.0.1", "::1") else f"s3://{options.bucket}"
+    return _host(getattr(options, "host", None), plan)
+
+
 def _named(host: str) -> Message | str:
     return host or tr("this machine")
 
@@ -117,7 +126,7 @@ def judge_encryption(facts: Facts) -> Iterator[AuditFinding]:
     away = [
         name
         for name, options in plan.stores.items()
-        if any(_host(getattr(options, "host", None), plan) != _host(each.host, plan) for each in _sources(plan))
+        if any(_store_host(options, plan) != _host(each.host, plan) for each in _sources(plan))
     ]
     if away:
         evidence = tr("the plan has no encrypt:, and {stores} are on other hosts than its sources", stores=listed(away))
