@@ -58,7 +58,10 @@ class S3Server:
 
     def uploads(self, bucket: str) -> list[str]:
         """The keys of unfinished uploads."""
-        return [each["Key"] for each in self.client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())]
+        try:
+            return [each["Key"] for each in self.client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())]
+        except self.client.exceptions.NoSuchUpload:  # rclone's answer where there never was one
+            return []
 
 
 @contextmanager
@@ -108,7 +111,8 @@ def _answers(url: str) -> bool:
 
 
 Rule = Callable[[str, str], str | bytes]
-"""Of a method and a target: ``pass``, ``hang``, ``drop`` (the answer is lost), or the answer itself."""
+"""Of a method and a target: ``pass``, ``hang``, ``drop`` (the answer is lost), ``cut`` (it ends in its middle), or the
+answer itself."""
 
 
 def refusal(status: int, code: str, message: str = "") -> bytes:
@@ -146,6 +150,8 @@ async def front(server: S3Server, rule: Rule) -> AsyncIterator[str]:
             ahead.close()
             with suppress(OSError):
                 await ahead.wait_closed()
+        if what == "cut":
+            answer = answer[: -(len(answer) // 2)]
         if what != "drop":
             writer.write(answer)
             await writer.drain()
@@ -154,8 +160,8 @@ async def front(server: S3Server, rule: Rule) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{own}"
 
 
-class Opened:
-    """A bucket of its own, and a store in it."""
+class BucketBed:
+    """A bucket of its own, a store in it, and what lies there, seen without the store."""
 
     def __init__(self, server: S3Server, *, bucket: str = "", **options: Any) -> None:
         self.server = server
@@ -163,7 +169,7 @@ class Opened:
         values = {"prefix": "lil/fox", "endpoint": server.url, "part_mb": 5, **options}
         self.store = s3.S3Store("s", S3Options(bucket=self.bucket, **values))
 
-    async def __aenter__(self) -> Opened:
+    async def __aenter__(self) -> BucketBed:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -171,5 +177,10 @@ class Opened:
 
     @property
     def names(self) -> list[str]:
-        """What lies in the bucket, below the prefix."""
-        return [key.removeprefix("lil/fox/") for key in self.server.keys(self.bucket)]
+        """What lies below the prefix, unfinished uploads too."""
+        unfinished = {f"{key.removesuffix('.part')}.part" for key in self.server.uploads(self.bucket)}
+        return sorted(key.removeprefix("lil/fox/") for key in unfinished | set(self.server.keys(self.bucket)))
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write an object beside the store."""
+        self.server.client.put_object(Bucket=self.bucket, Key=f"lil/fox/{name}", Body=data)

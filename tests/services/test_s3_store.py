@@ -1,11 +1,12 @@
-"""The store in a bucket, over two servers that others wrote: moto's, and rclone's, which ignores conditional writes."""
+"""What is a matter of buckets alone: checks, versions and object locks, the lock's marks, addresses, certificates.
+
+What all stores keep is tested with the others in test_stores.py."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,130 +19,58 @@ from lilfox_tui.backup.options import S3Options
 from lilfox_tui.backup.store import StoreError, StoreHeld
 from lilfox_tui.backup.stores import s3
 from lilfox_tui.config.values import SecretRef
+from tests.services import s3_servers
 from tests.services.http_servers import own_certificate
-from tests.services.s3_servers import ACCESS_KEY, SECRET_KEY, Opened, S3Server, front, moto, rclone, refusal
-from tests.services.test_stores import HOSTILE, STRANGE, of, whole
-from tests.waiting import turn, until
+from tests.services.s3_servers import BucketBed, S3Server, front, refusal
+from tests.services.test_stores import of, whole
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, S3Server]]:
-    with moto() as one, rclone(tmp_path_factory.mktemp("rclone")) as other:
-        yield {server.kind: server for server in (one, other)}
-
-
-@pytest.fixture(autouse=True)
-def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+pytestmark = [pytest.mark.xdist_group("s3"), pytest.mark.usefixtures("s3_keys")]
 
 
 @pytest.fixture(params=["moto", "rclone"])
-def server(request: pytest.FixtureRequest, servers: dict[str, S3Server]) -> S3Server:
-    return servers[request.param]
+def server(request: pytest.FixtureRequest) -> S3Server:
+    made: S3Server = request.getfixturevalue(request.param)
+    return made
 
 
 @pytest.fixture
-def only_moto(servers: dict[str, S3Server]) -> S3Server:
-    return servers["moto"]
-
-
-@pytest.fixture
-async def opened(server: S3Server) -> AsyncIterator[Opened]:
-    async with Opened(server) as made:
+async def opened(server: S3Server) -> AsyncIterator[BucketBed]:
+    async with BucketBed(server) as made:
         yield made
 
 
-async def test_a_part_is_written_aside_published_and_read_back(opened: Opened) -> None:
-    store = opened.store
-    data = os.urandom(11 * MIB + 7)
-    blocks = [data[at : at + 300_000] for at in range(0, len(data), 300_000)]
-    assert await store.write("postgresql/a_20231230_020000.sql.gz", of(*blocks)) == len(data)
-    assert await store.write("b", of()) == 0
-    assert opened.names == ["b.part", "postgresql/a_20231230_020000.sql.gz.part"]
-    await store.publish(["postgresql/a_20231230_020000.sql.gz", "b"])
-    assert opened.names == ["b", "postgresql/a_20231230_020000.sql.gz"]
-    read = await whole(store, "postgresql/a_20231230_020000.sql.gz")
-    assert hashlib.sha256(read).digest() == hashlib.sha256(data).digest()
-    assert await whole(store, "b") == b""
-    found = {entry.name: entry for entry in await store.entries()}
-    assert {name: entry.size_bytes for name, entry in found.items()} == {
-        "postgresql/a_20231230_020000.sql.gz": len(data),
-        "b": 0,
-    }
-    assert abs(found["b"].modified - datetime.now(UTC)) < timedelta(minutes=1)
-    assert await store.free_bytes() is None
-
-
-async def test_nothing_is_published_over_what_is_there_and_then_none_of_it(opened: Opened) -> None:
-    store = opened.store
-    for name in ("a", "b", "c"):
-        await store.write(name, of(name.encode()))
-    await store.put_small("b", b"other")
-    with pytest.raises(StoreError, match=r"b already exists in .* and is not overwritten"):
-        await store.publish(["a", "b", "c"])
-    assert opened.names == ["a.part", "b", "b.part", "c.part"]
-    assert await whole(store, "b") == b"other"
-    with pytest.raises(StoreError, match=r"gone.part does not exist"):
-        await store.publish(["a", "gone"])
-    assert opened.names == ["a.part", "b", "b.part", "c.part"]
-
-
-async def test_a_part_that_is_there_is_not_written_into(opened: Opened) -> None:
-    await opened.store.write("a", of(b"one"))
-    with pytest.raises(StoreError, match="already"):
-        await opened.store.write("a", of(b"two"))
-    assert await whole(opened.store, "a.part") == b"one"
-
-
-async def test_a_file_that_another_program_put_there_meanwhile_is_not_written_over(only_moto: S3Server) -> None:
+@pytest.mark.parametrize(
+    ("size", "request_of", "name"),
+    [(3, "PUT /lil/fox/a.part", "a.part"), (3, "PUT /lil/fox/a", "a"), (6 * MIB, "POST /lil/fox/a?uploadId", "a")],
+)
+async def test_a_file_that_another_program_put_there_meanwhile_is_not_written_over(
+    moto: S3Server, size: int, request_of: str, name: str
+) -> None:
     """It is the server that refuses: the store had looked before."""
-    async with Opened(only_moto) as opened:
+    late = [True]
 
-        async def late() -> AsyncGenerator[bytes, None]:
-            yield b"x" * (6 * MIB)
-            only_moto.client.put_object(Bucket=opened.bucket, Key="lil/fox/a.part", Body=b"other")
+    def other_first(method: str, target: str) -> str:
+        asked = f"{method} {target.removeprefix(f'/{opened.bucket}')}"
+        if late and (asked == request_of or ("?" in request_of and asked.startswith(request_of))):
+            late.clear()
+            opened.put(name, b"other")
+        return "pass"
 
+    async def write_and_publish() -> None:
+        await opened.store.write("a", of(b"x" * size))
+        await opened.store.publish(["a"])
+
+    async with front(moto, other_first) as url, BucketBed(moto, endpoint=url) as opened:
         with pytest.raises(StoreError, match="already exists"):
-            await opened.store.write("a", late())
-        assert await whole(opened.store, "a.part") == b"other"
-        assert only_moto.uploads(opened.bucket) == []
+            await write_and_publish()
+        assert not late
+        assert await whole(opened.store, name) == b"other"
+        await opened.store.remove(["a.part"])
+        assert opened.names == (["a"] if name == "a" else [])
 
 
-async def test_what_the_blocks_raise_goes_up_and_nothing_stays(opened: Opened) -> None:
-    async def failing() -> AsyncGenerator[bytes, None]:
-        yield b"x" * (11 * MIB)
-        raise OSError(28, "the source's own")
-
-    with pytest.raises(OSError, match="the source's own"):
-        await opened.store.write("a", failing())
-    assert opened.names == []
-    assert opened.server.uploads(opened.bucket) == []
-
-
-async def test_a_cancelled_write_leaves_nothing(opened: Opened) -> None:
-    sent = 0
-
-    async def endless() -> AsyncGenerator[bytes, None]:
-        nonlocal sent
-        while True:
-            yield b"x" * MIB
-            sent += 1
-            await turn()
-
-    writing = asyncio.create_task(opened.store.write("a", endless()))
-    await until(lambda: sent > 11)
-    assert [entry.name for entry in await opened.store.entries()] == ["a.part"]
-    writing.cancel()
-    await asyncio.wait([writing])
-    assert writing.cancelled()
-    assert opened.names == []
-    assert opened.server.uploads(opened.bucket) == []
-
-
-async def test_an_upload_of_a_dead_run_is_a_leftover_that_can_be_removed(opened: Opened) -> None:
+async def test_an_upload_of_a_dead_run_is_a_leftover_that_can_be_removed(opened: BucketBed) -> None:
     for name in ("a_20231230_020000.dump.part", "b_20231230_020000.dump"):
         opened.server.client.create_multipart_upload(Bucket=opened.bucket, Key=f"lil/fox/{name}")
     left = {entry.name for entry in await opened.store.entries()}
@@ -151,66 +80,15 @@ async def test_an_upload_of_a_dead_run_is_a_leftover_that_can_be_removed(opened:
     assert await opened.store.entries() == []
 
 
-async def test_small_files_are_whole_or_not_there(opened: Opened) -> None:
-    store = opened.store
-    await store.put_small("a.manifest.json", b"one")
-    await store.put_small("a.manifest.json", b"two!")
-    await store.put_small("postgresql/b", b"b" * 200_000)
-    await store.put_small("large", bytes(5_000_000))
-    await store.put_small("other", b"not asked for")
-    opened.server.client.put_object(Bucket=opened.bucket, Key="lil/fox/foreign/b", Body=b"")
+async def test_what_others_keep_in_the_bucket_is_not_seen(opened: BucketBed) -> None:
+    opened.put("foreign/b", b"")
     opened.server.client.put_object(Bucket=opened.bucket, Key="other-program/b", Body=b"")
-    texts, entries = await store.look((".manifest.json", "b", "gone", "large"))
-    assert texts == {"a.manifest.json": b"two!", "postgresql/b": b"b" * 200_000}
-    assert {entry.name: entry.size_bytes for entry in entries} == {"large": 5_000_000, "other": 13}
-    await store.remove(["gone", "other"])
-    assert "other" not in opened.names
+    await opened.store.put_small("a", b"x")
+    assert [entry.name for entry in await opened.store.entries()] == ["a"]
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-async def test_names_that_lead_elsewhere_are_refused(only_moto: S3Server, name: str) -> None:
-    async with Opened(only_moto) as opened:
-        store = opened.store
-        for attempt in (
-            store.write(name, of(b"x")),
-            store.put_small(name, b"x"),
-            store.remove([name]),
-            whole(store, name),
-            store.publish([name]),
-        ):
-            with pytest.raises(StoreError) as caught:
-                await attempt
-            assert "\x1b" not in str(caught.value)
-        assert opened.names == []
-
-
-async def test_names_that_are_only_strange_are_files(opened: Opened) -> None:
-    store = opened.store
-    for name in STRANGE:
-        await store.write(name, of(b"x"))
-    await store.publish(STRANGE)
-    for name in STRANGE:
-        assert await whole(store, name) == b"x"
-    assert sorted(entry.name for entry in await store.entries()) == sorted(STRANGE)
-    await store.remove(STRANGE)
-    assert opened.names == []
-
-
-async def test_a_large_file_gets_its_name_by_copies_of_its_pieces(
-    only_moto: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(s3, "COPY_BYTES", 5 * MIB)
-    async with Opened(only_moto) as opened:
-        data = os.urandom(11 * MIB)
-        await opened.store.write("a", of(data))
-        await opened.store.publish(["a"])
-        assert await whole(opened.store, "a") == data
-        assert opened.names == ["a"]
-        assert only_moto.uploads(opened.bucket) == []
-
-
-async def test_ten_thousand_files_are_listed(servers: dict[str, S3Server]) -> None:
-    async with Opened(servers["rclone"]) as opened:
+async def test_ten_thousand_files_are_listed(rclone: S3Server) -> None:
+    async with BucketBed(rclone) as opened:
         assert opened.server.folder is not None
         folder = opened.server.folder / opened.bucket / "lil" / "fox"
         folder.mkdir(parents=True)
@@ -223,7 +101,7 @@ async def test_ten_thousand_files_are_listed(servers: dict[str, S3Server]) -> No
 # What the checks tell.
 
 
-async def test_the_checks_try_the_key_and_tell_what_the_server_does_not_do(opened: Opened) -> None:
+async def test_the_checks_try_the_key_and_tell_what_the_server_does_not_do(opened: BucketBed) -> None:
     checks = await opened.store.checks(1000)
     texts = {check.state: str(check.found) for check in checks}
     assert texts["good"] == "writable; 1.0K may be needed, and a bucket does not report its free space"
@@ -235,9 +113,9 @@ async def test_the_checks_try_the_key_and_tell_what_the_server_does_not_do(opene
     assert [str(check.found) for check in await opened.store.checks(None, write=False)] == ["readable"]
 
 
-async def test_a_wrong_key_is_told_without_it(servers: dict[str, S3Server], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wrong_key_is_told_without_it(rclone: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-of-a-wrong-secret")
-    async with Opened(servers["rclone"]) as opened:
+    async with BucketBed(rclone) as opened:
         [check] = await opened.store.checks(1000)
         assert check.state == "bad"
         assert str(check.hint) == "Check access_key, secret_key and session_token."
@@ -246,13 +124,13 @@ async def test_a_wrong_key_is_told_without_it(servers: dict[str, S3Server], monk
         for text in (str(check.found), str(caught.value), str(caught.value.hint)):
             assert "canary" not in text
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    async with Opened(servers["rclone"]) as opened:
+    async with BucketBed(rclone) as opened:
         [check] = await opened.store.checks(1000)
         assert "AWS_SECRET_ACCESS_KEY: the environment variable is not set" in str(check.found)
 
 
 async def test_a_bucket_that_is_not_there_is_told(server: S3Server) -> None:
-    async with Opened(server, bucket="no-such-bucket") as opened:
+    async with BucketBed(server, bucket="no-such-bucket") as opened:
         [check] = await opened.store.checks(1000)
         assert check.state == "bad"
         assert "LilFox does not create buckets" in str(check.hint)
@@ -260,22 +138,22 @@ async def test_a_bucket_that_is_not_there_is_told(server: S3Server) -> None:
             await opened.store.write("a", of(b"x"))
 
 
-async def test_old_versions_stay_and_parts_do_not(only_moto: S3Server) -> None:
-    bucket = only_moto.bucket(ObjectLockEnabledForBucket=True)
+async def test_old_versions_stay_and_parts_do_not(moto: S3Server) -> None:
+    bucket = moto.bucket(ObjectLockEnabledForBucket=True)
     rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 3}}
-    async with Opened(only_moto, bucket=bucket) as opened:
+    async with BucketBed(moto, bucket=bucket) as opened:
         await opened.store.write("a", of(b"x" * 6 * MIB))
         await opened.store.publish(["a"])
         await opened.store.remove(["a"])
         assert await opened.store.entries() == []
-        versions = only_moto.client.list_object_versions(Bucket=bucket)["Versions"]
+        versions = moto.client.list_object_versions(Bucket=bucket)["Versions"]
         assert [each["Key"] for each in versions] == ["lil/fox/a"]
-    bucket = only_moto.bucket(ObjectLockEnabledForBucket=True)
-    only_moto.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    only_moto.client.put_object_lock_configuration(
+    bucket = moto.bucket(ObjectLockEnabledForBucket=True)
+    moto.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    moto.client.put_object_lock_configuration(
         Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
     )
-    async with Opened(only_moto, bucket=bucket) as opened:
+    async with BucketBed(moto, bucket=bucket) as opened:
         told = [str(check.found) for check in await opened.store.checks(1000)]
         assert any(text.startswith("versioning is on: removed sets remain as old versions") for text in told)
         assert "object lock keeps every version for 3 days (GOVERNANCE)" in told
@@ -283,22 +161,22 @@ async def test_old_versions_stay_and_parts_do_not(only_moto: S3Server) -> None:
         assert opened.names == ["a.part"]
 
 
-async def test_a_deletion_that_the_server_refuses_is_told_with_the_end_of_the_lock(only_moto: S3Server) -> None:
-    bucket = only_moto.bucket(ObjectLockEnabledForBucket=True)
+async def test_a_deletion_that_the_server_refuses_is_told_with_the_end_of_the_lock(moto: S3Server) -> None:
+    bucket = moto.bucket(ObjectLockEnabledForBucket=True)
 
     def no_deletion(method: str, _target: str) -> str | bytes:
         return refusal(403, "AccessDenied", "Access Denied") if method == "DELETE" else "pass"
 
-    async with front(only_moto, no_deletion) as url, Opened(only_moto, bucket=bucket, endpoint=url) as opened:
+    async with front(moto, no_deletion) as url, BucketBed(moto, bucket=bucket, endpoint=url) as opened:
         for name in ("locked", "held", "neither"):
             await opened.store.put_small(name, b"x")
         until_then = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
-        only_moto.client.put_object_retention(
+        moto.client.put_object_retention(
             Bucket=bucket,
             Key="lil/fox/locked",
             Retention={"Mode": "COMPLIANCE", "RetainUntilDate": until_then},
         )
-        only_moto.client.put_object_legal_hold(Bucket=bucket, Key="lil/fox/held", LegalHold={"Status": "ON"})
+        moto.client.put_object_legal_hold(Bucket=bucket, Key="lil/fox/held", LegalHold={"Status": "ON"})
         with pytest.raises(StoreError, match=r"locked in .* was not removed: it is locked until") as caught:
             await opened.store.remove(["locked"])
         assert f"{until_then.astimezone():%Y-%m-%d %H:%M:%S}" in str(caught.value)
@@ -312,30 +190,12 @@ async def test_a_deletion_that_the_server_refuses_is_told_with_the_end_of_the_lo
 # The lock.
 
 
-async def test_one_run_holds_the_store_and_the_other_says_who(opened: Opened) -> None:
-    async with Opened(opened.server, bucket=opened.bucket) as other:
-        async with opened.store.lock("backup lilfox by cron"):
-            for shared in (False, True):
-                with pytest.raises(StoreHeld, match="has been in use by backup lilfox by cron since") as caught:
-                    async with other.store.lock("other", shared=shared):
-                        pass
-                assert caught.value.holder.since is not None
-            assert await opened.store.entries() == []
-        async with other.store.lock("restore", shared=True), opened.store.lock("verify", shared=True):
-            with pytest.raises(StoreHeld, match=r"by (restore|verify) since"):
-                async with other.store.lock("prune"):
-                    pass
-        async with other.store.lock("other"):
-            pass
-    assert opened.names == []
-
-
-async def test_of_several_that_want_it_at_once_never_two_have_it(opened: Opened) -> None:
+async def test_of_several_that_want_it_at_once_never_two_have_it(opened: BucketBed) -> None:
     inside, most, had = 0, 0, 0
 
     async def one(number: int) -> None:
         nonlocal inside, most, had
-        async with Opened(opened.server, bucket=opened.bucket) as own:
+        async with BucketBed(opened.server, bucket=opened.bucket) as own:
             try:
                 async with own.store.lock(f"run {number}"):
                     inside, had = inside + 1, had + 1
@@ -353,9 +213,9 @@ async def test_of_several_that_want_it_at_once_never_two_have_it(opened: Opened)
 
 @pytest.mark.parametrize(("age_s", "is_dead"), [(280, False), (320, True)])
 async def test_the_lock_of_a_dead_run_ends_by_the_clock_of_the_server(
-    servers: dict[str, S3Server], age_s: int, is_dead: bool
+    rclone: S3Server, age_s: int, is_dead: bool
 ) -> None:
-    async with Opened(servers["rclone"]) as opened:
+    async with BucketBed(rclone) as opened:
         assert opened.server.folder is not None
         folder = opened.server.folder / opened.bucket / "lil" / "fox"
         folder.mkdir(parents=True)
@@ -372,9 +232,9 @@ async def test_the_lock_of_a_dead_run_ends_by_the_clock_of_the_server(
                     pass
 
 
-async def test_who_has_lost_the_lock_is_stopped(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_has_lost_the_lock_is_stopped(opened: BucketBed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_lock, "BEAT_S", 0.1)
-    async with Opened(opened.server, bucket=opened.bucket) as other, AsyncExitStack() as stack:
+    async with BucketBed(opened.server, bucket=opened.bucket) as other, AsyncExitStack() as stack:
 
         async def suspended() -> None:
             async with opened.store.lock("suspended"):
@@ -388,12 +248,12 @@ async def test_who_has_lost_the_lock_is_stopped(opened: Opened, monkeypatch: pyt
         assert len(opened.names) == 1  # the other's, which was not taken away
 
 
-async def test_a_mark_that_was_taken_away_is_not_written_again(only_moto: S3Server) -> None:
-    async with Opened(only_moto) as opened:
+async def test_a_mark_that_was_taken_away_is_not_written_again(moto: S3Server) -> None:
+    async with BucketBed(moto) as opened:
         marks = s3._BucketMarks(opened.store._bucket)
         await marks.take("a", b"mine", shared=False)
         await marks.read("a")
-        only_moto.client.delete_object(Bucket=opened.bucket, Key="lil/fox/a")
+        moto.client.delete_object(Bucket=opened.bucket, Key="lil/fox/a")
         with pytest.raises(StoreError):
             await marks.touch("a")
         assert opened.names == []
@@ -404,8 +264,8 @@ async def test_a_store_that_may_only_be_read_is_shared_without_a_mark(server: S3
         return "pass" if method in ("GET", "HEAD") else refusal(403, "AccessDenied", "Access Denied")
 
     async with front(server, no_writing) as url, AsyncExitStack() as stack:
-        reader = await stack.enter_async_context(Opened(server, endpoint=url))
-        writer = await stack.enter_async_context(Opened(server, bucket=reader.bucket))
+        reader = await stack.enter_async_context(BucketBed(server, endpoint=url))
+        writer = await stack.enter_async_context(BucketBed(server, bucket=reader.bucket))
         async with reader.store.lock("restore", shared=True):
             pass
         async with writer.store.lock("backup"):
@@ -426,14 +286,14 @@ async def test_a_store_that_may_only_be_read_is_shared_without_a_mark(server: S3
 async def test_a_certificate_is_checked_against_the_file_that_is_given(tmp_path: Path) -> None:
     own_certificate(tmp_path)
     cert = tmp_path / "certificate.pem"
-    with rclone(tmp_path / "data", "--cert", str(cert), "--key", str(tmp_path / "key.pem")) as server:
+    with s3_servers.rclone(tmp_path / "data", "--cert", str(cert), "--key", str(tmp_path / "key.pem")) as server:
         bucket = "a-bucket"
         (tmp_path / "data" / bucket).mkdir(parents=True)
-        async with Opened(server, bucket=bucket) as opened:
+        async with BucketBed(server, bucket=bucket) as opened:
             with pytest.raises(StoreError, match="its TLS certificate is not accepted"):
                 await opened.store.entries()
         for options in ({"ca_file": str(cert)}, {"verify_tls": False}):
-            async with Opened(server, bucket=bucket, **options) as opened:
+            async with BucketBed(server, bucket=bucket, **options) as opened:
                 assert await opened.store.entries() == []
 
 

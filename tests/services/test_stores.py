@@ -1,4 +1,5 @@
-"""What every store keeps, over a folder of this machine and over SFTP to a real sshd, also where there is no shell."""
+"""What every store keeps: over a folder of this machine, over SFTP to a real sshd, also where there is no shell, and in
+buckets of two servers that others wrote: moto's, and rclone's, which ignores conditional writes."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ from lilfox_tui.core.errors import HostError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from tests.services.accounts import account
+from tests.services.s3_servers import BucketBed
 from tests.services.sshd import Sshd, SshdLab, sshd_lab
 from tests.waiting import turn, until
 
@@ -94,87 +96,147 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-async def test_a_part_is_written_aside_published_and_read_back(store: BackupStore, folder: Path) -> None:
-    data = os.urandom(9 * 1024 * 1024 + 7)
+class FolderBed:
+    """What lies in a store's folder, seen without the store."""
+
+    def __init__(self, store: BackupStore, folder: Path) -> None:
+        self.store = store
+        self.folder = folder
+
+    @property
+    def names(self) -> list[str]:
+        """The files, those that are being written too."""
+        return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file beside the store."""
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / name).write_bytes(data)
+
+
+Bed = FolderBed | BucketBed
+
+
+@pytest.fixture(params=["local", "sftp", "sftp-only", "moto", "rclone"])
+async def bed(
+    request: pytest.FixtureRequest, lab: SshdLab, folder: Path, here: Host, s3_keys: None
+) -> AsyncIterator[Bed]:
+    if request.param in ("moto", "rclone"):
+        async with BucketBed(request.getfixturevalue(request.param)) as made:
+            yield made
+        return
+    async with opened(request.param, lab, folder, here) as store:
+        yield FolderBed(store, folder)
+
+
+async def test_a_part_is_written_aside_published_and_read_back(bed: Bed) -> None:
+    store = bed.store
+    data = os.urandom(11 * 1024 * 1024 + 7)
     blocks = [data[at : at + 300_000] for at in range(0, len(data), 300_000)]
-    before = os.umask(0)
-    try:
-        assert await store.write("postgresql/a_20231230_020000.sql.gz", of(*blocks)) == len(data)
-        assert await store.write("b", of()) == 0
-    finally:
-        os.umask(before)
-    assert sorted(os.listdir(folder)) == ["b.part", "postgresql"]
-    assert mode(folder) == 0o700
-    assert mode(folder / "postgresql") == 0o700
-    assert mode(folder / "b.part") == 0o600
-    assert mode(folder / "postgresql" / "a_20231230_020000.sql.gz.part") == 0o600
+    assert await store.write("postgresql/a_20231230_020000.sql.gz", of(*blocks)) == len(data)
+    assert await store.write("b", of()) == 0
+    assert bed.names == ["b.part", "postgresql/a_20231230_020000.sql.gz.part"]
+    assert sorted(entry.name for entry in await store.entries()) == bed.names
     await store.publish(["postgresql/a_20231230_020000.sql.gz", "b"])
+    assert bed.names == ["b", "postgresql/a_20231230_020000.sql.gz"]
     assert hashlib.sha256(await whole(store, "postgresql/a_20231230_020000.sql.gz")).digest() == (
         hashlib.sha256(data).digest()
     )
     assert await whole(store, "b") == b""
     found = {entry.name: entry for entry in await store.entries()}
-    assert set(found) == {"postgresql/a_20231230_020000.sql.gz", "b"}
-    entry = found["postgresql/a_20231230_020000.sql.gz"]
-    assert entry.size_bytes == len(data)
-    assert abs((entry.modified - datetime.now(UTC)).total_seconds()) < 60
+    assert {name: entry.size_bytes for name, entry in found.items()} == {
+        "postgresql/a_20231230_020000.sql.gz": len(data),
+        "b": 0,
+    }
+    assert abs((found["b"].modified - datetime.now(UTC)).total_seconds()) < 60
 
 
-async def test_nothing_is_published_over_what_is_there_and_then_none_of_it(store: BackupStore, folder: Path) -> None:
+async def test_what_is_written_is_for_its_owner_alone(store: BackupStore, folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        for name in ("postgresql/a_20231230_020000.sql.gz", "b"):
+            await store.write(name, of(b"x"))
+        await store.put_small("a.manifest.json", b"{}")
+    finally:
+        os.umask(before)
+    assert mode(folder) == 0o700
+    assert mode(folder / "postgresql") == 0o700
+    assert mode(folder / "b.part") == 0o600
+    assert mode(folder / "postgresql" / "a_20231230_020000.sql.gz.part") == 0o600
+    assert mode(folder / "a.manifest.json") == 0o600
+
+
+async def test_nothing_is_published_over_what_is_there_and_then_none_of_it(bed: Bed) -> None:
     for name in ("a", "b", "c"):
-        await store.write(name, of(name.encode()))
-    (folder / "b").write_bytes(b"other")
+        await bed.store.write(name, of(name.encode()))
+    bed.put("b", b"other")
     with pytest.raises(StoreError, match=r"b already exists in .* and is not overwritten"):
-        await store.publish(["a", "b", "c"])
-    assert sorted(os.listdir(folder)) == ["a.part", "b", "b.part", "c.part"]
-    assert (folder / "b").read_bytes() == b"other"
+        await bed.store.publish(["a", "b", "c"])
+    assert bed.names == ["a.part", "b", "b.part", "c.part"]
+    assert await whole(bed.store, "b") == b"other"
 
 
-async def test_a_part_that_is_there_is_not_written_into(store: BackupStore, folder: Path) -> None:
-    await store.write("a", of(b"one"))
-    with pytest.raises(StoreError, match="already"):
-        await store.write("a", of(b"two"))
-    assert (folder / "a.part").read_bytes() == b"one"
+async def test_a_part_that_is_there_is_not_written_into(bed: Bed) -> None:
+    for size in (3, 6 * 1024 * 1024):
+        name = f"a{size}"
+        await bed.store.write(name, of(b"1" * size))
+        with pytest.raises(StoreError, match="already"):
+            await bed.store.write(name, of(b"2" * size))
+        await bed.store.publish([name])
+        assert await whole(bed.store, name) == b"1" * size
 
 
-async def test_what_the_blocks_raise_goes_up_and_no_part_stays(store: BackupStore, folder: Path) -> None:
+async def test_what_the_blocks_raise_goes_up_and_no_part_stays(bed: Bed) -> None:
     async def failing() -> AsyncGenerator[bytes, None]:
-        yield b"x" * 5_000_000
+        yield b"x" * 11_000_000
         raise OSError(28, "the source's own")
 
     with pytest.raises(OSError, match="the source's own"):
-        await store.write("a", failing())
-    assert os.listdir(folder) == []
+        await bed.store.write("a", failing())
+    assert bed.names == []
 
 
-async def test_a_cancelled_write_leaves_no_part(store: BackupStore, folder: Path) -> None:
+async def test_a_cancelled_write_leaves_no_part(bed: Bed) -> None:
+    sent = 0
+
     async def endless() -> AsyncGenerator[bytes, None]:
+        nonlocal sent
         while True:
             yield b"x" * 1_000_000
+            sent += 1
             await turn()
 
-    writing = asyncio.create_task(store.write("a", endless()))
-    await until(lambda: (folder / "a.part").exists() and (folder / "a.part").stat().st_size > 2_000_000)
+    writing = asyncio.create_task(bed.store.write("a", endless()))
+    await until(lambda: sent > 11)
+    assert [entry.name for entry in await bed.store.entries()] == ["a.part"]
     writing.cancel()
     await asyncio.wait([writing])
     assert writing.cancelled()
-    assert os.listdir(folder) == []
+    assert bed.names == []
 
 
-async def test_small_files_are_whole_or_not_there(store: BackupStore, folder: Path) -> None:
+async def test_small_files_are_whole_or_not_there(bed: Bed) -> None:
+    store = bed.store
     await store.put_small("a.manifest.json", b"one")
     await store.put_small("a.manifest.json", b"two!")
     await store.put_small("postgresql/b", b"b" * 200_000)
-    assert mode(folder / "a.manifest.json") == 0o600
-    (folder / "large").write_bytes(bytes(5_000_000))
-    (folder / "link").symlink_to("/etc/hosts")
-    os.mkfifo(folder / "pipe")
+    bed.put("large", bytes(5_000_000))
     await store.put_small("other", b"not asked for")
-    texts, entries = await store.look((".manifest.json", "b", "gone", "large", "link", "pipe"))
+    texts, entries = await store.look((".manifest.json", "b", "gone", "large"))
     assert texts == {"a.manifest.json": b"two!", "postgresql/b": b"b" * 200_000}
     assert {entry.name: entry.size_bytes for entry in entries} == {"large": 5_000_000, "other": 13}
     assert all(abs(entry.modified - datetime.now(UTC)) < timedelta(minutes=1) for entry in entries)
-    assert sorted(os.listdir(folder)) == ["a.manifest.json", "large", "link", "other", "pipe", "postgresql"]
+    assert await store.object_lock(["a.manifest.json", "gone"]) is None
+    assert not await store.remove(["gone", "other"])
+    assert bed.names == ["a.manifest.json", "large", "postgresql/b"]
+
+
+async def test_links_and_pipes_are_no_small_files(store: BackupStore, folder: Path) -> None:
+    os.mkdir(folder)
+    (folder / "link").symlink_to("/etc/hosts")
+    os.mkfifo(folder / "pipe")
+    assert await store.look(("link", "pipe")) == ({}, [])
+    assert sorted(os.listdir(folder)) == ["link", "pipe"]
 
 
 async def test_links_folders_and_others_files_are_never_touched(store: BackupStore, folder: Path) -> None:
@@ -210,25 +272,35 @@ async def test_links_folders_and_others_files_are_never_touched(store: BackupSto
 
 
 @pytest.mark.fault("S13")
-@pytest.mark.parametrize("name", HOSTILE)
-async def test_names_that_lead_elsewhere_are_refused(store: BackupStore, folder: Path, name: str) -> None:
+async def test_names_that_lead_elsewhere_are_refused(bed: Bed, folder: Path) -> None:
     os.mkdir(folder)
-    for attempt in (store.write(name, of(b"x")), store.put_small(name, b"x"), store.remove([name]), whole(store, name)):
-        with pytest.raises(StoreError) as caught:
-            await attempt
-        assert "\x1b" not in str(caught.value)
+    store = bed.store
+    for name in HOSTILE:
+        for attempt in (
+            store.write(name, of(b"x")),
+            store.put_small(name, b"x"),
+            store.remove([name]),
+            whole(store, name),
+            store.publish([name]),
+        ):
+            with pytest.raises(StoreError) as caught:
+                await attempt
+            assert "\x1b" not in str(caught.value), name
+    assert bed.names == []
     assert os.listdir(folder) == []
     assert os.listdir(folder.parent) == ["sets"]
 
 
-@pytest.mark.parametrize("name", STRANGE)
-async def test_names_that_are_only_strange_are_files(store: BackupStore, folder: Path, name: str) -> None:
-    await store.write(name, of(b"x"))
-    await store.publish([name])
-    assert await whole(store, name) == b"x"
-    assert [entry.name for entry in await store.entries()] == [name]
-    await store.remove([name])
-    assert os.listdir(folder) == []
+async def test_names_that_are_only_strange_are_files(bed: Bed) -> None:
+    store = bed.store
+    for name in STRANGE:
+        await store.write(name, of(b"x"))
+    await store.publish(STRANGE)
+    for name in STRANGE:
+        assert await whole(store, name) == b"x"
+    assert sorted(entry.name for entry in await store.entries()) == sorted(STRANGE)
+    await store.remove(STRANGE)
+    assert bed.names == []
 
 
 async def test_checks_tell_of_room_and_rights(store: BackupStore, folder: Path) -> None:
@@ -256,7 +328,8 @@ async def test_a_store_whose_parent_is_missing_is_told(store: BackupStore, folde
         folder.parent.with_suffix(".away").rename(folder.parent)
 
 
-async def test_one_run_holds_the_store_and_the_other_says_who(store: BackupStore, folder: Path) -> None:
+async def test_one_run_holds_the_store_and_the_other_says_who(bed: Bed) -> None:
+    store = bed.store
     async with store.lock("backup lilfox by cron"):
         for shared in (False, True):
             with pytest.raises(StoreHeld, match="has been in use by backup lilfox by cron since") as caught:
@@ -267,25 +340,30 @@ async def test_one_run_holds_the_store_and_the_other_says_who(store: BackupStore
         assert await store.entries() == []
     async with store.lock("other"):
         pass
-    assert set(os.listdir(folder)) <= {".lilfox.flock"}
+    assert set(bed.names) <= {".lilfox.flock"}
 
 
-async def test_readers_share_it_and_keep_writers_out(store: BackupStore, folder: Path) -> None:
+async def test_a_folder_that_is_not_there_cannot_be_shared(store: BackupStore) -> None:
     with pytest.raises(StoreError, match=r"No such file|does not exist"):
         async with store.lock("restore", shared=True):
             pass
+
+
+async def test_readers_share_it_and_keep_writers_out(bed: Bed, folder: Path) -> None:
     os.mkdir(folder)
+    store = bed.store
     async with store.lock("restore", shared=True), store.lock("verify", shared=True):
-        with pytest.raises(StoreHeld):
+        with pytest.raises(StoreHeld, match=r"by (restore|verify) since"):
             async with store.lock("prune"):
                 pass
     async with store.lock("prune"):
         pass
-    assert set(os.listdir(folder)) <= {".lilfox.flock"}
+    assert set(bed.names) <= {".lilfox.flock"}
 
 
-async def test_the_body_of_a_lock_raises_what_it_raises(store: BackupStore, folder: Path) -> None:
+async def test_the_body_of_a_lock_raises_what_it_raises(bed: Bed, folder: Path) -> None:
     os.mkdir(folder)
+    store = bed.store
     with pytest.raises(OSError, match="mine"):
         async with store.lock("x"):
             raise OSError("mine")

@@ -1,9 +1,10 @@
 """The S3 store: a bucket of an S3-compatible server, and its lock.
 
-S3 has no rename. A large file is a multipart upload that is completed when it is published: until then it is shown as
-``NAME.part``, also to the next run, which aborts it like any leftover. A file of one part is written as ``NAME.part``,
-copied on the server when it is published, and deleted. So nothing large is stored twice, which under an object lock
-would stay so for as long as the lock.
+S3 has no rename. A file is a multipart upload that is completed when it is published: until then it is shown as
+``NAME.part``, also to the next run, which aborts it like any leftover. A small one is an object ``NAME.part``, because
+manifests must be readable before they are published, and is written again under its name. Nothing is copied on the
+server: many servers that honour a conditional write ignore the condition of a copy, and under an object lock a large
+file would be stored twice for as long as the lock.
 """
 
 from __future__ import annotations
@@ -228,10 +229,11 @@ class S3Store:
         try:
             await upload.send(blocks)
             phase("fsync")
-            if await upload.flush():
+            small = await upload.flush()
+            if small is None:
                 self._written[name] = upload
             else:
-                await upload.put_small(part)
+                await _put_new(self._bucket, part, small, upload.token)
         except BaseException:
             await to_end(_give_up(self._bucket, upload, part))
             raise
@@ -266,19 +268,11 @@ class S3Store:
         if isinstance(part, _PartUpload):
             await part.complete()
             del self._written[name]
-        else:
-            await self._copy(part, name)
-
-    async def _copy(self, made: ObjectFacts, name: str) -> None:
-        bucket = self._bucket
-        await bucket.create(
-            name,
-            made.token,
-            lambda client, condition: client.copy_object(
-                Bucket=bucket.bucket, Key=bucket.key(name), CopySource={"Bucket": bucket.bucket, "Key": made.key},
-                **condition,
-            ),
-        )  # fmt: skip
+            return
+        read = await self._bucket.get(name + UNFINISHED)
+        if read is None or read.etag != part.etag:
+            raise StoreError(tr("{name} in {where} was replaced while it was read", name=name, where=self.where))
+        await _put_new(self._bucket, name, read.data, part.token)
 
     async def _take_back(self, given: Mapping[str, str]) -> None:
         """Remove the files that were given a name, and nothing that another program wrote there."""
@@ -362,7 +356,7 @@ def _exists(name: str, where: str) -> StoreError:
 
 
 class _PartUpload:
-    """A file being written: if it is large a multipart upload of its final name, which appears by :meth:`complete`."""
+    """A file being written: unless it is small a multipart upload of its final name, which :meth:`complete` ends."""
 
     def __init__(self, bucket: S3Bucket, name: str) -> None:
         self.size_bytes = 0
@@ -425,30 +419,14 @@ class _PartUpload:
             self._upload = Upload(self._key, begun["UploadId"], datetime.now(UTC))
         return self._upload
 
-    async def flush(self) -> bool:
-        """Send the rest of a multipart upload; False if there is none, because the file is small."""
-        if self._upload is None:
-            return False
+    async def flush(self) -> bytes | None:
+        """Send the rest, or return the content if it is a small file, of which nothing was sent."""
+        if self._upload is None and self.size_bytes <= SMALL_BYTES:
+            return bytes(self._held)
         if self._held:
             await self._send(bytes(self._held))
             self._held.clear()
-        return True
-
-    async def put_small(self, part: str) -> None:
-        """Write a small file by one request, as ``part``."""
-        bucket, data = self._bucket, bytes(self._held)
-        await bucket.create(
-            part,
-            self.token,
-            lambda client, condition: client.put_object(
-                Bucket=bucket.bucket,
-                Key=bucket.key(part),
-                Body=data,
-                ContentMD5=md5_of(data),
-                Metadata={TOKEN: self.token},
-                **condition,
-            ),
-        )
+        return None
 
     async def complete(self) -> None:
         """Make the file appear under its final name."""
@@ -467,6 +445,22 @@ class _PartUpload:
         """Take away what was sent."""
         if self._upload is not None:
             await self._bucket.abort(self._upload)
+
+
+async def _put_new(bucket: S3Bucket, name: str, data: bytes, token: str) -> None:
+    """Write a small file that must not exist."""
+    await bucket.create(
+        name,
+        token,
+        lambda client, condition: client.put_object(
+            Bucket=bucket.bucket,
+            Key=bucket.key(name),
+            Body=data,
+            ContentMD5=md5_of(data),
+            Metadata={TOKEN: token},
+            **condition,
+        ),
+    )
 
 
 async def _give_up(bucket: S3Bucket, upload: _PartUpload, part: str) -> None:
