@@ -209,7 +209,7 @@ class S3Bucket:
             found = client.get_object(Bucket=self.bucket, Key=self.key(name))
             with closing(found["Body"]) as body:
                 if found["ContentLength"] > SMALL_BYTES:
-                    raise ValueError(f"{found['ContentLength']} bytes")
+                    raise self._replaced(name)
                 data = body.read()
             return SmallObject(
                 data, found["LastModified"].astimezone(UTC), found.get("ETag", ""), _version(found.get("VersionId"))
@@ -244,7 +244,8 @@ class S3Bucket:
             same: Any = {"IfMatch": found.etag} if found.etag else {}
             answer = client.get_object(Bucket=self.bucket, Key=found.key, Range=f"bytes={at}-{end - 1}", **same)
             with closing(answer["Body"]) as body:
-                data: bytes = body.read(end - at + 1)
+                # Whether the answer is whole, botocore sees when all of it is read at once.
+                data: bytes = body.read() if answer["ContentLength"] <= end - at else body.read(end - at + 1)
                 return data
 
         for attempt in range(1, TRIES + 1):
@@ -257,9 +258,7 @@ class S3Bucket:
             except S3Error as error:
                 if not error.exists:
                     raise
-                raise StoreError(
-                    tr("{name} in {where} was replaced while it was read", name=name, where=self.where)
-                ) from None
+                raise self._replaced(name) from None
         if len(data) != end - at:
             raise StoreError(
                 tr("{name} in {where}: the server returned {got} bytes instead of {size}", name=name, where=self.where,
@@ -361,6 +360,9 @@ class S3Bucket:
                 raise
 
     # Errors.
+
+    def _replaced(self, name: str) -> StoreError:
+        return StoreError(tr("{name} in {where} was replaced while it was read", name=name, where=self.where))
 
     def _silent(self, seconds: float) -> HostUnreachable:
         return HostUnreachable(

@@ -14,15 +14,22 @@ from typing import Any
 
 import pytest
 
+from lilfox_tui.backup import run as backup_run
 from lilfox_tui.backup import store_lock
 from lilfox_tui.backup.options import S3Options
+from lilfox_tui.backup.plan import BackupPlan
+from lilfox_tui.backup.sets.catalogue import read_sets
 from lilfox_tui.backup.store import StoreError, StoreHeld
 from lilfox_tui.backup.stores import s3
+from lilfox_tui.config.model import KeepConfig, PlanConfig
 from lilfox_tui.config.values import SecretRef
 from tests.services import s3_servers
 from tests.services.http_servers import own_certificate
 from tests.services.s3_servers import BucketBed, S3Server, front, refusal
 from tests.services.test_stores import of, whole
+from tests.unit.backup.made_sets import manifest_of, put_set
+from tests.unit.backup.noted_run import NotedRun
+from tests.waiting import until
 
 MIB = 1024 * 1024
 pytestmark = [pytest.mark.xdist_group("s3"), pytest.mark.usefixtures("s3_keys")]
@@ -51,23 +58,23 @@ async def test_a_file_that_another_program_put_there_meanwhile_is_not_written_ov
     late = [True]
 
     def other_first(method: str, target: str) -> str:
-        asked = f"{method} {target.removeprefix(f'/{opened.bucket}')}"
+        asked = f"{method} {target.removeprefix(f'/{bed.bucket}')}"
         if late and (asked == request_of or ("?" in request_of and asked.startswith(request_of))):
             late.clear()
-            opened.put(name, b"other")
+            bed.put(name, b"other")
         return "pass"
 
     async def write_and_publish() -> None:
-        await opened.store.write("a", of(b"x" * size))
-        await opened.store.publish(["a"])
+        await bed.store.write("a", of(b"x" * size))
+        await bed.store.publish(["a"])
 
-    async with front(moto, other_first) as url, BucketBed(moto, endpoint=url) as opened:
+    async with front(moto, other_first) as url, BucketBed(moto, endpoint=url) as bed:
         with pytest.raises(StoreError, match="already exists"):
             await write_and_publish()
         assert not late
-        assert await whole(opened.store, name) == b"other"
-        await opened.store.remove(["a.part"])
-        assert opened.names == (["a"] if name == "a" else [])
+        assert await whole(bed.store, name) == b"other"
+        await bed.store.remove(["a.part"])
+        assert bed.names == (["a"] if name == "a" else [])
 
 
 async def test_an_upload_of_a_dead_run_is_a_leftover_that_can_be_removed(opened: BucketBed) -> None:
@@ -87,12 +94,12 @@ async def test_what_others_keep_in_the_bucket_is_not_seen(opened: BucketBed) -> 
     assert [entry.name for entry in await opened.store.entries()] == ["a"]
 
 
-async def test_ten_thousand_files_are_listed(rclone: S3Server) -> None:
+async def test_more_files_than_a_page_has_are_listed(rclone: S3Server) -> None:
     async with BucketBed(rclone) as opened:
         assert opened.server.folder is not None
         folder = opened.server.folder / opened.bucket / "lil" / "fox"
         folder.mkdir(parents=True)
-        names = {f"shop_2023{number:04}_020000.manifest.json" for number in range(10_001)}
+        names = {f"shop_2023{number:04}_020000.manifest.json" for number in range(1001)}
         for name in names:
             (folder / name).touch()
         assert {entry.name for entry in await opened.store.entries()} == names
@@ -185,6 +192,58 @@ async def test_a_deletion_that_the_server_refuses_is_told_with_the_end_of_the_lo
         with pytest.raises(StoreError, match="Access Denied"):
             await opened.store.remove(["neither"])
         assert opened.names == ["held", "locked", "neither"]
+
+
+async def test_retention_names_what_a_lock_keeps_and_what_stays_as_an_old_version(
+    moto: S3Server, tmp_path: Path
+) -> None:
+    bucket = moto.bucket(ObjectLockEnabledForBucket=True)
+    nights = [datetime(2021, 3, day, 2, tzinfo=UTC) for day in (1, 2, 3, 4)]
+    manifests = [manifest_of(night) for night in nights]
+    for manifest in manifests:
+        put_set(tmp_path, manifest, proven=True)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}  # noqa: ASYNC240
+    until_then = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
+    async with BucketBed(moto, bucket=bucket) as opened:
+        for name, data in files.items():
+            opened.put(name, data)
+        held, locked, free, newest = (manifest.id for manifest in manifests)
+        moto.client.put_object_retention(
+            Bucket=bucket,
+            Key=f"lil/fox/{manifests[1].parts[0].name}",
+            Retention={"Mode": "COMPLIANCE", "RetainUntilDate": until_then},
+        )
+        moto.client.put_object_legal_hold(
+            Bucket=bucket, Key=f"lil/fox/{held}.manifest.json", LegalHold={"Status": "ON"}
+        )
+        keep = PlanConfig(sources={}, store="s", keep=KeepConfig(last=1))
+        plan, run = BackupPlan(name="lilfox", config=keep, stores={}), NotedRun()
+        verdicts = {each.set.id: each for each in await backup_run.prune(run, plan, opened.store)}
+        assert {name: each.goes for name, each in verdicts.items()} == {held: False, locked: False, free: True}
+        until_text = f"{until_then.astimezone():%Y-%m-%d %H:%M:%S}"
+        assert str(verdicts[locked].why) == f"it is locked until {until_text} (object lock)"
+        assert str(verdicts[held].why) == "it is under a legal hold (object lock)"
+        left = [found.id for found in await read_sets(opened.store)]
+        assert left == [newest, locked, held], "they can be restored as long as they stay"
+        old = {each["Key"] for each in moto.client.list_object_versions(Bucket=bucket)["Versions"]}
+        assert f"lil/fox/{free}.manifest.json" in old
+        assert f"{free} was removed; the bucket keeps its files as old versions" in [text for _level, text in run.said]
+
+
+async def test_a_mark_that_is_renewed_leaves_no_old_versions(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_lock, "BEAT_S", 0.02)
+    async with BucketBed(moto, bucket=moto.bucket(ObjectLockEnabledForBucket=True)) as opened:
+        touched: list[str] = []
+        touch = s3._BucketMarks.touch
+
+        async def noted(marks: s3._BucketMarks, name: str) -> None:
+            await touch(marks, name)
+            touched.append(name)
+
+        monkeypatch.setattr(s3._BucketMarks, "touch", noted)
+        async with opened.store.lock("backup"):
+            await until(lambda: len(touched) > 2)
+        assert moto.client.list_object_versions(Bucket=opened.bucket).get("Versions", []) == []
 
 
 # The lock.
