@@ -143,7 +143,7 @@ class S3Options(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ca_file: str = ""
     verify_tls: bool = True
     timeout: Seconds = Seconds(30)
-    """So long the server may be silent, at each of three attempts."""
+    """How long the server may be silent, in each of three attempts."""
     part_mb: Annotated[int, Meta(ge=5, le=512)] = 32
     """MiB in one part of a large upload, three times as much in memory. A file has at most 10,000 parts."""
 

@@ -55,7 +55,7 @@ class PlanArguments(Struct, frozen=True, kw_only=True):
     app: str = ""
     """Folder with ``.env`` and ``config/``."""
     store: str = ""
-    """A folder, or ``HOST:/folder`` with a host of the configuration."""
+    """A folder, ``HOST:/folder`` with a host of the configuration, or ``s3://BUCKET/PREFIX``."""
     host: str | None = None
     """Where database and files are."""
     manual: bool = False

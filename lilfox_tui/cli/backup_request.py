@@ -140,7 +140,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         action=NonEmptyValue,
         default="",
-        help=_("a store: a folder, HOST:/folder, or its name in the configuration"),
+        help=_("a store: a folder, HOST:/folder, s3://BUCKET/PREFIX, or its name in the configuration"),
     )
     parser.add_argument(
         "--identity",

@@ -40,7 +40,7 @@ from lilfox_tui.backup.store_lock import LOCK, MARK_BYTES, PREFIX, SHARED, STALE
 from lilfox_tui.core.aio import end_task, to_end
 from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.i18n import Message, ntr, tr
 from lilfox_tui.core.text import human_bytes
 from lilfox_tui.hosts.base import Host
 
@@ -145,14 +145,10 @@ class S3Store:
             lock = await bucket.call(".", lambda client: client.get_object_lock_configuration(Bucket=bucket.bucket))
             rule = lock.get("ObjectLockConfiguration", {}).get("Rule", {}).get("DefaultRetention", {})
             if rule:
-                found.append(
-                    tr(
-                        "object lock keeps every version for {count} {unit} ({mode})",
-                        count=rule.get("Days") or rule.get("Years") or "?",
-                        unit=tr("days") if rule.get("Days") else tr("years"),
-                        mode=rule.get("Mode", "?"),
-                    )
-                )
+                days, years = rule.get("Days", 0), rule.get("Years", 0)
+                time = ntr("{count} day", "{count} days", days) if days else ntr("{count} year", "{count} years", years)
+                mode = rule.get("Mode", "?")
+                found.append(tr("object lock keeps every version for {time} ({mode})", time=time, mode=mode))
         return found
 
     async def _public(self) -> bool:
