@@ -20,7 +20,6 @@ LAZY = {
         "alerts/notifiers/smtp": "aiosmtplib email.message email.policy",
         "backends/postgresql/session": "psycopg",
         "backends/redis_transport": "redis.asyncio redis.asyncio.retry redis.backoff",
-        "backup/s3_bucket": "botocore botocore.config botocore.session urllib3",
         "cli/backup_request": ".backup.effects .backup.run .backup.sources.postgresql",
         "cli/commands/alerts": ".cli.alert_rules",
         "cli/commands/config": ".alerts.alertmanager_file .alerts.rules .scrape.discovery",

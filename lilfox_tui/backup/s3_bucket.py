@@ -19,6 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
+import botocore.config
+import botocore.session
+import urllib3
+from botocore import exceptions
 from msgspec import Struct
 
 from lilfox_tui.backup.checks import SMALL_BYTES
@@ -76,29 +80,18 @@ class Upload(Struct, frozen=True, gc=False):
     begun: datetime
 
 
-class S3Error(StoreError):
-    """The server refused a request. ``code`` is its word for the reason."""
+def is_missing(error: StoreError) -> bool:
+    """Return whether the object does not exist."""
+    return error.status == 404 and error.code in ("404", "NoSuchKey", "NotFound", "NoSuchVersion")
 
-    def __init__(
-        self, message: Message | str, hint: Message | str = "", *, code: str, status: int, full: bool = False
-    ) -> None:
-        super().__init__(message, hint, full=full)
-        self.code = code
-        self.status = status
 
-    @property
-    def missing(self) -> bool:
-        """Whether the object does not exist."""
-        return self.status == 404 and self.code in ("404", "NoSuchKey", "NotFound", "NoSuchVersion")
-
-    @property
-    def exists(self) -> bool:
-        """Whether a conditional write found the name taken, or another write of it under way."""
-        return self.code in ("PreconditionFailed", "ConditionalRequestConflict", "412")
+def is_taken(error: StoreError) -> bool:
+    """Return whether a conditional write found the name taken, or another write of it under way."""
+    return error.code in ("PreconditionFailed", "ConditionalRequestConflict", "412")
 
 
 class S3Bucket:
-    """The bucket and prefix of ``options``. Its methods raise S3Error, StoreError, HostUnreachable, or LilFoxError if
+    """The bucket and prefix of ``options``. Its methods raise StoreError, HostUnreachable, or LilFoxError if
     a secret or certificate cannot be read."""
 
     def __init__(self, options: S3Options) -> None:
@@ -158,8 +151,8 @@ class S3Bucket:
         key = self.key(name)
         try:
             read = await self.call(name, lambda client: client.head_object(Bucket=self.bucket, Key=key))
-        except S3Error as error:
-            if error.missing:
+        except StoreError as error:
+            if is_missing(error):
                 return None
             raise
         metadata = {key.casefold(): value for key, value in read.get("Metadata", {}).items()}
@@ -181,11 +174,11 @@ class S3Bucket:
         condition = {} if self.conditional is False else {"IfNoneMatch": "*"}
         try:
             await self.call(name, lambda client: send(client, condition))
-        except S3Error as error:
+        except StoreError as error:
             if condition and error.status == 501:
                 self.conditional = False
                 await self.create(name, token, send)
-            elif error.exists or error.code == "NoSuchUpload":
+            elif is_taken(error) or error.code == "NoSuchUpload":
                 found = await self.facts(name)
                 if found is None or found.token != token:
                     raise
@@ -217,8 +210,8 @@ class S3Bucket:
 
         try:
             return await self.call(name, read)
-        except S3Error as error:
-            if error.missing:
+        except StoreError as error:
+            if is_missing(error):
                 return None
             raise
 
@@ -226,7 +219,9 @@ class S3Bucket:
         """Yield the content of an object in blocks; the next one is read while the last is used."""
         found = await self.facts(name)
         if found is None:
-            raise S3Error(tr("{name} does not exist in {where}", name=name, where=self.where), code="404", status=404)
+            raise StoreError(
+                tr("{name} does not exist in {where}", name=name, where=self.where), code="404", status=404
+            )
         size = found.size_bytes
         next_one: asyncio.Task[bytes] | None = None
         try:
@@ -255,8 +250,8 @@ class S3Bucket:
             except HostUnreachable:  # the body broke off: botocore repeats requests alone
                 if attempt == TRIES:
                     raise
-            except S3Error as error:
-                if not error.exists:
+            except StoreError as error:
+                if not is_taken(error):
                     raise
                 raise self._replaced(name) from None
         if len(data) != end - at:
@@ -269,21 +264,21 @@ class S3Bucket:
 
     async def remove(self, name: str, *, for_good: bool = False, token: str | None = None) -> bool:
         """Delete an object, if it exists and has the ``token``; return whether the bucket keeps it as an old version.
-        ``for_good``: delete that version too, if that is allowed. Raises S3Error, which says until when it is locked if
+        ``for_good``: delete that version too, if that is allowed. Raises StoreError, which says until when it is locked if
         the server refuses."""
         found = await self.facts(name)
         if found is None or (token is not None and found.token != token):
             return False
         if for_good and found.version:
-            with suppress(S3Error):
+            with suppress(StoreError):
                 await self.remove_version(name, found.version)
                 return False
         try:
             done = await self.call(name, lambda client: client.delete_object(Bucket=self.bucket, Key=found.key))
-        except S3Error as error:
+        except StoreError as error:
             if (why := locked(found)) is None:
                 raise
-            raise S3Error(
+            raise StoreError(
                 tr("{name} in {where} was not removed: {why}", name=name, where=self.where, why=why),
                 tr("Remove the set when the lock has ended."),
                 code=error.code,
@@ -338,7 +333,7 @@ class S3Bucket:
                         Bucket=self.bucket, Prefix=self.root, **more
                     ),
                 )
-            except S3Error:
+            except StoreError:
                 return found
             found += [Upload(each["Key"], each["UploadId"], each["Initiated"]) for each in page.get("Uploads", ())]
             next_one = {
@@ -355,7 +350,7 @@ class S3Bucket:
                 upload.key,
                 lambda client: client.abort_multipart_upload(Bucket=self.bucket, Key=upload.key, UploadId=upload.id),
             )
-        except S3Error as error:
+        except StoreError as error:
             if error.code != "NoSuchUpload":
                 raise
 
@@ -374,8 +369,6 @@ class S3Bucket:
 
     def _failed(self, name: str, error: Exception) -> Exception:
         """Return the error of botocore in words; other errors unchanged."""
-        from botocore import exceptions
-
         if isinstance(error, exceptions.ClientError):
             return self._refused(name, error.response)
         if isinstance(error, exceptions.SSLError):
@@ -423,7 +416,7 @@ class S3Bucket:
             message = tr("{where}: {reason} ({code})", where=where, reason=reason, code=code)
         full = code in _FULL or status == 507
         hint = tr("Free up space, or remove older sets.") if full else _HINTS.get(code, "")
-        return S3Error(message, hint, code=code, status=status, full=full)
+        return StoreError(message, hint, code=code, status=status, full=full)
 
     def _clean(self, text: str) -> str:
         """Return a server's text on one line, without the secrets that it may repeat."""
@@ -481,11 +474,6 @@ def locked(found: ObjectFacts) -> Message | None:
 
 def _open(options: S3Options, keys: tuple[str, str, str], *, anonymous: bool) -> S3Client:
     """Return a client of botocore that reads no file of the AWS tools and no setting but those of ``options``."""
-    import botocore
-    import botocore.config
-    import botocore.session
-    import urllib3
-
     if not options.verify_tls:  # the configuration said so; nothing is to be printed beside the screen
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     alone = {"config_file": os.devnull, "credentials_file": os.devnull, "profile": None,

@@ -105,11 +105,16 @@ class BackupError(LilFoxError):
 
 
 class StoreError(BackupError):
-    """An error of the store: missing, not mounted, full, no permission, name taken."""
+    """An error of the store: missing, not mounted, full, no permission, name taken. ``status`` (HTTP) and ``code`` are
+    those of the answer by which a server refused a request."""
 
-    def __init__(self, message: Message | str, hint: Message | str = "", *, full: bool = False) -> None:
+    def __init__(
+        self, message: Message | str, hint: Message | str = "", *, full: bool = False, status: int = 0, code: str = ""
+    ) -> None:
         super().__init__(message, hint)
         self.full = full
+        self.status = status
+        self.code = code
 
 
 class StoreHeld(BackupError):

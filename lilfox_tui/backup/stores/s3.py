@@ -28,9 +28,9 @@ from lilfox_tui.backup.s3_bucket import (
     TOKEN,
     ObjectFacts,
     S3Bucket,
-    S3Error,
     SmallObject,
     Upload,
+    is_taken,
     locked,
     md5_of,
 )
@@ -118,12 +118,12 @@ class S3Store:
         try:
             for _ in range(2):
                 await self._bucket.put(name, b"", IfNoneMatch="*")
-        except S3Error as error:
+        except StoreError as error:
             if error.status == 501:
                 await self._bucket.put(name, b"")
-            elif not error.exists:
+            elif not is_taken(error):
                 raise
-            return error.exists
+            return is_taken(error)
         finally:
             await self._bucket.remove(name, for_good=True)
         return False
@@ -132,7 +132,7 @@ class S3Store:
         """Return what the bucket does with deleted files, as far as the key may read that."""
         bucket = self._bucket
         found: list[Message] = []
-        with suppress(S3Error):
+        with suppress(StoreError):
             versions = await bucket.call(".", lambda client: client.get_bucket_versioning(Bucket=bucket.bucket))
             if versions.get("Status") == "Enabled":
                 found.append(
@@ -141,7 +141,7 @@ class S3Store:
                         "rule of the bucket removes them"
                     )
                 )
-        with suppress(S3Error):
+        with suppress(StoreError):
             lock = await bucket.call(".", lambda client: client.get_object_lock_configuration(Bucket=bucket.bucket))
             rule = lock.get("ObjectLockConfiguration", {}).get("Rule", {}).get("DefaultRetention", {})
             if rule:
@@ -199,7 +199,7 @@ class S3Store:
             async with turns:
                 try:
                     found = await self._bucket.get(name)
-                except S3Error as error:
+                except StoreError as error:
                     if error.code == "InvalidObjectState":  # in an archive
                         return None
                     raise
@@ -490,7 +490,7 @@ async def bucket_lock(bucket: S3Bucket, who: str, *, shared: bool) -> AsyncItera
     marks = _BucketMarks(bucket)
     try:
         await marks.take(name, data, shared=shared)
-    except S3Error as error:
+    except StoreError as error:
         if not (shared and error.status == 403):
             raise
         await marks.refuse_others(name, shared=True)
@@ -563,13 +563,13 @@ class _BucketMarks:
         conditional = {} if self._bucket.conditional is False else {"IfMatch": old.etag}
         try:
             await self._bucket.put(name, old.data, **conditional)
-        except S3Error as error:
+        except StoreError as error:
             if error.status != 501:
                 raise
             self._bucket.conditional = False
             await self._bucket.put(name, old.data)
         if old.version:  # else a long run would leave one every half minute
-            with suppress(S3Error):
+            with suppress(StoreError):
                 await self._bucket.remove_version(name, old.version)
 
     async def remove(self, names: list[str]) -> None:
