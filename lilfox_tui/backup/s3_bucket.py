@@ -264,8 +264,8 @@ class S3Bucket:
 
     async def remove(self, name: str, *, for_good: bool = False, token: str | None = None) -> bool:
         """Delete an object, if it exists and has the ``token``; return whether the bucket keeps it as an old version.
-        ``for_good``: delete that version too, if that is allowed. Raises StoreError, which says until when it is locked if
-        the server refuses."""
+        ``for_good``: delete that version too, if that is allowed. Raises StoreError, which says until when it is locked
+        if the server refuses."""
         found = await self.facts(name)
         if found is None or (token is not None and found.token != token):
             return False
