@@ -25,8 +25,8 @@ from lilfox_tui.metrics.health import reason_of
 from lilfox_tui.scrape.discovery import DiscoveredTargets, Discovery
 from lilfox_tui.scrape.exposition import BadPage, Exposition, ScrapedPage, TimedSample
 from lilfox_tui.scrape.labels import LabelList, LabelSet, time_of
-from lilfox_tui.scrape.store import ABSENT_BITS, SeriesStore, series_bytes
-from lilfox_tui.scrape.target import ScrapeTarget
+from lilfox_tui.scrape.store import ABSENT_BITS, SeriesStore, needed_bytes, series_bytes
+from lilfox_tui.scrape.target import NoRoom, RefusedPage, ScrapeTarget
 
 # A target's page, asked over HTTP: bounded in time and bytes, judged by status and type.
 
@@ -316,6 +316,7 @@ class Scraper:
         self._whole = self._failed
         self._own_places = list(range(len(REPORTED)))
         self._known: frozenset[LabelSet] = frozenset()
+        self._refused: RefusedPage | None = None
 
     async def run(self) -> None:
         """Scrape at once, then once per period until cancelled, each target at its own offset in the period. Its series
@@ -373,6 +374,16 @@ class Scraper:
 
     def _keep(self, body: Body, at_ms: int, started: float) -> Scrape | None:
         """Read a page and store its samples; None if ``at_ms`` is not after the last scrape. Raises BadPage."""
+        if self._refused is not None:
+            self._refused.check(body.content, self._store.room_for(self._series), openmetrics=body.openmetrics)
+        try:
+            return self._store_page(body, at_ms, started)
+        except BadPage as error:
+            self._refused = RefusedPage.of(self.target, body.content, error, openmetrics=body.openmetrics)
+            raise
+
+    def _store_page(self, body: Body, at_ms: int, started: float) -> Scrape | None:
+        """Do the work of :meth:`_keep`."""
         until_s = started + self.target.timeout_s
         page = self.exposition.read(body.content, openmetrics=body.openmetrics, until_s=until_s)
         duration_s = time.perf_counter() - started
@@ -407,8 +418,9 @@ class Scraper:
         """Make the series of a page the live ones. A series with the name and labels of one of the scrape's own (such
         as ``up``) replaces it, as in Prometheus. Raises BadPage if the store has no room for the series."""
         labels = page.labels
-        if not self._store.has_room_for(self._series, labels):
-            raise self._no_room(len(labels), page.samples)
+        needed = needed_bytes(labels)
+        if needed > self._store.room_for(self._series):
+            raise self._no_room(len(labels), page.samples, needed)
         there = set(labels)
         self._own_places = [place for place, one in enumerate(self._reported) if one not in there]
         self._page_labels = labels
@@ -418,18 +430,18 @@ class Scraper:
         """Raise BadPage if the store cannot hold the series of a page; called before they are parsed, which would take
         seconds at each scrape."""
         room = self._store.room_for(self._series)
-        least = series_bytes(count, 0)
+        needed, least = 0, series_bytes(count, 0)  # by their number it is told at once, and need not be remembered
         if least <= room < least + sum(map(len, lines)):  # it depends on their labels
-            least = series_bytes(*self.target.least_text(lines))
+            needed = least = series_bytes(*self.target.least_text(lines))
         if least > room:
-            raise self._no_room(count, count)
+            raise self._no_room(count, count, needed)
 
-    def _no_room(self, count: int, samples: int) -> BadPage:
-        return BadPage(
+    def _no_room(self, count: int, samples: int, needed: int) -> NoRoom:
+        return NoRoom(
             tr("no memory left for {count} series: all targets together may use {limit}",
                count=count, limit=human_bytes(self._store.limit_bytes)),
             tr("Raise history.memory_mb, or scrape fewer targets or series."),
-            samples=samples, kept=count,
+            samples=samples, kept=count, needed_bytes=needed,
         )  # fmt: skip
 
     def _tell_clock(self, at_ms: int) -> None:

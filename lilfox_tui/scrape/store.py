@@ -446,10 +446,6 @@ class SeriesStore(SeriesSource):
         """Return how many bytes the series of ``target`` may take beside the newest rows of all other targets."""
         return self.limit_bytes - sum(one.least_bytes for one in list(self._targets.values()) if one is not target)
 
-    def has_room_for(self, target: TargetSeries, labels: LabelList) -> bool:
-        """Whether the newest rows of all targets fit into the limit with ``labels`` as the series of ``target``."""
-        return series_bytes(len(labels), _text_length(labels)) <= self.room_for(target)
-
     def makes_room(self, target: TargetSeries, at_ms: int) -> bool:
         """Whether a row of ``target`` at ``at_ms`` moves stored rows, which takes a while if there are many."""
         over = self.size_bytes + target.row_bytes > self.limit_bytes
@@ -485,6 +481,11 @@ class SeriesStore(SeriesSource):
 def series_bytes(count: int, text: int) -> int:
     """Return the memory of so many series with one row, whose labels have so many characters."""
     return (_BYTES_OF_A_SET + 8) * count + text
+
+
+def needed_bytes(labels: LabelList) -> int:
+    """Return the memory of these series with one row."""
+    return series_bytes(len(labels), _text_length(labels))
 
 
 def _text_bytes(sets: Sequence[LabelSet]) -> int:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from msgspec import Struct
 
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import listed, tr
+from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.hosts.http import Tls
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.scrape.exposition import Malformed
+from lilfox_tui.scrape.exposition import BadPage, Malformed, lines_of
 from lilfox_tui.scrape.labels import LABEL_NAME, NAME, LabelSet, anchored_pattern, expand_groups
 
 # Relabelling: rules that change, choose or drop label sets, as Prometheus has them (its model/relabel/relabel.go).
@@ -144,6 +145,7 @@ _EMPTY_LABEL = re.compile(rb'(?<!\w)\w++=""')
 _NUMBER_LABEL = re.compile(rb'le="[^"]*+"')
 _NOT_COUNTED = b'{}=",\\ \t\n' + bytes(range(0x80, 0xC0))
 _ODD = (b'"=', b" =", b"\t=", b"= ", b"=\t")
+_NUMBERS = b"0123456789+-. eEInfNa"
 
 
 class PlainSecret(str):
@@ -276,3 +278,56 @@ class ScrapeTarget(Struct, frozen=True):
             if 0 < limits.label_value_length < len(value.encode()):
                 raise Malformed(tr("the value of label {name} is longer than {limit} bytes",
                                    name=name[:50], limit=limits.label_value_length))  # fmt: skip
+
+
+# A page that is refused for its series comes back with each scrape, with the same series. Where relabelling drops some,
+# only parsing could refuse it, in seconds.
+
+
+class NoRoom(BadPage):
+    """There is no memory for the series of a page, which need ``needed_bytes``."""
+
+    def __init__(self, message: Message, hint: Message, *, samples: int, kept: int, needed_bytes: int) -> None:
+        super().__init__(message, hint, samples=samples, kept=kept)
+        self.needed_bytes = needed_bytes
+
+
+class RefusedPage(NamedTuple):
+    """The last page that was refused for its series. ``needed_bytes`` is the memory with which it would be taken."""
+
+    series: tuple[int, bool]
+    needed_bytes: float
+    error: BadPage
+
+    @classmethod
+    def of(cls, target: ScrapeTarget, body: bytes, error: BadPage, *, openmetrics: bool) -> RefusedPage | None:
+        """Return what is to be remembered of a page that failed with ``error``; None if its series were not why, or if
+        their number alone tells that without parsing."""
+        needed: float = error.needed_bytes if isinstance(error, NoRoom) else 0
+        if target.metric_relabel and 0 < target.limits.samples < error.kept:
+            needed = math.inf
+        series = series_hash(lines_of(body)) if needed else None
+        return None if series is None else cls((series, openmetrics), needed, error)
+
+    def check(self, body: bytes, room: int, *, openmetrics: bool) -> None:
+        """Raise the error again for a page with the same series, if they do not fit into ``room`` (bytes) now."""
+        if self.needed_bytes > room and (series_hash(lines_of(body)), openmetrics) == self.series:
+            raise self.error
+
+
+def series_hash(lines: Sequence[bytes]) -> int | None:
+    """Return a hash of a page without its values: pages with the same one have the same series. None if that cannot be
+    told without parsing, such as of a quoted value that spans lines."""
+    keys: list[bytes] = []
+    values: list[bytes] = []
+    for line in lines:
+        if b"#" in line:
+            keys.append(line)
+            continue
+        key, _space, value = line.rpartition(b" ")
+        quoted = key.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in key else key
+        if quoted.count(b'"') % 2:
+            return None
+        keys.append(key)
+        values.append(value)
+    return None if b" ".join(values).translate(None, _NUMBERS) else hash(tuple(keys))

@@ -51,6 +51,10 @@ def measure(_peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
     yield Row("first scrape of 100,000 series", f"{inside['first_s']:.2f} s of CPU")
     yield within("a scrape of 200,000 series, refused, CPU time", inside["too_many_s"], 0.2, "s")
     yield within("a scrape of 100,000 series, refused for want of memory", inside["no_room_s"], 0.2, "s")
+    what = "a scrape of 200,000 series of a target with metric_relabel, refused"
+    yield within(what, inside["too_many_relabelled_s"], 0.2, "s")
+    what = "a scrape of 100,000 series of such a target, refused for want of memory"
+    yield within(what, inside["no_room_relabelled_s"], 0.2, "s")
     yield from _block(home, quick=quick)
 
 

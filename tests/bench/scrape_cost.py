@@ -3,7 +3,8 @@
 Prints one JSON object: ``parse_ms`` against ``client_ms`` of prometheus_client's parser on the same pages in turn;
 ``sample_bytes``, the growth of this process' resident memory while the store took 240 rows, a sample; and ``first_s``,
 ``too_many_s`` and ``no_room_s``, the CPU time of a scrape over HTTP of 100,000 series, the most that are taken: the
-first, the next of twice as many, and the next where the store has no room for their labels.
+first, the next of twice as many, and the next where the store has no room for their labels; ``too_many_relabelled_s``
+and ``no_room_relabelled_s`` of a target with ``metric_relabel``, where only parsing tells the first time.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lilfox_tui.scrape.exposition import Exposition
 from lilfox_tui.scrape.labels import LabelSet
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.store import SeriesStore, series_bytes
-from lilfox_tui.scrape.target import SAMPLE_LIMIT, ScrapeTarget
+from lilfox_tui.scrape.target import SAMPLE_LIMIT, RelabelRule, ScrapeTarget
 from tests.bench.metric_pages import MetricPage, metric_targets
 from tests.bench.programs import median_ratio
 
@@ -31,6 +32,7 @@ REFUSALS = 6
 PERIOD_S = 15
 ROWS = 240
 BEGAN_MS = 1_700_000_000_000
+RULES = (RelabelRule("drop", source_labels=("__name__",), regex="go_.*"),)
 
 
 def hour(page: MetricPage, series: int) -> float:
@@ -65,9 +67,11 @@ def parse(page: MetricPage, series: int) -> tuple[list[float], list[float]]:
     return ours, theirs
 
 
-async def scrapes(port: int, *, limit_bytes: int, refused: bool) -> tuple[float, float]:
+async def scrapes(
+    port: int, *, limit_bytes: int, refused: bool, rules: tuple[RelabelRule, ...] = ()
+) -> tuple[float, float]:
     """CPU seconds of the first scrape of a target and the median of the later ones."""
-    target = ScrapeTarget(f"http://127.0.0.1:{port}/metrics", (("job", "page"),), timeout_s=60)
+    target = ScrapeTarget(f"http://127.0.0.1:{port}/metrics", (("job", "page"),), timeout_s=60, metric_relabel=rules)
     scraper = Scraper(target, SeriesStore(keep_s=3600, limit_bytes=limit_bytes), None)
     took = []
     for _turn in range(REFUSALS):
@@ -85,9 +89,17 @@ def refusals() -> dict[str, float]:
         first_s, _later_s = asyncio.run(scrapes(port, limit_bytes=1 << 30, refused=False))
         little = series_bytes(SAMPLE_LIMIT, SAMPLE_LIMIT)  # for labels of one letter
         _first_s, no_room_s = asyncio.run(scrapes(port, limit_bytes=little, refused=True))
+        _first_s, no_room_relabelled_s = asyncio.run(scrapes(port, limit_bytes=little, refused=True, rules=RULES))
     with metric_targets(1, 2 * SAMPLE_LIMIT) as (port,):
         _first_s, too_many_s = asyncio.run(scrapes(port, limit_bytes=1 << 30, refused=True))
-    return {"first_s": first_s, "too_many_s": too_many_s, "no_room_s": no_room_s}
+        _first_s, too_many_relabelled_s = asyncio.run(scrapes(port, limit_bytes=1 << 30, refused=True, rules=RULES))
+    return {
+        "first_s": first_s,
+        "too_many_s": too_many_s,
+        "no_room_s": no_room_s,
+        "too_many_relabelled_s": too_many_relabelled_s,
+        "no_room_relabelled_s": no_room_relabelled_s,
+    }
 
 
 def _resident_bytes() -> int:

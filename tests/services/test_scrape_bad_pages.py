@@ -24,7 +24,7 @@ from lilfox_tui.scrape.exposition import ScrapedPage, read_series
 from lilfox_tui.scrape.labels import Matcher
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, SeriesStore
-from lilfox_tui.scrape.target import PlainSecret, ScrapeAccess, ScrapeLimits, ScrapeTarget
+from lilfox_tui.scrape.target import PlainSecret, RelabelRule, ScrapeAccess, ScrapeLimits, ScrapeTarget
 from tests.services.http_servers import Flood, Talk, never, own_certificate, page, says, serving
 from tests.waiting import until
 
@@ -314,6 +314,60 @@ async def test_runs_until_it_is_ended_and_ends_its_series() -> None:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert set(newest(kept).values()) == {"stale"}
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [pytest.param(ScrapeLimits(), id="for want of memory"), pytest.param(ScrapeLimits(samples=999), id="limit")],
+)
+async def test_a_page_that_relabelling_left_too_large_is_not_parsed_again(
+    limits: ScrapeLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, value = 4000, 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = b"".join(b'a{i="%d"} %d\n' % (i, value) for i in range(given))
+        await page(body, head=TEXT)(reader, writer)
+
+    rules = (RelabelRule("drop", source_labels=("i",), regex="1..."),)
+    kept = SeriesStore(keep_s=3600, limit_bytes=1 << 19)
+    reads: list[int] = []
+    async with serving(talk) as port, scraping(port, kept, limits=limits, metric_relabel=rules) as scraper:
+        read = scraper.exposition.read
+
+        def counted(*args: Any, **keys: Any) -> ScrapedPage:
+            reads.append(given)
+            return read(*args, **keys)
+
+        monkeypatch.setattr(scraper.exposition, "read", counted)
+        told = set()
+        for turn in range(3):
+            value = turn
+            await scraper.scrape_once()
+            samples = newest(kept)["scrape_samples_scraped"], newest(kept)["scrape_samples_post_metric_relabeling"]
+            told.add((reason(scraper), samples))
+        assert len(told) == 1, "the same as when it was parsed"
+        assert ("more than 999 samples" if limits.samples == 999 else "no memory left for 3000 series") in told.pop()[0]
+        assert reads == [4000]
+        given = 3999
+        await scraper.scrape_once()
+        assert reads == [4000, 3999], "another page is parsed"
+        given = 900
+        await scraper.scrape_once()
+        assert isinstance(scraper.feed.state, Ready), "a page that has become smaller is taken"
+
+
+async def test_a_page_that_did_not_fit_is_taken_when_there_is_room() -> None:
+    body = b"".join(b'a{i="%d"} 1\n' % i for i in range(1000))
+    rules = (RelabelRule("drop", source_labels=("i",), regex="none"),)
+    kept = SeriesStore(keep_s=3600, limit_bytes=100_000)
+    async with serving(page(body, head=TEXT)) as port, scraping(port, kept, metric_relabel=rules) as scraper:
+        for _turn in range(2):
+            await scraper.scrape_once()
+            assert "no memory left for 1000 series" in reason(scraper)
+        kept.limit_bytes = 1 << 20  # as where another target is gone
+        await scraper.scrape_once()
+        assert isinstance(scraper.feed.state, Ready)
 
 
 @pytest.mark.fault("4.75")

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.scrape.labels import LabelList, LabelSet, Matcher
-from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, Columns, Floats, SelectedSeries, SeriesStore
+from lilfox_tui.scrape.store import (
+    ABSENT_BITS,
+    STALE_BITS,
+    Columns,
+    Floats,
+    SelectedSeries,
+    SeriesStore,
+    needed_bytes,
+)
 
 HUGE = 1 << 30
 EVER = (0, 1 << 60)
@@ -162,8 +170,8 @@ def test_room_is_counted_without_what_a_target_has_now() -> None:
     store = SeriesStore(keep_s=3600, limit_bytes=20_000)
     labels, others = (named(*(f"{letter}{number}" for number in range(50))) for letter in "ab")
     store.target("t").append(1, labels, np.zeros(50))
-    assert store.has_room_for(store.target("t"), others)
-    assert not store.has_room_for(store.target("another"), others)
+    assert needed_bytes(others) <= store.room_for(store.target("t"))
+    assert needed_bytes(others) > store.room_for(store.target("another"))
 
 
 def test_forgets_the_oldest_of_all_targets_past_the_limit_of_bytes() -> None:

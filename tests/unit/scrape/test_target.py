@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.scrape.exposition import BadPage, Exposition, Malformed
-from lilfox_tui.scrape.target import PlainSecret, RelabelRule, ScrapeAccess, ScrapeLimits, ScrapeTarget, relabelled
+from lilfox_tui.scrape.exposition import BadPage, Exposition, Malformed, lines_of
+from lilfox_tui.scrape.labels import LabelSet
+from lilfox_tui.scrape.target import (
+    PlainSecret,
+    RelabelRule,
+    ScrapeAccess,
+    ScrapeLimits,
+    ScrapeTarget,
+    relabelled,
+    series_hash,
+)
 
 OWN = (("instance", "i:1"), ("job", "j"))
 
@@ -222,3 +232,33 @@ def test_finds_nearly_all_text_of_usual_labels() -> None:
     target = ScrapeTarget("http://i:1/metrics", OWN)
     body = "".join(f'http_requests_total{{method="GET",route="/api/v1/{n}",status="200"}} {n}\n' for n in range(50))
     assert target.least_text(body.encode().splitlines()) == (50, text_of(target, body))
+
+
+LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
+SPLIT = st.sampled_from(['a{x="foo 1', '2"} 1', r'a{x="\" 1', '3\\"} 1', 'a{x="y 1"}5', "a NaN", "b +Inf", "a 1\t2"])
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(st.tuples(PIECES | SPLIT, st.booleans()), max_size=6))
+def test_pages_with_the_same_hash_have_the_same_series(lines: list[tuple[str, bool]]) -> None:
+    before = [line for line, _ in lines]
+    after = [LAST_NUMBER.sub("7", line) if changed else line for line, changed in lines]
+    hashes = [series_hash(lines_of("\n".join(page).encode())) for page in (before, after)]
+    event("no hash" if None in hashes else "same" if hashes[0] == hashes[1] else "another")
+    if hashes[0] is not None and hashes[0] == hashes[1]:
+        assert series_in(before) == series_in(after)
+
+
+def series_in(lines: list[str]) -> set[LabelSet] | None:
+    """The series of a page; None if it is malformed."""
+    try:
+        return set(Exposition(LabelSet.of).read("\n".join(lines).encode(), openmetrics=False).labels)
+    except BadPage:
+        return None
+
+
+def test_a_page_of_usual_lines_has_a_hash_that_its_values_do_not_change() -> None:
+    pages = [f'# TYPE a counter\na{{x="\\"y\\\\",z="1 2"}} {value}\nb {value}' for value in ("1", "2.5e3", "NaN")]
+    hashes = {series_hash(lines_of(page.encode())) for page in pages}
+    assert len(hashes) == 1
+    assert None not in hashes
