@@ -1,6 +1,7 @@
 """``python -m tests.bench``: speed, as ratios to what is installed here, all measured in one run.
 
-Exits 0 whatever the figures are, 1 when something could not be measured.
+Exits 0 whatever the figures are, 1 when something could not be measured. ``python -m tests.bench scale`` measures growth
+curves.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from tests.bench import (
 )
 from tests.bench.on_terminal import CannotMeasure
 from tests.bench.programs import Peers, find_peers
+from tests.bench.scale import command
 from tests.bench.table import Row, lines
 
 
@@ -69,6 +71,8 @@ LARGE: dict[str, Measure] = {"logs-ten": logs_pane.measure_ten}
 
 def main() -> int:
     """Measures what is named, prints the table."""
+    if sys.argv[1:2] == ["scale"]:
+        return command.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {' '.join(MEASURES)}; all when none is named")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, 20 hosts: for a first look")

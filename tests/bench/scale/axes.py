@@ -1,0 +1,15 @@
+"""The axes, by name; each is a module, imported only when it is measured or shown."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from tests.bench.scale.model import Axis
+
+AXES = ("hosts", "logs", "series", "sets", "rules", "timeline")
+
+
+def axis_named(name: str) -> Axis:
+    """The axis of ``name``, one of :data:`AXES`."""
+    axis: Axis = import_module(f"tests.bench.scale.{name}").AXIS
+    return axis
