@@ -19,7 +19,7 @@ COMPILE := pip-compile --generate-hashes --no-emit-options --no-header --strip-e
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help run demo test test-fast test-times test-pythons coverage check lint hooks bench lock dist locale docs pictures faults packages
+.PHONY: help run demo test test-fast test-times test-pythons coverage check lint hooks bench bench-scale lock dist locale docs pictures faults packages
 
 help:
 	@echo "make run          open LilFox on this machine"
@@ -32,6 +32,7 @@ help:
 	@echo "make check        linters, types, layers, translations, tests: what CI runs"
 	@echo "make hooks        install a git hook that runs make lint before each commit"
 	@echo "make bench        measure the speed, also of similar programs that are installed"
+	@echo "make bench-scale  measure how time, memory and bytes grow with the size of what is worked on"
 	@echo "make lock         requirements.lock and requirements-dev.lock from pyproject.toml"
 	@echo "make dist         wheel and sdist in dist/, and the wheel opened in a clean environment"
 	@echo "make locale       translations: collect the texts of the code, compile"
@@ -80,6 +81,9 @@ hooks: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-scale: $(STAMP)
+	$(BIN)/python -m tests.bench scale $(ARGS)
 
 # Needs pip-tools. A lock has hashes and no index address, so that it serves behind any mirror; both hold the same versions.
 lock:

@@ -22,6 +22,7 @@ from lilfox_tui.config.model import HostConfig
 from lilfox_tui.core.errors import HostError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
+from lilfox_tui.hosts.ssh.files import SftpFile
 from tests.services.accounts import account
 from tests.services.s3_servers import BucketBed
 from tests.services.sshd import Sshd, SshdLab, sshd_lab
@@ -237,6 +238,28 @@ async def test_links_and_pipes_are_no_small_files(store: BackupStore, folder: Pa
     os.mkfifo(folder / "pipe")
     assert await store.look(("link", "pipe")) == ({}, [])
     assert sorted(os.listdir(folder)) == ["link", "pipe"]
+
+
+@pytest.mark.parametrize("store", ["sftp"], indirect=True)
+async def test_a_manifest_is_one_read(store: BackupStore, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a file that has another size than it was listed with is read whole."""
+    for number in range(40):
+        await store.put_small(f"{number}.manifest.json", b"x" * number * 100)
+    reads: list[int] = []
+    read = SftpFile.read
+
+    async def counted(file: SftpFile, offset: int, size: int) -> bytes:
+        reads.append(size)
+        return await read(file, offset, size)
+
+    monkeypatch.setattr(SftpFile, "read", counted)
+    texts, _entries = await store.look((".manifest.json",))
+    assert texts == {f"{number}.manifest.json": b"x" * number * 100 for number in range(40)}
+    assert sorted(reads) == [number * 100 + 1 for number in range(40)]
+    for listed_bytes in (1, 3000):
+        assert isinstance(store, sftp.SftpStore)
+        found = await store._folder.small("20.manifest.json", listed_bytes, 4_000_000)
+        assert found == b"x" * 2000
 
 
 async def test_links_folders_and_others_files_are_never_touched(store: BackupStore, folder: Path) -> None:

@@ -134,14 +134,20 @@ class RemoteFolder:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
         return await files.open(path)
 
-    async def small(self, name: str, limit_bytes: int) -> bytes | None:
-        """Return the content of a file; None if it is missing, larger, or not a regular file."""
+    async def small(self, name: str, listed_bytes: int, limit_bytes: int) -> bytes | None:
+        """Return the content of a file that was listed with that size; None if it is missing, larger than the limit, or
+        not a regular file."""
+        if listed_bytes > limit_bytes:
+            return None
         try:
             file = await self.open(name)
         except OSError:
             return None
         try:
-            read = await file.read(0, limit_bytes + 1)
+            # As much as it had: up to the limit would be many requests at once, which nearly all find its end.
+            read = await file.read(0, listed_bytes + 1)
+            if len(read) != listed_bytes:
+                read = await file.read(0, limit_bytes + 1)
         finally:
             await file.close()
         return read if len(read) <= limit_bytes else None
@@ -392,15 +398,16 @@ class SftpStore:
     async def look(self, endings: tuple[str, ...]) -> tuple[dict[str, bytes], Sequence[StoreEntry]]:
         """See :meth:`BackupStore.look`."""
         entries = await self.entries()
-        names = [entry.name for entry in entries if entry.name.endswith(endings)]
-        turns = asyncio.Semaphore(AT_ONCE)
+        waiting = iter([entry for entry in entries if entry.name.endswith(endings)])
+        texts: dict[str, bytes] = {}
 
-        async def read(name: str) -> bytes | None:
-            async with turns:
-                return await self._folder.small(name, SMALL_BYTES)
+        async def read() -> None:
+            for entry in waiting:
+                data = await self._folder.small(entry.name, entry.size_bytes, SMALL_BYTES)
+                if data is not None:
+                    texts[entry.name] = data
 
-        found = await asyncio.gather(*(read(name) for name in names))
-        texts = {name: data for name, data in zip(names, found, strict=True) if data is not None}
+        await asyncio.gather(*(read() for _reader in range(AT_ONCE)))
         return texts, [entry for entry in entries if entry.name not in texts]
 
     async def write(self, name: str, blocks: AsyncIterator[bytes]) -> int:

@@ -1,7 +1,4 @@
-"""``python -m tests.bench scale [AXIS …]``: measures the growth curves, keeps them in docs/scaling.json.
-
-``make docs`` makes the tables of docs/scaling.md and the pictures of what is kept.
-"""
+"""``python -m tests.bench scale [AXIS …]``: measures the growth curves, keeps them in docs/scaling.json."""
 
 from __future__ import annotations
 
@@ -84,13 +81,15 @@ class _Ladder:
         for operation in self._operations:
             if operation.most is not None and size > operation.most:
                 continue
-            argv = [sys.executable, "-m", "tests.bench.scale.child", self._axis.name, operation.name, str(size), home(folder)]
+            words = (self._axis.name, operation.name, str(size), str(folder))
+            argv = [sys.executable, "-m", "tests.bench.scale.child", *words]
             done = subprocess.run(
                 argv, cwd=TREE, env=environment(folder) | {"PYTHONPATH": str(TREE), "STATE_DIRECTORY": str(folder)},
                 stdin=subprocess.DEVNULL, capture_output=True, timeout=WITHIN_S, check=False,
             )  # fmt: skip
             if done.returncode:
-                self._give_up(f"{self._axis.name} {operation.name} {size}: {done.stderr.decode(errors='replace')[-2000:]}")
+                said = done.stderr.decode(errors="replace")[-2000:]
+                self._give_up(f"{self._axis.name} {operation.name} {size}: {said}")
                 continue
             cost = msgspec.json.decode(done.stdout, type=Cost)
             self._costs[operation.name].append(cost)
@@ -99,11 +98,6 @@ class _Ladder:
     def _give_up(self, text: str) -> None:
         self.failed = True
         sys.stderr.write(f"{text}\n")
-
-
-def home(folder: Path) -> str:
-    """The folder as an argument."""
-    return str(folder)
 
 
 def _tell(axis: Axis, operation: str, cost: Cost) -> None:
@@ -122,4 +116,5 @@ def _tell_fit(axis: Axis, curve: Curve) -> None:
         if upper is None:
             continue
         told = " ".join(f"{each:.2f}" for each in exponents(points))
-        sys.stderr.write(f"{axis.name:8} {curve.operation:10} {measure:13} upper decade {upper:.2f}; neighbours {told}\n")
+        fit = f"upper decade {upper:.2f}; neighbours {told}"
+        sys.stderr.write(f"{axis.name:8} {curve.operation:10} {measure:13} {fit}\n")
