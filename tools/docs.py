@@ -25,6 +25,7 @@ from lilfox_tui.audit.catalogue import groups
 from lilfox_tui.cli.main import COMMANDS, build_parser
 from lilfox_tui.config.schema import schema
 from lilfox_tui.core import i18n
+from tests.bench.scale import report
 from tools import faults
 
 ROOT = Path(__file__).parent.parent
@@ -204,7 +205,13 @@ def _provoked(text: str) -> set[str]:
     return set(re.findall(r'"([^"]+)"', marked))
 
 
-PAGES: dict[str, Callable[[], str]] = {"audit": checks, "keys": key_tables, "cli": commands, "config": keys_of_config}
+PAGES: dict[str, Callable[[], str]] = {
+    "audit": checks,
+    "keys": key_tables,
+    "cli": commands,
+    "config": keys_of_config,
+    "scaling": report.page,
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,7 @@
 """``python -m tests.bench``: speed, as ratios to what is installed here, all measured in one run.
 
-Exits 0 whatever the figures are, 1 when something could not be measured. ``python -m tests.bench scale`` measures growth
-curves.
+Exits 0 whatever the figures are, 1 when something could not be measured. ``python -m tests.bench scale`` measures
+growth curves.
 """
 
 from __future__ import annotations

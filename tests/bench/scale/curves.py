@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 Point = tuple[float, float]
 """Size and cost."""
@@ -13,7 +14,7 @@ SUPERLINEAR = 1.1
 
 def exponents(points: Sequence[Point]) -> list[float]:
     """The exponent from each size to the next: d log cost / d log size. 1 is linear."""
-    pairs = zip(points, points[1:], strict=False)
+    pairs = pairwise(points)
     return [_exponent(*one, *other) for one, other in pairs]
 
 
@@ -33,7 +34,7 @@ def upper_exponent(points: Sequence[Point]) -> float | None:
 def passes(points: Sequence[Point], limit: float) -> float | None:
     """The size at which the cost passes ``limit``, on the line between the two sizes around it; None if it never does.
     The smallest size if that one is past it."""
-    for (size, cost), (next_size, next_cost) in zip(points, points[1:], strict=False):
+    for (size, cost), (next_size, next_cost) in pairwise(points):
         if cost > limit:
             return size
         if next_cost > limit:

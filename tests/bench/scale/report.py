@@ -1,0 +1,107 @@
+"""The measured curves as Markdown and as pictures (SVG, both axes logarithmic). Pure, but for :func:`draw`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from tests.bench.scale.axes import AXES, axis_named
+from tests.bench.scale.curves import SUPERLINEAR, Point, passes, upper_exponent
+from tests.bench.scale.model import Axis, Curve, Measured, Operation
+from tests.bench.scale.results import FILE, kept
+
+_IMAGES = FILE.parent / "images"
+_WIDTH, _HEIGHT, _MARGIN = 720, 360, 60
+_INK, _PAPER, _GRID = "#d9dde6", "#16171c", "#33363f"
+_COLOURS = ("#0dbc79", "#2472c8", "#e5e510", "#bc3fbc")
+
+
+def page() -> str:
+    """The generated part of docs/scaling.md; draws the pictures beside it."""
+    measured = kept()
+    return "\n".join(_section(axis_named(name), measured[name]) for name in AXES if name in measured)
+
+
+def _section(axis: Axis, measured: Measured) -> str:
+    (_IMAGES / f"scaling-{axis.name}.svg").write_text(picture(axis, measured), encoding="utf-8")
+    rows = ["| operation | size | CPU | wall | memory, peak | bytes |", "|---|---:|---:|---:|---:|---:|"]
+    fits = ["| operation | exponent: CPU | memory | bytes | knee |", "|---|---:|---:|---:|---|"]
+    for operation, curve in _pairs(axis, measured):
+        rows += [
+            f"| {operation.title} | {cost.size:,} | {cost.cpu_s:.3g} s | {cost.wall_s:.3g} s "
+            f"| {cost.peak_bytes / 1e6:.0f} MB | {'' if cost.moved_bytes is None else f'{cost.moved_bytes:,}'} |"
+            for cost in curve.costs
+        ]
+        exponents = " | ".join(_exponent(curve, each) for each in ("cpu_s", "memory_bytes", "moved_bytes"))
+        fits.append(f"| {operation.title} | {exponents} | {_knee(operation, curve)} |")
+    head = f"### {axis.title}\n\n![{axis.title}](images/scaling-{axis.name}.svg)\n"
+    when = f"Measured on {measured.day}; {measured.machine}."
+    return "\n".join([head, when, "", *fits, "", *rows, ""])
+
+
+def _pairs(axis: Axis, measured: Measured) -> Iterator[tuple[Operation, Curve]]:
+    curves = {each.operation: each for each in measured.curves}
+    return ((each, curves[each.name]) for each in axis.operations if each.name in curves)
+
+
+def _points(curve: Curve, measure: str) -> list[Point]:
+    return [(each.size, value) for each in curve.costs if (value := getattr(each, measure)) is not None]
+
+
+def _exponent(curve: Curve, measure: str) -> str:
+    found = upper_exponent(_points(curve, measure))
+    return "-" if found is None else f"{found:.2f}{' (faster than linear)' if found > SUPERLINEAR else ''}"
+
+
+def _knee(operation: Operation, curve: Curve) -> str:
+    told = []
+    for measure, text in (("wall_s", "{:g} s"), ("cpu_s", "{:g} s of CPU"), ("peak_bytes", "{:.0f} bytes")):
+        limit = getattr(operation.limits, measure)
+        at = None if limit is None else passes(_points(curve, measure), limit)
+        if at is not None:
+            told.append(f"{text.format(limit)} from {at:,.0f}")
+    return ", ".join(told) or f"none up to {curve.costs[-1].size:,}"
+
+
+def picture(axis: Axis, measured: Measured) -> str:
+    """CPU seconds of each operation against the size."""
+    lines = [(operation.name, _points(curve, "cpu_s")) for operation, curve in _pairs(axis, measured)]
+    every = [point for _name, points in lines for point in points]
+    left, right = (math.log10(each(size for size, _cost in every)) for each in (min, max))
+    low = math.floor(math.log10(min(cost for _size, cost in every)))
+    high = math.ceil(math.log10(max(cost for _size, cost in every)))
+
+    def at(size: float, cost: float) -> tuple[float, float]:
+        across = (math.log10(size) - left) / (right - left)
+        up = (math.log10(cost) - low) / (high - low)
+        return _MARGIN + across * (_WIDTH - 2 * _MARGIN), _HEIGHT - _MARGIN - up * (_HEIGHT - 2 * _MARGIN)
+
+    parts = [f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="{_PAPER}"/>', *_grid(at, left, right, low, high)]
+    for (name, points), colour in zip(lines, _COLOURS, strict=False):
+        placed = [at(*point) for point in points]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in placed]
+        parts.append(_text(placed[-1][0] + 6, placed[-1][1] + 4, name, colour))
+    parts.append(_text(_MARGIN, 24, f"{axis.title}: CPU seconds against {axis.unit}", _INK))
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="monospace">'
+    return "\n".join([head, *parts, "</svg>\n"])
+
+
+def _grid(at: object, left: float, right: float, low: int, high: int) -> Sequence[str]:
+    assert callable(at)
+    parts = []
+    for power in range(low, high + 1):
+        (x, y), (end, _) = at(10**left, 10.0**power), at(10**right, 10.0**power)
+        parts.append(f'<path d="M{x:.1f} {y:.1f}H{end:.1f}" stroke="{_GRID}"/>')
+        parts.append(_text(4, y + 4, f"{10.0**power:g} s", _INK))
+    for power in range(math.ceil(left), math.floor(right) + 1):
+        (x, y), (_, end) = at(10.0**power, 10.0**low), at(10.0**power, 10.0**high)
+        parts.append(f'<path d="M{x:.1f} {y:.1f}V{end:.1f}" stroke="{_GRID}"/>')
+        parts.append(_text(x - 12, y + 18, f"{10**power:,}", _INK))
+    return parts
+
+
+def _text(x: float, y: float, text: str, colour: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="12" fill="{colour}">{escape(text)}</text>'
