@@ -6,7 +6,7 @@ from importlib import import_module
 
 from tests.bench.scale.model import Axis
 
-AXES = ("sets",)
+AXES = ("sets", "timeline")
 
 
 def axis_named(name: str) -> Axis:
