@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -37,7 +38,8 @@ def _section(axis: Axis, measured: Measured) -> str:
         fits.append(f"| {operation.title} | {exponents} | {_knee(operation, curve)} |")
     head = f"### {axis.title}\n\n![{axis.title}](images/scaling-{axis.name}.svg)\n"
     when = f"Measured on {measured.day}; {measured.machine}."
-    return "\n".join([head, when, "", *fits, "", *rows, ""])
+    about = "\n".join(textwrap.wrap(axis.about, 100))
+    return "\n".join([head, about, "", when, "", *fits, "", *rows, ""])
 
 
 def _pairs(axis: Axis, measured: Measured) -> Iterator[tuple[Operation, Curve]]:
@@ -56,7 +58,7 @@ def _exponent(curve: Curve, measure: str) -> str:
 
 def _knee(operation: Operation, curve: Curve) -> str:
     told = []
-    for measure, text in (("wall_s", "{:g} s"), ("cpu_s", "{:g} s of CPU"), ("peak_bytes", "{:.0f} bytes")):
+    for measure, text in (("wall_s", "{:g} s"), ("cpu_s", "{:g} s of CPU"), ("peak_bytes", "{:,.0f} bytes")):
         limit = getattr(operation.limits, measure)
         at = None if limit is None else passes(_points(curve, measure), limit)
         if at is not None:
