@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from lilfox_tui.incident import incidents as book
 from lilfox_tui.incident.model import TIMELINE, Noted, StepBegan, StepEnded, find
-from lilfox_tui.incident.reducer import timeline_items
+from lilfox_tui.incident.reducer import fold, timeline_items
 from lilfox_tui.incident.timeline import open_for_append
 from tests.bench.incident import OUTPUT, _state
 from tests.bench.scale.cli import run_lilfox
@@ -42,7 +42,7 @@ def _opened(size: int, _folder: Path, watch: Stopwatch) -> None:
     for _ in watch.rounds():
         with watch.turn():
             read = book.read_timeline(place)
-            assert book.fold(read.entries, place).entries >= size
+            assert fold(read.entries, place).entries >= size
             items = timeline_items(read.entries)
         assert items
     watch.moved_bytes = (place / TIMELINE).stat().st_size
