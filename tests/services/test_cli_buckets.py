@@ -1,0 +1,91 @@
+"""Sets in a bucket by the program's commands: run, list, verify, restore and prune, with what a lock keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.services.backup_lab import BackupLab, files, lab
+from tests.services.s3_servers import ACCESS_KEY, SECRET_KEY, S3Server
+from tests.unit.jobs.running import jobs
+
+__all__ = ["files", "jobs", "lab"]
+pytestmark = pytest.mark.usefixtures("jobs")
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The credentials, where a store looks for them."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+
+
+def _planned(files: BackupLab, server: S3Server, bucket: str) -> None:
+    cloud: dict[str, Any] = {"kind": "s3", "bucket": bucket, "prefix": "nightly", "endpoint": server.url}
+    files.planned({"nightly": files.plan(store="cloud", keep={"last": 1})}, {"cloud": cloud})
+
+
+def test_a_set_in_a_bucket_is_listed_verified_restored_and_replaced(files: BackupLab, rclone: S3Server) -> None:
+    bucket = rclone.bucket()
+    _planned(files, rclone, bucket)
+    first = files.run("nightly").stdout.strip()
+    (found,) = files.sets("--plan", "nightly", code=0)
+    assert (found["id"], found["status"]) == (first, "intact")
+    assert files.lilfox("backup", "verify", "latest", "--plan", "nightly").returncode == 0
+
+    (files.uploads / "a.txt").write_text("changed\n")
+    (files.uploads / "sub" / "b.bin").unlink()
+    done = files.lilfox("restore", "latest", "--plan", "nightly", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (files.uploads / "a.txt").read_text() == "fox\n"
+    assert (files.uploads / "sub" / "b.bin").stat().st_size == 50_000
+
+    second = files.run("nightly").stdout.strip()
+    assert [each["id"] for each in files.sets("--plan", "nightly")] == [second]
+    assert {key.partition("/")[0] for key in rclone.keys(bucket)} == {"nightly"}
+    assert not any(first in key or key.endswith(".part") for key in rclone.keys(bucket)), "the first set is removed"
+    assert rclone.uploads(bucket) == []
+    written = [path for path in files.folder.rglob("*") if path.is_file()]
+    assert not any(SECRET_KEY.encode() in path.read_bytes() for path in written)
+
+
+def test_a_set_that_the_bucket_locks_stays_and_is_named(files: BackupLab, moto: S3Server) -> None:
+    bucket = moto.bucket(ObjectLockEnabledForBucket=True)
+    moto.client.put_object_lock_configuration(
+        Bucket=bucket,
+        ObjectLockConfiguration={
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 3}},
+        },
+    )
+    _planned(files, moto, bucket)
+    first = files.run("nightly").stdout.strip()
+    done = files.run("nightly")
+    second = done.stdout.strip()
+    assert f"{first} stays: it is locked until" in done.stderr
+    assert sorted(each["id"] for each in files.sets("--plan", "nightly")) == sorted((first, second))
+    pruned = files.lilfox("backup", "prune", "nightly", "--yes")
+    assert f"{first} stays: it is locked until" in pruned.stdout + pruned.stderr
+    assert sorted(each["id"] for each in files.sets("--plan", "nightly")) == sorted((first, second))
+
+
+def test_a_wrong_key_is_said_with_what_to_do_and_without_the_key(
+    files: BackupLab, rclone: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _planned(files, rclone, rclone.bucket())
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-canary-key")
+    done = files.lilfox("backup", "run", "nightly")
+    assert done.returncode == 1
+    assert "hint:" in done.stderr
+    assert "wrong-canary-key" not in done.stdout + done.stderr
+
+
+def test_without_credentials_the_variable_is_named(
+    files: BackupLab, rclone: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _planned(files, rclone, rclone.bucket())
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    done = files.lilfox("backup", "run", "nightly")
+    assert done.returncode == 1
+    assert "AWS_SECRET_ACCESS_KEY" in done.stderr
