@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from lilfox_tui.core.i18n import Message, _, listed, ntr, tr
-from lilfox_tui.core.text import human_bytes
+from lilfox_tui.core.text import human_bytes, human_duration
 
 CheckState = Literal["good", "warning", "bad"]
 AllowedBy = Literal["", "other-server", "end-sessions", "run-code"]
@@ -104,6 +104,20 @@ def _rights(where: str, room: StoreRoom) -> Check:
             about, "bad", tr("no write permission"), tr("Grant write permission to the user that runs backups.")
         )
     return Check(about, "good", tr("writable"))
+
+
+def duration_check(seconds: float, measured: str, window_s: float | None, hint: Message) -> Check:
+    """Return the check of a run's expected duration, ``measured`` from that set, against the backup window of the plan;
+    ``hint``: what to do if it is too long."""
+    about = tr("duration")
+    found = tr("about {duration}, measured at {set}", duration=human_duration(seconds), set=measured)
+    if window_s is None:
+        return Check(about, "good", found)
+    window = human_duration(window_s)
+    if seconds <= window_s:
+        return Check(about, "good", tr("{found}; the backup window is {window}", found=found, window=window))
+    return Check(about, "warning", tr("{found}: longer than the backup window of {window}", found=found, window=window),
+                 hint)  # fmt: skip
 
 
 # The words for a set's state and for a check, in the reader's language.

@@ -45,12 +45,18 @@ from lilfox_tui.backup.selection import choose
 from lilfox_tui.backup.sets.model import BackupSet, Proof, Status
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.backup.sets.retention import RetentionVerdict
+from lilfox_tui.backup.sources.pgbackrest.effects import EFFECTS as PGBACKREST
+from lilfox_tui.backup.sources.pgbackrest.effects import PgBackRestRestore, would_expire
+from lilfox_tui.backup.sources.pgbackrest.effects import look as look_at_restore
+from lilfox_tui.backup.sources.pgbackrest.effects import preflight as preflight_of_stanza
+from lilfox_tui.backup.sources.pgbackrest.repository import PgBackRestRepository
 from lilfox_tui.backup.store import BackupError, BrokenSet, retry
 from lilfox_tui.backup.verify import refuse_untrusted
 from lilfox_tui.backup.verify import verify as verify_set
+from lilfox_tui.config.foreign import PgbackrestPlanConfig
 from lilfox_tui.config.loader import load
-from lilfox_tui.config.model import Config
-from lilfox_tui.core.errors import HostError, LilFoxError, NotAllowed
+from lilfox_tui.config.model import Config, refuse_change
+from lilfox_tui.core.errors import HostError, LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import _, clauses, listed, ntr, tr
 from lilfox_tui.incident import incidents
 from lilfox_tui.incident.model import Changed, Reverted
@@ -64,6 +70,49 @@ def opened(request: BackupRequest) -> tuple[Config, BackupPlan]:
     if request.plan:
         return config, plan_named(config.backup, request.plan)
     return config, plan_of(request.plan_arguments, config.backup.stores)
+
+
+@asynccontextmanager
+async def pgbackrest_plan(request: BackupRequest) -> AsyncIterator[PgBackRestRepository | None]:
+    """Yield the stanza of the request's plan; None if the plan is not of pgBackRest. Raises ConfigError, UsageError,
+    NotAllowed."""
+    config = _changeable(request)
+    plan = config.backup.plans.get(request.plan)
+    if not isinstance(plan, PgbackrestPlanConfig):
+        yield None
+        return
+    async with BackupContext(config) as context:
+        yield PgBackRestRepository(request.plan, plan, context.host(plan.host))
+
+
+async def pgbackrest_preflight(request: BackupRequest) -> list[Check] | None:
+    """Return the checks of a run of a pgBackRest plan; None if the plan is another. Raises LilFoxError."""
+    async with pgbackrest_plan(request) as repository:
+        return None if repository is None else (await preflight_of_stanza(repository, request)).checks
+
+
+async def pgbackrest_restore(request: BackupRequest) -> PgBackRestRestore:
+    """Return what a restore of a pgBackRest plan would do, without writing. Raises LilFoxError."""
+    async with pgbackrest_plan(request) as repository:
+        if repository is None:
+            raise UsageError(tr("{plan} is not a plan of kind pgbackrest", plan=request.plan))
+        refuse_change(_changeable(request), [repository.program.config.host])
+        return await look_at_restore(repository, request)
+
+
+async def expired_by_pgbackrest(request: BackupRequest) -> list[str]:
+    """Return the labels that ``pgbackrest expire`` would remove. Raises LilFoxError."""
+    async with pgbackrest_plan(request) as repository:
+        return [] if repository is None else await would_expire(repository)
+
+
+async def _by_pgbackrest(kind: str, run: Run, request: BackupRequest) -> Outcome | None:
+    async with pgbackrest_plan(request) as repository:
+        if repository is None:
+            return None
+        if kind in ("drill", "restore"):
+            refuse_change(_changeable(request), [repository.program.config.host])
+        return await PGBACKREST[kind](run, repository, request)
 
 
 @asynccontextmanager
@@ -84,6 +133,8 @@ async def looked_at(request: BackupRequest) -> AsyncIterator[tuple[BackupSet, Re
 async def backup(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Run a plan."""
     request = read_request(arguments)
+    if (done := await _by_pgbackrest("backup", run, request)) is not None:
+        return done
     config, plan = opened(request)
     async with BackupContext(config) as context:
         await tell_open(run)
@@ -94,6 +145,8 @@ async def backup(run: Run, arguments: dict[str, Any]) -> Outcome:
 async def verify(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Read a whole set and verify it."""
     request = read_request(arguments)
+    if (done := await _by_pgbackrest("verify", run, request)) is not None:
+        return done
     config, plan = opened(request)
     async with BackupContext(config) as context:
         store = context.store(request.store or plan.main, plan.stores[request.store or plan.main])
@@ -109,6 +162,8 @@ async def verify(run: Run, arguments: dict[str, Any]) -> Outcome:
 async def drill(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Restore a set to scratch locations, compare it, and remove it again."""
     request = read_request(arguments)
+    if (done := await _by_pgbackrest("drill", run, request)) is not None:
+        return done
     config, plan = opened(request)
     async with BackupContext(config) as context:
         store = context.store(request.store or plan.main, plan.stores[request.store or plan.main])
@@ -143,7 +198,10 @@ def _drilled(found: BackupSet, proof: Proof) -> Outcome:
 
 async def prune(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Remove the sets that retention no longer keeps, in every store of the plan."""
-    config, plan = opened(read_request(arguments))
+    request = read_request(arguments)
+    if (done := await _by_pgbackrest("prune", run, request)) is not None:
+        return done
+    config, plan = opened(request)
     told: list[RetentionVerdict] = []
     async with BackupContext(config) as context:
         await tell_open(run)
@@ -166,6 +224,8 @@ async def prune(run: Run, arguments: dict[str, Any]) -> Outcome:
 async def restore(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Restore a set, or part of one."""
     request = read_request(arguments)
+    if (done := await _by_pgbackrest("restore", run, request)) is not None:
+        return done
     config, plan = opened(request)
     with _in_timeline(run, request.config):
         return await _settled_and_restored(run, request, config, plan)

@@ -88,9 +88,9 @@ class ForeignBackup(Struct, frozen=True):
 class ForeignRepository:
     """A repository, or a command, of another program. Only its sets can be read."""
 
-    def __init__(self, place: ForeignPlace, host: Host) -> None:
-        self._place, self._host = place, host
-        self.name = self.where = place.config.place
+    def __init__(self, place: ForeignPlace, config: ForeignPlanConfig, host: Host) -> None:
+        self._place, self._config, self._host = place, config, host
+        self.name = self.where = config.place
 
     async def free_bytes(self) -> int | None:
         """Not asked."""
@@ -101,7 +101,7 @@ class ForeignRepository:
 
     async def sets(self) -> list[BackupSet]:
         """Return its backups, newest first. Raises HostError, StoreError."""
-        config = self._place.config
+        config = self._config
         if config.tool == "command":
             found = await self._told(config)
         else:

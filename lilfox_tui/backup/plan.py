@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.config.cron import Cron, read_cron
-from lilfox_tui.config.foreign import ForeignPlanConfig
+from lilfox_tui.config.foreign import ForeignPlanConfig, PgbackrestPlanConfig, WatchedPlan
 from lilfox_tui.config.model import BackupConfig, KeepConfig, PlanConfig
 from lilfox_tui.core import plugins
 from lilfox_tui.core.errors import UsageError
@@ -75,6 +75,14 @@ def plan_named(config: BackupConfig, name: str) -> BackupPlan:
         raise UsageError(
             tr("{plan} is a plan of kind foreign: LilFox only watches its backups", plan=name),
             tr("back up, verify and restore with {tool}", tool=plan.command[0] if plan.command else plan.tool),
+        )
+    if isinstance(plan, PgbackrestPlanConfig):
+        raise UsageError(
+            tr(
+                "{plan} is a plan of kind pgbackrest: it has no sources, stores and retention of LilFox's own",
+                plan=name,
+            ),
+            tr("use backup run, list, verify, drill and prune, and restore --target"),
         )
     return BackupPlan(name=name, config=plan, stores={each: config.stores[each] for each in (plan.store, *plan.copies)})
 
@@ -168,6 +176,10 @@ class RestoreSpec(Struct, frozen=True, kw_only=True):
     """Sessions that block the swap may be terminated."""
     run_code: bool = False
     """The operator allows what the dump executes."""
+    target: str = ""
+    """Of a pgBackRest plan: the time to recover to, ISO 8601 with its offset; the end of the set when empty."""
+    into: str = ""
+    """Of a pgBackRest plan: the new data directory."""
 
 
 class BackupRequest(Struct, frozen=True, kw_only=True):
@@ -188,6 +200,8 @@ class BackupRequest(Struct, frozen=True, kw_only=True):
     """``latest`` and a tag may mean a set that is partial."""
     tag: str = ""
     """What the set is called that is made."""
+    backup_type: Literal["", "full", "diff", "incr"] = ""
+    """Of a pgBackRest plan: what to make; as the plan says when empty."""
     finish: bool = True
     """Finish an interrupted restore; else take it back."""
     aside: bool = False
@@ -328,9 +342,7 @@ def last_due(schedule: str, until: datetime, zone: tzinfo) -> datetime:
     raise _never(schedule)
 
 
-def late(
-    plan: PlanConfig | ForeignPlanConfig, sets: Sequence[BackupSet], now: datetime, zone: tzinfo
-) -> LatePlan | None:
+def late(plan: PlanConfig | WatchedPlan, sets: Sequence[BackupSet], now: datetime, zone: tzinfo) -> LatePlan | None:
     """Return since when a plan is late; None if it is not, or has no schedule. ``sets`` are the plan's own sets."""
     if plan.schedule is None:
         return None

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from lilfox_tui import __version__
-from lilfox_tui.backup.checks import Check, check_text, labelled
+from lilfox_tui.backup.checks import Check, check_text, duration_check, labelled
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.plan import BackupPlan, RestoreSpec
 from lilfox_tui.backup.publishing import Publication, SetHeader, clear, mark, remove_set
@@ -32,6 +33,9 @@ from lilfox_tui.core.errors import HostError, LilFoxError
 from lilfox_tui.core.i18n import clauses, ntr, tr
 from lilfox_tui.jobs.model import Outcome, Run
 
+_MEASURED = 5
+"""Earlier sets whose rate counts for an estimate."""
+
 
 class Preflight(Struct, frozen=True):
     """The checks of a plan, by source and by store. A source that cannot be dumped does not stop the others; nor does a
@@ -39,6 +43,8 @@ class Preflight(Struct, frozen=True):
 
     sources: dict[str, list[Check]]
     stores: dict[str, list[Check]]
+    needed_bytes: int | None = None
+    """What the sources will write, before packing."""
 
     @property
     def checks(self) -> list[Check]:
@@ -77,7 +83,30 @@ async def preflight(context: BackupContext, plan: BackupPlan) -> Preflight:
     for name, options in plan.stores.items():
         store = context.store(name, options)
         looked.stores[name] = await _asked(store.where, store.checks(needed))
-    return looked
+    return msgspec.structs.replace(looked, needed_bytes=needed)
+
+
+async def duration(context: BackupContext, plan: BackupPlan, looked: Preflight) -> list[Check]:
+    """Return the check of how long the dump will take: its present size at the rate of the plan's slowest of the newest
+    sets, against the backup window. Nothing if no set was made yet or its size is unknown. Raises LilFoxError."""
+    if looked.needed_bytes is None or looked.bad_sources():
+        return []
+    sets = await context.sets_in(context.store(plan.main, plan.stores[plan.main]))
+    rates = [rate for found in sets if found.plan == plan.name and (rate := _rate_of(found)) is not None][:_MEASURED]
+    if not rates:
+        return []
+    slowest, name = min(rates)
+    hint = tr("dumps of PostgreSQL: a plan of kind pgbackrest makes incremental backups of the whole cluster")
+    return [duration_check(looked.needed_bytes / slowest, name, plan.config.window, hint)]
+
+
+def _rate_of(found: BackupSet) -> tuple[float, str] | None:
+    """Return at how many raw bytes per second a set was dumped, and its id."""
+    if found.manifest is None or found.missing:
+        return None
+    took_s = (found.manifest.finished - found.manifest.created).total_seconds()
+    raw = sum(part.raw_bytes for part in found.manifest.parts)
+    return (raw / took_s, found.id) if raw and took_s > 0 else None
 
 
 async def _asked(where: str, checks: Awaitable[list[Check]]) -> list[Check]:

@@ -20,7 +20,7 @@ from lilfox_tui.backup.store import NotReady
 from lilfox_tui.cli.job_output import follow_job
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
 from lilfox_tui.cli.parser import load_settings
-from lilfox_tui.config.foreign import own_plans
+from lilfox_tui.config.foreign import own_plans, run_plans
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import _, listed, tr
@@ -52,13 +52,17 @@ def print_preflight(request: BackupRequest) -> int:
 
 
 async def _preflight(request: BackupRequest) -> int:
-    from lilfox_tui.backup.effects import opened
-    from lilfox_tui.backup.run import preflight
+    from lilfox_tui.backup.effects import opened, pgbackrest_preflight
+    from lilfox_tui.backup.run import duration, preflight
 
+    if (checks := await pgbackrest_preflight(request)) is not None:
+        print_checks(checks)
+        return 1 if any(check.state == "bad" for check in checks) else 0
     config, plan = opened(request)
     async with BackupContext(config) as context:
         looked = await preflight(context, plan)
-    print_checks(looked.checks)
+        expected = await duration(context, plan, looked)
+    print_checks([*looked.checks, *expected])
     try:
         looked.refuse(plan.main)
     except NotReady:
@@ -286,7 +290,7 @@ def _plan_meant(args: argparse.Namespace, backup: BackupConfig) -> str:
         return named
     words = getattr(args, "set", "") or ""
     of_set = [name for name in own_plans(backup) if words.lower().startswith(f"{name.lower()}_")]
-    possible = of_set or list(own_plans(backup))
+    possible = of_set or list(run_plans(backup))
     return max(possible, key=len) if of_set or len(possible) == 1 else ""
 
 
@@ -367,6 +371,17 @@ def add_set(parser: argparse.ArgumentParser) -> None:
         help=_("set id, 20231230_020000, 'yesterday 02:00' or tag:NAME; default: the newest"),
     )
     add_partial(parser)
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Adds the option for a point in time."""
+    parser.add_argument(
+        "--target",
+        metavar="TIME",
+        action=NonEmptyValue,
+        default="",
+        help=_("pgBackRest plans: recover to this time, '2026-12-02 20:15:00+00', or end: all that is archived"),
+    )
 
 
 def add_partial(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.config.convert import to_struct, to_whole_struct
 from lilfox_tui.config.cron import read_cron
-from lilfox_tui.config.foreign import ForeignPlanConfig
+from lilfox_tui.config.foreign import ForeignPlanConfig, PgbackrestPlanConfig, WatchedPlan
 from lilfox_tui.config.log_formats import LogFormatConfig, charset_problem, unknown_parts
 from lilfox_tui.config.model import (
     AlertsConfig,
@@ -447,12 +447,15 @@ def with_backup_options(config: BackupConfig, host_names: Collection[str], findi
     stores = options_by_name(section, config.stores, STORES, unknown, findings, default=StoreConfig().kind)
     for name, made in stores.items():
         _check_place(made, (*section, name), host_names, findings)
-    plans: dict[str, PlanConfig | ForeignPlanConfig] = {}
+    plans: dict[str, PlanConfig | WatchedPlan] = {}
     for name, node in config.plans.items():
         path: KeyPath = ("backup", "plans", name)
         if _kind(node, "") == "foreign":
             if (foreign := to_whole_struct(ForeignPlanConfig, node, findings, path)) is not None:
                 plans[name] = foreign
+        elif _kind(node, "") == "pgbackrest":
+            if (driven := to_whole_struct(PgbackrestPlanConfig, node, findings, path)) is not None:
+                plans[name] = driven
         elif (plan := to_whole_struct(PlanConfig, node, findings, path)) is not None:
             plans[name] = _checked_plan(plan, path, config.stores, host_names, findings)
     _check_foreign(plans, host_names, findings)
@@ -480,22 +483,41 @@ def _checked_plan(
 def _check_foreign(plans: Mapping[str, Any], host_names: Collection[str], findings: Findings) -> None:
     seen: dict[str, str] = {}
     for name, plan in plans.items():
-        if not isinstance(plan, ForeignPlanConfig):
+        if not isinstance(plan, WatchedPlan):
             continue
         path: KeyPath = ("backup", "plans", name)
         _check_place(plan, path, host_names, findings)
         _check_schedule(plan, path, findings)
-        wanted, other = ("command", "path") if plan.tool == "command" else ("path", "command")
-        if not getattr(plan, wanted):
-            what = _("{tool} needs the key {name}", tool=f"tool: {plan.tool}", name=wanted)
-            findings.add_at((*path, wanted), what)
-        unused = [other, *([] if plan.tool in ("pgbackrest", "barman") else ["server"])]
-        for key in (each for each in unused if getattr(plan, each)):
-            what = _("{tool} does not use the key {name}; remove it", tool=f"tool: {plan.tool}", name=key)
-            findings.add_at((*path, key), what)
+        if isinstance(plan, ForeignPlanConfig):
+            _check_tool(plan, path, findings)
+        else:
+            _check_pgbackrest(plan, path, findings)
         if plan.place in seen:
             findings.add_at(path, _("plan {name} already watches it", name=seen[plan.place]))
         seen.setdefault(plan.place, name)
+
+
+def _check_tool(plan: ForeignPlanConfig, path: KeyPath, findings: Findings) -> None:
+    wanted, other = ("command", "path") if plan.tool == "command" else ("path", "command")
+    if not getattr(plan, wanted):
+        what = _("{tool} needs the key {name}", tool=f"tool: {plan.tool}", name=wanted)
+        findings.add_at((*path, wanted), what)
+    unused = [other, *([] if plan.tool in ("pgbackrest", "barman") else ["server"])]
+    for key in (each for each in unused if getattr(plan, each)):
+        what = _("{tool} does not use the key {name}; remove it", tool=f"tool: {plan.tool}", name=key)
+        findings.add_at((*path, key), what)
+
+
+def _check_pgbackrest(plan: PgbackrestPlanConfig, path: KeyPath, findings: Findings) -> None:
+    for key in ("config", "scratch", "binaries"):
+        value = getattr(plan, key)
+        if value and not value.startswith("/"):
+            findings.add_at((*path, key), _("{value} is not an absolute path", value=quoted(value)))
+    size = plan.wal_segment_mb
+    if size & (size - 1):
+        findings.add_at((*path, "wal_segment_mb"), _("a WAL segment has a power of two of MiB, for example 16"))
+    if plan.diff_every is not None and plan.diff_every >= plan.full_every:
+        findings.add_at((*path, "diff_every"), _("diff_every must be shorter than full_every"))
 
 
 def _check_place(made: Any, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
@@ -534,7 +556,7 @@ def _check_stores(plan: PlanConfig, path: KeyPath, stores: Mapping[str, Any], fi
         seen.add(name)
 
 
-def _check_schedule(plan: PlanConfig | ForeignPlanConfig, path: KeyPath, findings: Findings) -> None:
+def _check_schedule(plan: PlanConfig | WatchedPlan, path: KeyPath, findings: Findings) -> None:
     if plan.schedule is None:
         if plan.late_after is not None:
             findings.add_at((*path, "late_after"), _("late_after needs a schedule; add schedule: 0 2 * * *"))

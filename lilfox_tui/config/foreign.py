@@ -1,4 +1,5 @@
-"""A plan of ``backup:`` whose backups another program makes: ``kind: foreign``."""
+"""Plans of ``backup:`` whose backups another program makes: LilFox watches those of ``kind: foreign``, and drives
+pgBackRest for those of ``kind: pgbackrest``."""
 
 from __future__ import annotations
 
@@ -53,16 +54,81 @@ class ForeignPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         return self.place
 
 
+DAY_S = 86400.0
+
+
+class PgbackrestPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Backups of a whole PostgreSQL cluster and its WAL that LilFox has pgBackRest make, verify and restore. Where the
+    repository is, what is encrypted and what is kept stands in pgBackRest's own configuration."""
+
+    kind: Literal["pgbackrest"]
+    stanza: Name
+    host: str | None = None
+    """Name of the host where pgbackrest runs; this machine when not given."""
+    as_: str = msgspec.field(default="", name="as")
+    """The account on the host that runs pgbackrest and the scratch servers, by sudo where the login is another."""
+    config: str | None = None
+    """pgBackRest's configuration file on the host; the program's own default when not given."""
+    repo: Annotated[int, Meta(ge=1, le=256)] | None = None
+    """Only this repository; all of the configuration when not given."""
+    full_every: Seconds = Seconds(7 * DAY_S)
+    """A run makes a full backup when the newest one is older."""
+    diff_every: Seconds | None = None
+    """Else a differential one when the newest full or differential one is older; never when not given. All other runs
+    make incremental ones."""
+    verify: bool = True
+    """After each run pgbackrest verify reads the new set. Without it a set counts only after ``backup verify``."""
+    drill: bool = False
+    """After each run the set is restored into a scratch server."""
+    scratch: str = "/var/tmp"  # noqa: S108  a directory of mode 0700 is made in it
+    """Folder on the host where drills restore to; it needs room for the whole cluster."""
+    role: Annotated[str, Meta(min_length=1, max_length=63)] = "postgres"
+    """A superuser of the cluster, whom a drill logs in as on its scratch server."""
+    binaries: str = ""
+    """Folder of postgres and pg_amcheck on the host; /usr/lib/postgresql/VERSION/bin when not given."""
+    wal_segment_mb: Annotated[int, Meta(ge=1, le=1024)] = 16
+    """Size of a WAL segment in MiB, as initdb --wal-segsize made it."""
+    every: Seconds = Seconds(300)
+    """How often the repository is read."""
+    schedule: str | None = None
+    """When LilFox runs it, as cron has it, in local time."""
+    late_after: Seconds | None = None
+    """So long after a scheduled run without a good set the plan is late; an hour when not given."""
+    window: Seconds | None = None
+    """The backup window: a backup should take no longer."""
+
+    @property
+    def place(self) -> str:
+        """Where its sets are, for people; two plans cannot have the same."""
+        where = f"pgbackrest:{self.stanza}" if self.config is None else f"{self.config}#{self.stanza}"
+        where = where if self.repo is None else f"{where}#repo{self.repo}"
+        return f"{self.host}:{where}" if self.host else where
+
+    @property
+    def store(self) -> Name:
+        """What stands for the name of the store."""
+        return self.place
+
+
+WatchedPlan = ForeignPlanConfig | PgbackrestPlanConfig
+"""A plan whose sets lie in another program's repository."""
+
+
 def own_plans(backup: BackupConfig) -> dict[str, PlanConfig]:
-    """The plans that LilFox runs itself."""
+    """The plans whose sets LilFox makes itself."""
     return {name: plan for name, plan in backup.plans.items() if isinstance(plan, PlanConfig)}
 
 
+def run_plans(backup: BackupConfig) -> dict[str, PlanConfig | PgbackrestPlanConfig]:
+    """The plans that LilFox runs, itself or by pgBackRest."""
+    return {name: plan for name, plan in backup.plans.items() if not isinstance(plan, ForeignPlanConfig)}
+
+
 class ForeignPlace(msgspec.Struct, frozen=True):
-    """Where the backups of a foreign plan are, as Options of a store are for one of LilFox's own."""
+    """Where the backups of another program are, as Options of a store are for one of LilFox's own."""
 
     plan: str
-    config: ForeignPlanConfig
+    config: WatchedPlan
 
     @property
     def host(self) -> str | None:
@@ -76,6 +142,6 @@ class ForeignPlace(msgspec.Struct, frozen=True):
 
 
 def foreign_places(backup: BackupConfig) -> dict[str, ForeignPlace]:
-    """The places of all foreign plans, by what stands for the name of their store."""
-    found = ((name, plan) for name, plan in backup.plans.items() if isinstance(plan, ForeignPlanConfig))
+    """The places of all plans of other programs, by what stands for the name of their store."""
+    found = ((name, plan) for name, plan in backup.plans.items() if isinstance(plan, WatchedPlan))
     return {plan.store: ForeignPlace(name, plan) for name, plan in found}

@@ -470,6 +470,8 @@ class PlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     encrypt: EncryptConfig | None = None
     drill: bool = False
     """After each run the set is restored into a scratch database or folder and compared."""
+    window: Seconds | None = None
+    """The backup window: reading the sources should take no longer."""
 
 
 class BackupConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -478,7 +480,8 @@ class BackupConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     stores: dict[Name, Any] = {}
     """Name → store. After loading, values are the Options of the kinds, each a :class:`StoreConfig`."""
     plans: dict[Name, Any] = {}
-    """Name → plan. After loading, values are each a :class:`PlanConfig`, of ``kind: foreign`` a ForeignPlanConfig."""
+    """Name → plan. After loading, values are each a :class:`PlanConfig`, of ``kind: foreign`` a ForeignPlanConfig,
+    of ``kind: pgbackrest`` a PgbackrestPlanConfig."""
     signing: SigningConfig | None = None
 
 

@@ -20,10 +20,11 @@ BACKENDS = "lilfox_tui.backends.kinds"
 
 @cache
 def kinds(package: str) -> tuple[str, ...]:
-    """The kinds in ``package`` (a dotted name), sorted; files starting with ``_`` are not kinds. Cached, because each
-    page of records looks up its format."""
+    """The kinds in ``package`` (a dotted name), sorted; files starting with ``_`` and folders are not kinds. Cached,
+    because each page of records looks up its format."""
     module = importlib.import_module(package)
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(module.__path__) if not m.name.startswith("_")))
+    found = (m.name for m in pkgutil.iter_modules(module.__path__) if not m.name.startswith("_") and not m.ispkg)
+    return tuple(sorted(found))
 
 
 def load(package: str, kind: str) -> ModuleType:

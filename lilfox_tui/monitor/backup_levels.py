@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from lilfox_tui.backup.plan import LatePlan, late, next_due
 from lilfox_tui.backup.sets.model import BackupSet, Status, state_of
 from lilfox_tui.backup.sets.names import local_zone
-from lilfox_tui.config.foreign import ForeignPlanConfig
+from lilfox_tui.config.foreign import ForeignPlanConfig, WatchedPlan
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import Message, listed, tr
@@ -29,7 +29,7 @@ def plan_view(
     store: str,
     *,
     where: str,
-    config: PlanConfig | ForeignPlanConfig | None,
+    config: PlanConfig | WatchedPlan | None,
     copy: bool,
     sets: tuple[BackupSet, ...] | None,
     read_at: datetime | None,
@@ -82,7 +82,7 @@ def _last_run(plan: str, jobs: Sequence[Job]) -> Job | None:
 
 
 def _late(
-    config: PlanConfig | ForeignPlanConfig,
+    config: PlanConfig | WatchedPlan,
     own: Sequence[BackupSet],
     known_since: datetime | None,
     now: datetime,
@@ -113,13 +113,13 @@ def _unread(
         yield Level.UNKNOWN, tr("not checked yet")
 
 
-def _none_yet(config: PlanConfig | ForeignPlanConfig, behind: bool) -> tuple[Level, Message]:
+def _none_yet(config: PlanConfig | WatchedPlan, behind: bool) -> tuple[Level, Message]:
     level = Level.UNKNOWN if config.schedule is None else Level.DEGRADED
     return level, tr("the sets are being read again") if behind else tr("there is no backup yet")
 
 
 def _of_plan(
-    config: PlanConfig | ForeignPlanConfig,
+    config: PlanConfig | WatchedPlan,
     own: Sequence[BackupSet],
     is_late: LatePlan | None,
     last: Job | None,
@@ -216,12 +216,8 @@ def _sets_at(present: Backups, view: PlanView, at: datetime) -> tuple[BackupSet,
             before[each.set.id] = each
     now = {found.id: found for found in view.sets}
     found = now | {name: each.set for name, each in before.items()}
-    then = (_set_at(each, at) for each in found.values() if _finished(each) <= at)
+    then = (_set_at(each, at) for each in found.values() if each.finished <= at)
     return tuple(sorted(then, key=lambda each: (each.created, each.id), reverse=True))
-
-
-def _finished(found: BackupSet) -> datetime:
-    return found.created if found.manifest is None else found.manifest.finished
 
 
 def _set_at(found: BackupSet, at: datetime) -> BackupSet:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct, field
 
 from lilfox_tui.backends.model import BackendReading, Figure
-from lilfox_tui.config.foreign import ForeignPlanConfig
+from lilfox_tui.config.foreign import ForeignPlanConfig, PgbackrestPlanConfig, WatchedPlan
 from lilfox_tui.config.model import BackendConfig, Config, HostConfig, PlanConfig, ServiceConfig, Threshold, Thresholds
 from lilfox_tui.core.aio import Pending, State, Unavailable
 from lilfox_tui.core.errors import LilFoxError
@@ -61,7 +61,7 @@ class PlanView(Struct, frozen=True, kw_only=True):
     """Name in the configuration; of a store that was found, its folder."""
     where: str = ""
     """The store for people; empty before it was opened."""
-    config: PlanConfig | ForeignPlanConfig | None = None
+    config: PlanConfig | WatchedPlan | None = None
     copy: bool = False
     """Not the store that sets are made in, but one that they are copied to."""
     level: Level = Level.UNKNOWN
@@ -93,8 +93,13 @@ class PlanView(Struct, frozen=True, kw_only=True):
 
     @property
     def own_config(self) -> PlanConfig | None:
-        """The plan if LilFox runs it."""
-        return None if isinstance(self.config, ForeignPlanConfig) else self.config
+        """The plan if LilFox makes its sets itself."""
+        return None if isinstance(self.config, WatchedPlan) else self.config
+
+    @property
+    def pgbackrest(self) -> PgbackrestPlanConfig | None:
+        """The plan if pgBackRest makes its sets for LilFox."""
+        return self.config if isinstance(self.config, PgbackrestPlanConfig) else None
 
 
 class EarlierSet(Struct, frozen=True):

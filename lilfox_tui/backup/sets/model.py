@@ -343,6 +343,38 @@ class FoundPart(Struct, frozen=True, kw_only=True, gc=False):
     """Why it alone makes the set broken: missing, empty, of another size, cut."""
 
 
+class PhysicalBackup(Struct, frozen=True, kw_only=True, gc=False):
+    """What pgBackRest records of a backup of a whole PostgreSQL cluster. Times are aware UTC."""
+
+    type: str
+    """``full``, ``diff`` or ``incr``."""
+    finished: datetime
+    references: tuple[str, ...] = ()
+    """Earlier backups whose files it needs."""
+    wal_start: str = ""
+    wal_stop: str = ""
+    """Names of the WAL segments that make it consistent; empty for one that was made of a stopped server."""
+    database_bytes: int = 0
+    """Size of the cluster."""
+    copied_bytes: int = 0
+    """How much of the cluster was copied."""
+    repo: int = 1
+    postgresql: str = ""
+    """Major version of the server."""
+    until: datetime | None = None
+    """When the newest WAL segment that follows without a gap was archived: the last moment to which the backup can be
+    recovered; None if that is not known."""
+    last_wal: str = ""
+    """That segment."""
+    gap: str = ""
+    """The first missing segment, if later ones of the same timeline are archived."""
+
+    @property
+    def timeline(self) -> int:
+        """The timeline on which it was made; 0 without WAL."""
+        return int(self.wal_stop[:8] or "0", 16)
+
+
 class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
     """One set in one store; lists have the newest first. ``created`` is aware UTC."""
 
@@ -369,6 +401,8 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
     signature: Signature = "none"
     untrusted: bool = False
     """The configuration does not accept its signature."""
+    physical: PhysicalBackup | None = None
+    """Set if pgBackRest made it."""
 
     @property
     def size_bytes(self) -> int:
@@ -383,7 +417,14 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def tested_since(self) -> datetime:
         """When it was restored for a test at the earliest: a set can be restored as soon as it is there."""
-        return self.tested_at or (self.created if self.manifest is None else self.manifest.finished)
+        return self.tested_at or self.finished
+
+    @property
+    def finished(self) -> datetime:
+        """When it was complete, or when it was started if that is not recorded."""
+        if self.physical is not None:
+            return self.physical.finished
+        return self.created if self.manifest is None else self.manifest.finished
 
     @property
     def good(self) -> bool:

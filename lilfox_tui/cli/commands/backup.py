@@ -18,6 +18,7 @@ from lilfox_tui.backup.sets.catalogue import nothing_collected
 from lilfox_tui.backup.sets.model import checked_tag, tag_of
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.backup.sets.retention import judge_in_store
+from lilfox_tui.backup.sources.pgbackrest.repository import reach_lines
 from lilfox_tui.cli.backup_request import (
     NonEmptyValue,
     add_json,
@@ -25,6 +26,7 @@ from lilfox_tui.cli.backup_request import (
     add_set,
     add_sources,
     add_store,
+    add_target,
     do,
     judged,
     print_preflight,
@@ -33,10 +35,16 @@ from lilfox_tui.cli.backup_request import (
 )
 from lilfox_tui.cli.job_output import interrupted_now, warn_interrupted
 from lilfox_tui.cli.main import Subcommand, subcommands
-from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, shape
+from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, shape, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.config.foreign import ForeignPlace, ForeignPlanConfig, foreign_places, own_plans
+from lilfox_tui.config.foreign import (
+    ForeignPlace,
+    PgbackrestPlanConfig,
+    WatchedPlan,
+    foreign_places,
+    run_plans,
+)
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.core.text import human_bytes
@@ -44,7 +52,7 @@ from lilfox_tui.monitor.model import SET_LEVELS
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore
-    from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.backup.sets.model import BackupSet, PhysicalBackup
     from lilfox_tui.backup.sets.retention import RetentionVerdict
     from lilfox_tui.config.loader import LoadedConfig
 
@@ -80,7 +88,17 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=_("tag the set; retention keeps the newest set of each tag (limit: tagged), and tag:NAME selects it"),
     )
-    parser.add_argument("--dry-run", action="store_true", help=_("only check whether the backup could run"))
+    parser.add_argument(
+        "--type",
+        choices=["full", "diff", "incr"],
+        default="",
+        help=_("pgBackRest plans: what to make; default: by full_every and diff_every of the plan"),
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help=_("only check whether the backup could run, and estimate how long it takes"),
+    )
     parser.add_argument("--quiet", action="store_true", help=_("print only warnings and failures"))
     add_json(parser)
 
@@ -93,13 +111,14 @@ def run_backup(args: argparse.Namespace) -> int:
     loaded = settings(args)
     if args.tag:
         checked_tag(args.tag)
+    _refuse_type(args, loaded)
     named = bool(args.database or args.folders or args.app)
     if args.plan and (named or args.store):
         raise UsageError(
             tr("plan {plan} already defines what to back up and where", plan=args.plan),
             tr("lilfox backup run {plan}, or without a plan: --database URL --files DIR --store DIR", plan=args.plan),
         )
-    plans = [args.plan] if args.plan else [] if args.store or named else list(own_plans(loaded.config.backup))
+    plans = [args.plan] if args.plan else [] if args.store or named else list(run_plans(loaded.config.backup))
     if not plans and not (args.store and named):
         raise UsageError(
             tr("no source to back up is given")
@@ -113,7 +132,8 @@ def run_backup(args: argparse.Namespace) -> int:
             ),
         )
     if args.dry_run:
-        return max(print_preflight(request_from(args, loaded, plan=plan)) for plan in plans or [""])
+        requests = [replace(request_from(args, loaded, plan=plan), backup_type=args.type) for plan in plans or [""]]
+        return max(print_preflight(request) for request in requests)
     done = [_run_one(args, loaded, plan) for plan in plans or [""]]
     if args.json:
         print_json([document for _code, document in done])
@@ -121,9 +141,20 @@ def run_backup(args: argparse.Namespace) -> int:
     return codes.pop() if len(codes) == 1 else SOME
 
 
+def _refuse_type(args: argparse.Namespace, loaded: LoadedConfig) -> None:
+    """Raises UsageError for ``--type`` and ``--tag`` where they mean nothing."""
+    driven = isinstance(loaded.config.backup.plans.get(args.plan), PgbackrestPlanConfig)
+    if args.type and not driven:
+        raise UsageError(
+            tr("--type is for a plan of kind pgbackrest"), tr("for example: lilfox backup run PLAN --type full")
+        )
+    if args.tag and driven:
+        raise UsageError(tr("a backup of pgBackRest has no tag"), tr("leave out --tag; its label names it"))
+
+
 def _run_one(args: argparse.Namespace, loaded: LoadedConfig, plan: str) -> tuple[int, dict[str, Any]]:
     name = plan or DEFAULT
-    request = replace(request_from(args, loaded, plan=plan), tag=args.tag)
+    request = replace(request_from(args, loaded, plan=plan), tag=args.tag, backup_type=args.type)
     try:
         code, result = do("backup", request, quiet=args.quiet)
     except LilFoxError as error:  # one plan that cannot begin keeps no other from it
@@ -186,6 +217,24 @@ def list_document(found: BackupSet, interrupted_restores: Sequence[InterruptedRe
         **({"signature": found.signature} if found.signature != "none" else {}),
         **({"tag": tag} if tag else {}),
         **({"interrupted_restores": half} if half else {}),
+        **({} if found.physical is None else {"physical": _physical_document(found.physical)}),
+    }
+
+
+def _physical_document(backup: PhysicalBackup) -> dict[str, Any]:
+    return {
+        "type": backup.type,
+        "finished": backup.finished.isoformat(),
+        "references": list(backup.references),
+        "repo": backup.repo,
+        "postgresql": backup.postgresql,
+        "timeline": backup.timeline,
+        "wal_start": backup.wal_start,
+        "wal_stop": backup.wal_stop,
+        "database_bytes": backup.database_bytes,
+        "recoverable_until": None if backup.until is None else backup.until.isoformat(),
+        "last_wal": backup.last_wal,
+        "missing_wal": backup.gap,
     }
 
 
@@ -207,7 +256,7 @@ async def _sets(
 
 
 def _stores(request: BackupRequest, loaded: LoadedConfig) -> dict[str, Any]:
-    if isinstance(plan := loaded.config.backup.plans.get(request.plan), ForeignPlanConfig):
+    if isinstance(plan := loaded.config.backup.plans.get(request.plan), WatchedPlan):
         return {plan.store: ForeignPlace(request.plan, plan)}
     if request.plan:
         stores = plan_named(loaded.config.backup, request.plan).stores
@@ -236,7 +285,11 @@ def _print_sets(sets: list[tuple[str, BackupSet]], *, signed: bool) -> None:
                 Cell(found.id),
                 Cell(found.created.astimezone(zone).isoformat(" ", "seconds")[:19]),
                 Cell(human_bytes(found.size_bytes) if found.parts else "-", right=True),
-                Cell(listed(dict.fromkeys([part.source for part in found.parts]))),
+                Cell(
+                    listed(dict.fromkeys([part.source for part in found.parts]))
+                    if found.physical is None
+                    else found.physical.type
+                ),
                 *([Cell(tag_of(found))] if tagged else []),
                 *([Cell(where)] if several else []),
                 Cell(proof),
@@ -245,6 +298,13 @@ def _print_sets(sets: list[tuple[str, BackupSet]], *, signed: bool) -> None:
     print_table(rows)
     if not rows:
         print_line(_("no sets"))
+    for where in dict.fromkeys(where for where, found in sets if found.physical is not None):
+        own = [found for place, found in sets if place == where]
+        for span in reach_lines(own, lambda at: at.astimezone(zone).isoformat(" ", "seconds")):
+            print_line(_("{where}: can be recovered to any time from {span}", where=where, span=span))
+        for gap in dict.fromkeys(found.physical.gap for found in own if found.physical is not None):
+            if gap:
+                warn(_("lilfox: {where}: WAL segment {segment} is missing from the archive", where=where, segment=gap))
 
 
 # ``lilfox backup verify``: reads a set whole; exit code 1 when it is broken.
@@ -279,6 +339,7 @@ def add_drill_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=_("allow the dump to run the code it contains, even with superuser rights"),
     )
+    add_target(parser)
     add_json(parser)
 
 
@@ -287,7 +348,9 @@ def run_drill(args: argparse.Namespace) -> int:
     if args.json_schema:
         print_schema("backup-proof")
         return 0
-    request = replace(request_from(args, settings(args)), restore=RestoreSpec(run_code=args.run_code))
+    request = replace(
+        request_from(args, settings(args)), restore=RestoreSpec(run_code=args.run_code, target=args.target)
+    )
     return judged(args, "drill", request)
 
 
@@ -377,6 +440,8 @@ def add_prune_arguments(parser: argparse.ArgumentParser) -> None:
 def run_prune(args: argparse.Namespace) -> int:
     """Shows which sets retention removes and why; with ``--yes`` removes them and what unfinished restores left."""
     loaded = settings(args)
+    if isinstance(loaded.config.backup.plans.get(args.plan), PgbackrestPlanConfig):
+        return _expire(args, loaded)
     verdicts = asyncio.run(_verdicts(args.plan, loaded))
     print_table([Cell(verdict.set.id), Cell(str(verdict.why))] for verdict in verdicts if verdict.goes)
     for verdict in verdicts:
@@ -389,6 +454,18 @@ def run_prune(args: argparse.Namespace) -> int:
     request = request_from(args, loaded, plan=args.plan)
     code, _result = do("prune", request)
     return code
+
+
+def _expire(args: argparse.Namespace, loaded: LoadedConfig) -> int:
+    request = request_from(args, loaded, plan=args.plan)
+    if args.yes:
+        return do("prune", request)[0]
+    from lilfox_tui.backup.effects import expired_by_pgbackrest
+
+    gone = asyncio.run(expired_by_pgbackrest(request))
+    print_table([Cell(label)] for label in gone)
+    print_line(_("sets to remove: {count}", count=len(gone)))
+    return 0
 
 
 async def _verdicts(name: str, loaded: LoadedConfig) -> list[RetentionVerdict]:

@@ -20,6 +20,7 @@ from lilfox_tui.cli.backup_request import (
     add_partial,
     add_plan,
     add_sources,
+    add_target,
     do,
     print_changes,
     print_checks,
@@ -30,7 +31,7 @@ from lilfox_tui.cli.backup_request import (
 from lilfox_tui.cli.output import Cell, ask_line, print_json, print_line, print_table, shape, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.config.foreign import own_plans
+from lilfox_tui.config.foreign import PgbackrestPlanConfig, own_plans
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.core.text import clean, human_bytes
@@ -184,6 +185,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help=_("restore only this source of the set; may be repeated"),
     )
+    add_target(parser)
+    add(
+        "--into",
+        metavar="DIR",
+        action=NonEmptyValue,
+        default="",
+        help=_("pgBackRest plans: the new data directory; it must not exist yet"),
+    )
     add("--other-server", action="store_true", help=_("allow restoring to a different server than the set comes from"))
     add("--end-sessions", action="store_true", help=_("terminate the sessions that block the swap"))
     add(
@@ -213,7 +222,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.kept or args.forget:
         return show_kept(args) if args.kept else forget_kept(args)
-    if not args.set:
+    if not args.set and not args.target:
         raise UsageError(
             tr("no set given"), tr("for example: lilfox restore latest; list the sets: lilfox backup list")
         )
@@ -230,18 +239,27 @@ def run(args: argparse.Namespace) -> int:
         other_server=args.other_server,
         end_sessions=args.end_sessions,
         run_code=args.run_code,
+        target=args.target,
+        into=args.into,
     )
     request = replace(request, restore=spec)
     if args.undo:
         return _done(args, "undo", request)
+    driven = isinstance(loaded.config.backup.plans.get(request.plan), PgbackrestPlanConfig)
+    if (args.target or args.into) and not driven:
+        raise UsageError(tr("--target and --into are for a plan of kind pgbackrest"), tr("name it: --plan NAME"))
     if args.dry_run or not args.yes:
-        where, ready = asyncio.run(_show_plan(request, dry=args.dry_run))
+        show = _show_recovery if driven else _show_plan
+        where, ready = asyncio.run(show(request, dry=args.dry_run))
         if args.dry_run:
             return 0 if ready else 1
         if not ready:
             warn(_("lilfox: blocked by the failed checks above; nothing was written"))
             return 1
-        _confirm_restore(where)
+        if driven:
+            _confirm_directory(where[0])
+        else:
+            _confirm_restore(where)
     return _done(args, "restore", request)
 
 
@@ -258,6 +276,28 @@ async def _show_plan(request: BackupRequest, *, dry: bool) -> tuple[list[str], b
         if ready or dry:
             await print_changes(restore, blocked=not ready)
         return list(restore.where.values()), ready
+
+
+async def _show_recovery(request: BackupRequest, *, dry: bool) -> tuple[list[str], bool]:  # noqa: ARG001
+    """As :func:`_show_plan`, of a restore by pgBackRest, which replaces nothing."""
+    from lilfox_tui.backup.effects import pgbackrest_restore
+
+    looked = await pgbackrest_restore(request)
+    print_checks(looked.checks)
+    return [looked.into], looked.ready
+
+
+def _confirm_directory(path: str) -> None:
+    """Asks for confirmation of a restore into a new data directory. Raises UsageError without it."""
+    if not sys.stdin.isatty():
+        raise UsageError(
+            tr("this creates {path}, and there is no terminal to confirm it", path=path),
+            tr("review it with --dry-run, then add --yes"),
+        )
+    answer = ask_line(_("A new data directory is created; the running server is not touched. To restore, type: {where}",
+                        where=path))  # fmt: skip
+    if (answer or "").strip() != path:
+        raise UsageError(tr("the input does not match: nothing was written"))
 
 
 def _confirm_restore(where: list[str]) -> None:
