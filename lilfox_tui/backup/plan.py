@@ -263,6 +263,8 @@ def _key(kind: RequestKind, request: BackupRequest) -> str:
 def _title(kind: RequestKind, request: BackupRequest) -> Message:
     name = request.plan or "lilfox"
     chosen = request.set or tr("the newest set")
+    if kind in ("restore", "drill") and request.restore.target:
+        return _recovery_title(kind, request)
     titles: dict[RequestKind, Message] = {
         "backup": tr("backup {plan}", plan=name),
         "prune": tr("prune {plan}", plan=name),
@@ -278,6 +280,11 @@ def _title(kind: RequestKind, request: BackupRequest) -> Message:
         else tr("delete data left by drills of {plan}", plan=name),
     }
     return titles[kind]
+
+
+def _recovery_title(kind: RequestKind, request: BackupRequest) -> Message:
+    to = tr("{plan} to {time}", plan=request.plan, time=request.restore.target)
+    return tr("drill of {what}", what=to) if kind == "drill" else tr("restore {set}", set=to)
 
 
 def _settle_title(request: BackupRequest) -> Message:

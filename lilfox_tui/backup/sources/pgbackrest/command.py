@@ -128,7 +128,8 @@ async def _lines(blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[str, Non
 
 def failure(command: str, host: str, stanza: str, done: Completed) -> PgBackRestError:
     """Return the error for a command that did not end with 0: pgBackRest's own text, and what to do."""
-    said = done.stderr.decode("utf-8", "replace")
+    # without a configuration that it can read, it knows of no level for stderr
+    said = (done.stdout + b"\n" + done.stderr).decode("utf-8", "replace")
     lines = said.splitlines()
     start = next((at for at, line in enumerate(lines) if _ERROR.search(line)), None)
     if start is None:

@@ -313,8 +313,9 @@ async def look(repository: PgBackRestRepository, request: BackupRequest) -> PgBa
         _room(place, backup.database_bytes, facts.free_bytes),
         Check(tr("server programs"), "good", programs.folder),
     ]  # fmt: skip
-    if backup.gap and not goal.to_end and goal.at is None:
-        checks.append(Check(tr("WAL archive"), "warning", tr("segment {segment} is missing", segment=backup.gap)))
+    if backup.gap and goal.to_end:
+        gap = tr("segment {segment} is missing: recovery ends before it", segment=backup.gap)
+        checks.append(Check(tr("WAL archive"), "warning", gap))
     return PgBackRestRestore(goal, into, checks)
 
 

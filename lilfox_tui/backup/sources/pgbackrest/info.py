@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import msgspec
 from msgspec import Struct, field
@@ -299,7 +299,7 @@ def read_verify(text: str, label: str) -> Verified:
 
 def _complaints(lines: Sequence[str]) -> Iterator[str]:
     """The lines about what is not valid, each with what was found of it."""
-    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+    for line, after in pairwise([*lines, ""]):
         found = _BACKUP_LINE.match(line) or _WAL_LINE.match(line)
         if found is not None and found["files"] != found["valid"]:
             yield f"{line.strip()}: {after.strip()}" if _FOUND_LINE.match(after) else line.strip()

@@ -161,10 +161,11 @@ class RecoveryGoal(Struct, frozen=True):
         words = [f"--set={self.found.id}", f"--repo={self.backup.repo}"]
         if self.to_end:
             return (*words, "--type=default", "--target-timeline=current")
-        words += ["--target-action=promote", "--target-timeline=current"]
+        words += ["--target-action=promote"]
         if self.at is None:
             return (*words, "--type=immediate")
-        return (*words, "--type=time", f"--target={self.at.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f')}+00")
+        words += ["--type=time", "--target-timeline=current"]
+        return (*words, f"--target={self.at.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f')}+00")
 
     @property
     def text(self) -> Message:
@@ -212,11 +213,22 @@ class RecoveredCluster:
             if level == "WARN":
                 run.say(clean(text), "warning")
 
-        words = (f"--pg1-path={self.data}", f"--tablespace-map-all={self.data}_tablespaces", "--no-archive-async")
+        words = (
+            f"--pg1-path={self.data}",
+            f"--tablespace-map-all={self.data}_tablespaces",
+            f"--recovery-option=restore_command={self._restore_command()}",
+        )
         await self.program.follow(
             "restore", *goal.options, *words,
             heard=heard, share=lambda part: run.moved(goal.found.id, int(part * total), total),
         )  # fmt: skip
+
+    def _restore_command(self) -> str:
+        """As pgBackRest writes it, but without its asynchronous queue: that one, and its lock, are the live server's."""
+        config = self.program.config
+        words = ["pgbackrest", f"--stanza={config.stanza}", f"--pg1-path={self.data}", "--no-archive-async"]
+        words += [] if config.config is None else [f"--config={config.config}"]
+        return shlex.join([*words, "archive-get"]).replace("%", "%%") + ' %f "%p"'
 
     async def recover(self, run: Run, goal: RecoveryGoal) -> str:
         """Start the server, replay WAL up to the goal, and promote it; return what the server logged about the end of

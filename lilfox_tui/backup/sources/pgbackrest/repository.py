@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -185,12 +185,19 @@ def _write(proof: Proof) -> None:
 # Which set a time is recovered from.
 
 
+_RESOLUTION = timedelta(seconds=1)
+"""Times of files are told in whole seconds, rounded down."""
+
+
 def reaching(sets: Sequence[BackupSet], at: datetime) -> BackupSet:
     """Return the newest set from which the cluster can be recovered to ``at`` (aware UTC). Raises UsageError, which
     tells the times that are possible, and the missing segment."""
     before = [each for each in sets if each.physical is not None and each.physical.finished <= at and not each.refused]
     for each in before:
-        if (backup := each.physical) is not None and backup.until is not None and at <= backup.until:
+        backup = each.physical
+        if backup is None or backup.until is None:
+            continue
+        if at <= backup.until or (not backup.gap and at < backup.until + _RESOLUTION):
             return each
     possible = tr("possible: {times}", times="; ".join(reach_lines(sets)) or tr("nothing"))
     shown = at.isoformat(" ", "seconds")
