@@ -224,7 +224,7 @@ class RecoveredCluster:
         )  # fmt: skip
 
     def _restore_command(self) -> str:
-        """As pgBackRest writes it, but without its asynchronous queue: that one, and its lock, are the live server's."""
+        """As pgBackRest writes it, but without its asynchronous queue, which is the live server's as its lock is."""
         config = self.program.config
         words = ["pgbackrest", f"--stanza={config.stanza}", f"--pg1-path={self.data}", "--no-archive-async"]
         words += [] if config.config is None else [f"--config={config.config}"]
