@@ -14,7 +14,7 @@ from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.backup.rows import SET_ROLES, fact_row
-from lilfox_tui.app.panes.backup.set_page import backup_question, drill_time_row
+from lilfox_tui.app.panes.backup.set_page import backup_question, drill_time_row, pgbackrest_question
 from lilfox_tui.app.panes.backup.state import BackupState, is_of, undoable
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.job_words import job_kind_text
@@ -212,9 +212,12 @@ class PlanActions(ActionGroup):
     )
     def back_up(self) -> None:
         plan = self._state.selected_plan
-        if plan is None or plan.own_config is None:
+        if plan is None or plan.own_config is plan.pgbackrest is None:
             return
-        rows = backup_question(plan, datetime.now(UTC), self._state.zone)
+        if plan.pgbackrest is not None:
+            rows = pgbackrest_question(plan.name, plan.pgbackrest)
+        else:
+            rows = backup_question(plan, datetime.now(UTC), self._state.zone)
         self._starter.ask_and_start("backup", _("Back up now"), rows, self._starter.request(plan))
 
     def _why_not_prune(self) -> Message | None:
@@ -274,12 +277,15 @@ class SetActions(ActionGroup):
     def _why_not_restore(self) -> Message | None:
         return self._state.why_not_restore()
 
+    def _why_not_in_wizard(self) -> Message | None:
+        return self._state.why_not_in_wizard()
+
     @action(
         "restore",
         "B",
         tr("restore"),
         tr("restore the set step by step; nothing changes before the last step"),
-        why_not=_why_not_restore,
+        why_not=_why_not_in_wizard,
         footer=2,
     )
     def restore(self) -> None:
@@ -348,6 +354,10 @@ class SetActions(ActionGroup):
             (Piece("  "), Piece(_("Restores the set into a scratch database and folder beside the live data, "
                                   "compares the result, then removes it. Live data is not touched."))),
         ]  # fmt: skip
+        if plan.pgbackrest is not None:
+            told = _("Restores the set into a scratch server that nobody else can reach, recovers and checks it, then "
+                     "removes it. Live data is not touched.")  # fmt: skip
+            rows[-1:] = [(Piece("  "), Piece(told))]
         self._starter.ask_and_start("drill", _("Run a restore drill"), rows, self._starter.request(plan, found.id))
 
 

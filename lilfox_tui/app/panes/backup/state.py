@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lilfox_tui.backup.checks import proof_text, status_text
 from lilfox_tui.config.model import Config
@@ -298,6 +298,10 @@ class BackupState:
     def why_not_prune(self) -> Message | None:
         """Why the retention of the selected plan cannot be applied."""
         why, plan = self.why_not_back_up(), self.selected_plan
+        if why is None and plan is not None and plan.pgbackrest is not None:
+            return tr(
+                "pgBackRest removes old sets after each backup; by hand: lilfox backup prune {plan}", plan=plan.name
+            )
         if why is None and plan is not None and plan.own_config is not None and plan.own_config.keep is None:
             return tr("the plan has no retention: its sets are never removed")
         return why
@@ -314,6 +318,14 @@ class BackupState:
             return tr("{set} is {status}: {reason}", set=found.id, status=status, reason=found.reason)
         return None
 
+    def why_not_in_wizard(self) -> Message | None:
+        """Why the restore wizard cannot open: it restores sets of LilFox's own."""
+        plan = self.selected_plan
+        if plan is not None and plan.pgbackrest is not None:
+            return tr("restore a set of pgBackRest, or a time, with: lilfox restore --plan {plan} --target TIME --into DIR",
+                      plan=plan.name)  # fmt: skip
+        return self.why_not_restore()
+
     def why_not_undo(self) -> Message | None:
         """Why no restore can be undone."""
         why = self.why_past() or self.why_no_change() or self.why_protected()
@@ -324,8 +336,10 @@ class BackupState:
     def why_protected(self) -> Message | None:
         """Why nothing can be restored to the hosts of the selected plan: one of them is protected."""
         plan, hosts = self.selected_plan, self.config.hosts
-        sources = plan.own_config.sources.values() if plan is not None and plan.own_config is not None else ()
-        for options in sources:
+        places: list[Any] = []
+        if plan is not None:
+            places = [plan.pgbackrest] if plan.own_config is None else list(plan.own_config.sources.values())
+        for options in places:
             name = getattr(options, "host", None)
             if name in hosts and hosts[name].protected:
                 return tr("{name} is protected: cannot restore to it from here", name=name)
