@@ -22,6 +22,7 @@ LAZY = {
         "backends/redis_transport": "redis.asyncio redis.asyncio.retry redis.backoff",
         "cli/backup_request": ".backup.effects .backup.run .backup.sources.postgresql",
         "cli/commands/alerts": ".cli.alert_rules",
+        "cli/commands/backup": ".backup.effects",
         "cli/commands/config": ".alerts.alertmanager_file .alerts.rules .scrape.discovery",
         "cli/commands/export": ".cli.exports.alertmanager .cli.exports.grafana .cli.exports.prometheus "
         ".cli.exports.schedules",

@@ -52,16 +52,15 @@ def print_preflight(request: BackupRequest) -> int:
 
 
 async def _preflight(request: BackupRequest) -> int:
-    from lilfox_tui.backup.effects import opened, pgbackrest_preflight
-    from lilfox_tui.backup.run import duration, preflight
+    from lilfox_tui.backup import effects, run
 
-    if (checks := await pgbackrest_preflight(request)) is not None:
+    if (checks := await effects.pgbackrest_preflight(request)) is not None:
         print_checks(checks)
         return 1 if any(check.state == "bad" for check in checks) else 0
-    config, plan = opened(request)
+    config, plan = effects.opened(request)
     async with BackupContext(config) as context:
-        looked = await preflight(context, plan)
-        expected = await duration(context, plan, looked)
+        looked = await run.preflight(context, plan)
+        expected = await run.duration(context, plan, looked)
     print_checks([*looked.checks, *expected])
     try:
         looked.refuse(plan.main)

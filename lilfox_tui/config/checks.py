@@ -488,36 +488,11 @@ def _check_foreign(plans: Mapping[str, Any], host_names: Collection[str], findin
         path: KeyPath = ("backup", "plans", name)
         _check_place(plan, path, host_names, findings)
         _check_schedule(plan, path, findings)
-        if isinstance(plan, ForeignPlanConfig):
-            _check_tool(plan, path, findings)
-        else:
-            _check_pgbackrest(plan, path, findings)
+        for key, what in plan.problems():
+            findings.add_at((*path, key), what)
         if plan.place in seen:
             findings.add_at(path, _("plan {name} already watches it", name=seen[plan.place]))
         seen.setdefault(plan.place, name)
-
-
-def _check_tool(plan: ForeignPlanConfig, path: KeyPath, findings: Findings) -> None:
-    wanted, other = ("command", "path") if plan.tool == "command" else ("path", "command")
-    if not getattr(plan, wanted):
-        what = _("{tool} needs the key {name}", tool=f"tool: {plan.tool}", name=wanted)
-        findings.add_at((*path, wanted), what)
-    unused = [other, *([] if plan.tool in ("pgbackrest", "barman") else ["server"])]
-    for key in (each for each in unused if getattr(plan, each)):
-        what = _("{tool} does not use the key {name}; remove it", tool=f"tool: {plan.tool}", name=key)
-        findings.add_at((*path, key), what)
-
-
-def _check_pgbackrest(plan: PgbackrestPlanConfig, path: KeyPath, findings: Findings) -> None:
-    for key in ("config", "scratch", "binaries"):
-        value = getattr(plan, key)
-        if value and not value.startswith("/"):
-            findings.add_at((*path, key), _("{value} is not an absolute path", value=quoted(value)))
-    size = plan.wal_segment_mb
-    if size & (size - 1):
-        findings.add_at((*path, "wal_segment_mb"), _("a WAL segment has a power of two of MiB, for example 16"))
-    if plan.diff_every is not None and plan.diff_every >= plan.full_every:
-        findings.add_at((*path, "diff_every"), _("diff_every must be shorter than full_every"))
 
 
 def _check_place(made: Any, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:

@@ -3,6 +3,7 @@ pgBackRest for those of ``kind: pgbackrest``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,6 +11,8 @@ from msgspec import Meta
 
 from lilfox_tui.config.model import BackupConfig, PlanConfig
 from lilfox_tui.config.values import Name, Seconds
+from lilfox_tui.config.yaml_nodes import quoted
+from lilfox_tui.core.i18n import _
 
 Word = Annotated[str, Meta(min_length=1)]
 
@@ -52,6 +55,15 @@ class ForeignPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     def store(self) -> Name:
         """What stands for the name of the store."""
         return self.place
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield the keys that do not fit together, each with what is wrong."""
+        wanted, other = ("command", "path") if self.tool == "command" else ("path", "command")
+        if not getattr(self, wanted):
+            yield wanted, _("{tool} needs the key {name}", tool=f"tool: {self.tool}", name=wanted)
+        unused = [other, *([] if self.tool in ("pgbackrest", "barman") else ["server"])]
+        for key in (each for each in unused if getattr(self, each)):
+            yield key, _("{tool} does not use the key {name}; remove it", tool=f"tool: {self.tool}", name=key)
 
 
 DAY_S = 86400.0
@@ -108,6 +120,17 @@ class PgbackrestPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     def store(self) -> Name:
         """What stands for the name of the store."""
         return self.place
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield the keys whose values are wrong, each with what is wrong."""
+        for key in ("config", "scratch", "binaries"):
+            value = getattr(self, key)
+            if value and not value.startswith("/"):
+                yield key, _("{value} is not an absolute path", value=quoted(value))
+        if self.wal_segment_mb & (self.wal_segment_mb - 1):
+            yield "wal_segment_mb", _("a WAL segment has a power of two of MiB, for example 16")
+        if self.diff_every is not None and self.diff_every >= self.full_every:
+            yield "diff_every", _("diff_every must be shorter than full_every")
 
 
 WatchedPlan = ForeignPlanConfig | PgbackrestPlanConfig

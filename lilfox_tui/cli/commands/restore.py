@@ -249,8 +249,7 @@ def run(args: argparse.Namespace) -> int:
     if (args.target or args.into) and not driven:
         raise UsageError(tr("--target and --into are for a plan of kind pgbackrest"), tr("name it: --plan NAME"))
     if args.dry_run or not args.yes:
-        show = _show_recovery if driven else _show_plan
-        where, ready = asyncio.run(show(request, dry=args.dry_run))
+        where, ready = asyncio.run(_show_plan(request, dry=args.dry_run, driven=driven))
         if args.dry_run:
             return 0 if ready else 1
         if not ready:
@@ -263,11 +262,16 @@ def run(args: argparse.Namespace) -> int:
     return _done(args, "restore", request)
 
 
-async def _show_plan(request: BackupRequest, *, dry: bool) -> tuple[list[str], bool]:
+async def _show_plan(request: BackupRequest, *, dry: bool, driven: bool) -> tuple[list[str], bool]:
     """Shows checks and changes before the decision (reads the existing data for that); returns the targets, and whether
-    the checks allow the restore. If they do not, only a ``dry`` run shows the changes."""
-    from lilfox_tui.backup.effects import looked_at
+    the checks allow the restore. If they do not, only a ``dry`` run shows the changes. ``driven``: by pgBackRest, whose
+    restore replaces nothing."""
+    from lilfox_tui.backup.effects import looked_at, pgbackrest_restore
 
+    if driven:
+        looked = await pgbackrest_restore(request)
+        print_checks(looked.checks)
+        return [looked.into], looked.ready
     async with looked_at(request) as (found, restore):
         print_line(_("{set}, {status}", set=found.id, status=proof_text(found.status, found.missing)))
         checks = await restore.checks()
@@ -276,15 +280,6 @@ async def _show_plan(request: BackupRequest, *, dry: bool) -> tuple[list[str], b
         if ready or dry:
             await print_changes(restore, blocked=not ready)
         return list(restore.where.values()), ready
-
-
-async def _show_recovery(request: BackupRequest, *, dry: bool) -> tuple[list[str], bool]:  # noqa: ARG001
-    """As :func:`_show_plan`, of a restore by pgBackRest, which replaces nothing."""
-    from lilfox_tui.backup.effects import pgbackrest_restore
-
-    looked = await pgbackrest_restore(request)
-    print_checks(looked.checks)
-    return [looked.into], looked.ready
 
 
 def _confirm_directory(path: str) -> None:

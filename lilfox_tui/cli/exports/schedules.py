@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lilfox_tui.cli.exports.formatting import comment, unit_word
 from lilfox_tui.config.cron import Cron, read_cron
-from lilfox_tui.config.foreign import own_plans
+from lilfox_tui.config.foreign import run_plans
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import _, tr
@@ -84,7 +84,7 @@ def _unit(name: str, text: str) -> str:
 
 
 def _scheduled(config: Config) -> list[tuple[str, str]]:
-    found = [(name, plan.schedule) for name, plan in own_plans(config.backup).items() if plan.schedule is not None]
+    found = [(name, plan.schedule) for name, plan in run_plans(config.backup).items() if plan.schedule is not None]
     if not found:
         raise UsageError(
             tr("no backup plan has a schedule"), tr("add one to a plan under backup:, such as schedule: 0 2 * * *")

@@ -212,10 +212,12 @@ class PlanActions(ActionGroup):
     )
     def back_up(self) -> None:
         plan = self._state.selected_plan
-        if plan is None or plan.own_config is plan.pgbackrest is None:
+        if plan is None:
             return
         if plan.pgbackrest is not None:
             rows = pgbackrest_question(plan.name, plan.pgbackrest)
+        elif plan.own_config is None:
+            return
         else:
             rows = backup_question(plan, datetime.now(UTC), self._state.zone)
         self._starter.ask_and_start("backup", _("Back up now"), rows, self._starter.request(plan))

@@ -322,7 +322,7 @@ class BackupState:
         """Why the restore wizard cannot open: it restores sets of LilFox's own."""
         plan = self.selected_plan
         if plan is not None and plan.pgbackrest is not None:
-            return tr("restore a set of pgBackRest, or a time, with: lilfox restore --plan {plan} --target TIME --into DIR",
+            return tr("recover a set or a time with: lilfox restore --plan {plan} --target TIME --into DIR",
                       plan=plan.name)  # fmt: skip
         return self.why_not_restore()
 

@@ -29,7 +29,7 @@ _ARCHIVED = re.compile(r"([0-9]+(?:\.[0-9]+)?-[0-9]+)/[0-9A-F]{16}/([0-9A-F]{24}
 # ``pgbackrest info --output=json``.
 
 
-class _Span(Struct, frozen=True):
+class _BackupTimes(Struct, frozen=True):
     start: int
     stop: int
 
@@ -63,7 +63,7 @@ class _Sizes(Struct, frozen=True):
 class _Listed(Struct, frozen=True):
     label: str
     type: str
-    timestamp: _Span
+    timestamp: _BackupTimes
     database: _Database
     archive: _Segments = _Segments()
     info: _Sizes = _Sizes()
@@ -71,19 +71,19 @@ class _Listed(Struct, frozen=True):
     error: bool | None = None
 
 
-class _Status(Struct, frozen=True):
+class _StanzaStatus(Struct, frozen=True):
     code: int
     message: str = ""
 
 
 class _Repository(Struct, frozen=True):
     key: int
-    status: _Status
+    status: _StanzaStatus
 
 
 class _Stanza(Struct, frozen=True):
     name: str
-    status: _Status
+    status: _StanzaStatus
     backup: tuple[_Listed, ...] = ()
     db: tuple[_Version, ...] = ()
     repo: tuple[_Repository, ...] = ()
