@@ -383,6 +383,18 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_recovery(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of a restore by pgBackRest."""
+    add_target(parser)
+    parser.add_argument(
+        "--into",
+        metavar="DIR",
+        action=NonEmptyValue,
+        default="",
+        help=_("pgBackRest plans: the new data directory; it must not exist yet"),
+    )
+
+
 def add_partial(parser: argparse.ArgumentParser) -> None:
     """Adds the option that accepts a partial set."""
     parser.add_argument(

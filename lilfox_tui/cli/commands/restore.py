@@ -19,8 +19,8 @@ from lilfox_tui.cli.backup_request import (
     NonEmptyValue,
     add_partial,
     add_plan,
+    add_recovery,
     add_sources,
-    add_target,
     do,
     print_changes,
     print_checks,
@@ -185,14 +185,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help=_("restore only this source of the set; may be repeated"),
     )
-    add_target(parser)
-    add(
-        "--into",
-        metavar="DIR",
-        action=NonEmptyValue,
-        default="",
-        help=_("pgBackRest plans: the new data directory; it must not exist yet"),
-    )
+    add_recovery(parser)
     add("--other-server", action="store_true", help=_("allow restoring to a different server than the set comes from"))
     add("--end-sessions", action="store_true", help=_("terminate the sessions that block the swap"))
     add(
