@@ -31,7 +31,8 @@ END = "end"
 """Said instead of a time: the end of the archived WAL."""
 _ASK_S = 30.0
 _REMOVE_S = 3600.0
-_POLL_S = 0.5
+_POLLS_S = (0.05, 1.0)
+"""Between two looks at the recovery: at first, and at most."""
 _CHECK_S = 24 * 3600.0
 _CORRUPT = 2
 """Exit status of pg_amcheck where it found corruption (pg_amcheck(1))."""
@@ -124,6 +125,7 @@ while IFS= read -r line; do
         stop) down INT; say "stopped $?" ;;
         keep) rm -rf "$run"; run= base= ;;
         remove) remove ;;
+        bye) exit 0 ;;
     esac
     printf '@@LILFOX-END@@ %s\n' "$tick"
 done
@@ -234,7 +236,7 @@ class RecoveredCluster:
         """Start the server, replay WAL up to the goal, and promote it; return what the server logged about the end of
         recovery. Raises BackupError if the goal was not reached, HostError."""
         await self._ask("start")
-        said = ""
+        said, wait_s = "", _POLLS_S[0]
         while True:
             state, log = (await self._ask(f"state {shlex.quote(self.program.config.role)}")).split("\n", 1)
             if (replayed := _RESTORED.findall(log)) and replayed[-1] != said:
@@ -244,7 +246,8 @@ class RecoveredCluster:
                 raise _not_recovered(log, goal)
             if state == "open":
                 break
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _POLLS_S[1])
         if goal.at is not None and not _STOPPED.search(log):
             raise BackupError(
                 tr("the server opened without saying that it reached {goal}", goal=goal.text),
@@ -333,6 +336,7 @@ async def owned_directory(
         finally:
             with suppress(HostError):  # the process on the host removes it by itself then
                 await cluster.remove()
+                await loop.ask("bye", timeout_s=_ASK_S)  # it ends without an answer: told to, runuser takes 2 s
 
 
 def _not_recovered(log: str, goal: RecoveryGoal) -> BackupError:
