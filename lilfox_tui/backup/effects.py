@@ -45,10 +45,7 @@ from lilfox_tui.backup.selection import choose
 from lilfox_tui.backup.sets.model import BackupSet, Proof, Status
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.backup.sets.retention import RetentionVerdict
-from lilfox_tui.backup.sources.pgbackrest.effects import EFFECTS as PGBACKREST
-from lilfox_tui.backup.sources.pgbackrest.effects import PgBackRestRestore, would_expire
-from lilfox_tui.backup.sources.pgbackrest.effects import look as look_at_restore
-from lilfox_tui.backup.sources.pgbackrest.effects import preflight as preflight_of_stanza
+from lilfox_tui.backup.sources.pgbackrest import effects as pgbackrest
 from lilfox_tui.backup.sources.pgbackrest.repository import PgBackRestRepository
 from lilfox_tui.backup.store import BackupError, BrokenSet, retry
 from lilfox_tui.backup.verify import refuse_untrusted
@@ -88,22 +85,22 @@ async def pgbackrest_plan(request: BackupRequest) -> AsyncIterator[PgBackRestRep
 async def pgbackrest_preflight(request: BackupRequest) -> list[Check] | None:
     """Return the checks of a run of a pgBackRest plan; None if the plan is another. Raises LilFoxError."""
     async with pgbackrest_plan(request) as repository:
-        return None if repository is None else (await preflight_of_stanza(repository, request)).checks
+        return None if repository is None else (await pgbackrest.preflight(repository, request)).checks
 
 
-async def pgbackrest_restore(request: BackupRequest) -> PgBackRestRestore:
+async def pgbackrest_restore(request: BackupRequest) -> pgbackrest.PgBackRestRestore:
     """Return what a restore of a pgBackRest plan would do, without writing. Raises LilFoxError."""
     async with pgbackrest_plan(request) as repository:
         if repository is None:
             raise UsageError(tr("{plan} is not a plan of kind pgbackrest", plan=request.plan))
         refuse_change(_changeable(request), [repository.program.config.host])
-        return await look_at_restore(repository, request)
+        return await pgbackrest.look(repository, request)
 
 
 async def expired_by_pgbackrest(request: BackupRequest) -> list[str]:
     """Return the labels that ``pgbackrest expire`` would remove. Raises LilFoxError."""
     async with pgbackrest_plan(request) as repository:
-        return [] if repository is None else await would_expire(repository)
+        return [] if repository is None else await pgbackrest.would_expire(repository)
 
 
 async def _by_pgbackrest(kind: str, run: Run, request: BackupRequest) -> Outcome | None:
@@ -112,7 +109,7 @@ async def _by_pgbackrest(kind: str, run: Run, request: BackupRequest) -> Outcome
             return None
         if kind in ("drill", "restore"):
             refuse_change(_changeable(request), [repository.program.config.host])
-        return await PGBACKREST[kind](run, repository, request)
+        return await pgbackrest.EFFECTS[kind](run, repository, request)
 
 
 @asynccontextmanager
