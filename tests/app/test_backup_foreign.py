@@ -1,12 +1,12 @@
-"""Backups of another program in the Backup pane: their age, not proven, and nothing to do with them."""
+"""Backups of other programs in the Backup pane: those that are watched, and those that pgBackRest makes for LilFox."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 from lilfox_tui.app.panes.backup.rows import SET_ROLES
-from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
-from lilfox_tui.config.foreign import ForeignPlanConfig
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, PhysicalBackup, Status
+from lilfox_tui.config.foreign import ForeignPlanConfig, PgbackrestPlanConfig
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import SET_LEVELS, Backups, PlanView
 from tests.app.backups_made import MIB, NOW
@@ -55,3 +55,40 @@ async def test_they_are_shown_as_not_proven_and_only_watched() -> None:
             await pilot.pause()
             assert "another program makes these backups (restic); LilFox only watches them" in screen_text(pilot)
             await pilot.press("escape")
+
+
+def pgbackrest() -> Backups:
+    config = PgbackrestPlanConfig(kind="pgbackrest", stanza="main", schedule="0 2 * * *")
+    part = FoundPart(name="F", source="repo1", source_kind="pgbackrest", kind="full", size_bytes=412 * MIB)
+    backup = PhysicalBackup(
+        type="full", finished=NOW - timedelta(minutes=50), wal_start=f"{1:08X}{0:08X}{3:08X}", postgresql="17",
+        wal_stop=f"{1:08X}{0:08X}{4:08X}", database_bytes=900 * MIB, until=NOW - timedelta(minutes=1),
+    )  # fmt: skip
+    made = BackupSet(
+        id="20261202-204300F", created=NOW - timedelta(hours=1), status=Status.INTACT, plan="big", parts=(part,),
+        physical=backup,
+    )  # fmt: skip
+    view = PlanView(
+        name="big", store=config.store, where=config.place, config=config, level=Level.GOOD, since=NOW, sets=(made,),
+        read_at=NOW, next_run=NOW + timedelta(hours=23),
+    )  # fmt: skip
+    return Backups({view.key: view}, ())
+
+
+async def test_a_plan_of_pgbackrest_can_be_run_and_tells_how_a_time_is_recovered() -> None:
+    app = showing(pgbackrest())
+    async with app.run_test(size=(120, 34)) as pilot:
+        await pilot.press("3")
+        await pilot.pause()
+        assert "20261202-204300F" in screen_text(pilot)
+        await pilot.press("B")
+        await pilot.pause()
+        assert "lilfox restore --plan big --target TIME --into DIR" in screen_text(pilot)
+        await pilot.press("b")
+        await pilot.pause()
+        assert "pgbackrest verify reads the set back" in screen_text(pilot)
+        await pilot.press("escape")
+        await pilot.press("tab", "enter")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert ("full, of a cluster of 900M" in text, "to any time until" in text) == (True, True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.config.foreign import ForeignPlanConfig, own_plans
+from lilfox_tui.config.foreign import ForeignPlanConfig, PgbackrestPlanConfig, own_plans, run_plans
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.schema import show
 from lilfox_tui.core.errors import ConfigError
@@ -29,6 +29,17 @@ def test_a_plan_is_loaded_and_shown_as_it_was_written() -> None:
     assert from_text(show(config), "again").backup.plans == config.backup.plans
 
 
+def test_a_plan_of_pgbackrest_is_run_by_lilfox_and_has_a_place_of_its_own() -> None:
+    config = from_text(
+        plans("big: {kind: pgbackrest, stanza: main, host: nas-1, as: postgres, repo: 2}"), "config.yaml"
+    )
+    plan = config.backup.plans["big"]
+    assert plan == PgbackrestPlanConfig(kind="pgbackrest", stanza="main", host="nas-1", as_="postgres", repo=2)
+    assert plan.place == "nas-1:pgbackrest:main#repo2"
+    assert (own_plans(config.backup), list(run_plans(config.backup))) == ({}, ["big"])
+    assert from_text(show(config), "again").backup.plans == config.backup.plans
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [
@@ -41,6 +52,16 @@ def test_a_plan_is_loaded_and_shown_as_it_was_written() -> None:
         ("a: {kind: foreign, tool: restic, path: /a, keep: {last: 1}}", "backup.plans.a.keep"),
         ("a: {kind: foreign, tool: restic, path: /a, late_after: 1h}", "late_after needs a schedule"),
         ("a: {kind: foreign, tool: restic, path: /a, schedule: daily}", "backup.plans.a.schedule"),
+        ("a: {kind: pgbackrest}", "stanza"),
+        ("a: {kind: pgbackrest, stanza: ../x}", "backup.plans.a.stanza"),
+        ("a: {kind: pgbackrest, stanza: main, host: web-9}", "backup.plans.a.host"),
+        (
+            "a: {kind: pgbackrest, stanza: main, config: a.conf}",
+            "“a.conf” is not an absolute path",
+        ),
+        ("a: {kind: pgbackrest, stanza: main, wal_segment_mb: 24}", "power of two"),
+        ("a: {kind: pgbackrest, stanza: main, diff_every: 8d}", "diff_every must be shorter than full_every"),
+        ("a: {kind: pgbackrest, stanza: main, keep: {last: 1}}", "backup.plans.a.keep"),
     ],
 )
 def test_what_is_wrong_is_said(line: str, why: str) -> None:
