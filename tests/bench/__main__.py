@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +28,7 @@ from tests.bench import (
     keys,
     logs,
     logs_pane,
+    pgbackrest,
     runbook,
     runbook_pane,
     runbook_step,
@@ -60,6 +62,7 @@ MEASURES: dict[str, Measure] = {
     "audit": audit.measure,
     "backup": backup.measure,
     "databases": databases.measure,
+    "pgbackrest": pgbackrest.measure,
     "runbook": runbook.measure,
     "runbook-step": runbook_step.measure,
     "runbook-pane": runbook_pane.measure,
@@ -78,11 +81,14 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, 20 hosts: for a first look")
     parser.add_argument("--glances", metavar="COMMAND", help="the glances to compare with; that on PATH otherwise")
     parser.add_argument("--toolong", metavar="COMMAND", help="the toolong to compare with; tl on PATH otherwise")
+    parser.add_argument("--gigabytes", type=float, help="size of the database of pgbackrest; 2, or 0.2 with --quick")
     parser.add_argument("--ten", action="store_true", help="also the memory with a log of 10 GB")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(MEASURES)
     if unknown:
         parser.error(f"no such measurement: {' '.join(sorted(unknown))}; there are: {' '.join(MEASURES)}")
+    if arguments.gigabytes:
+        MEASURES["pgbackrest"] = partial(pgbackrest.measure, gigabytes=arguments.gigabytes)
     peers = find_peers(arguments.glances, arguments.toolong)
     rows: list[Row] = []
     for name in [*(arguments.names or MEASURES), *(LARGE if arguments.ten else ())]:
