@@ -48,6 +48,16 @@ ARCHIVING = """
 archive_mode = on
 archive_command = 'pgbackrest --config={0}/pgbackrest.conf --stanza=shop archive-push %p'
 """
+SETTINGS_OF_THE_LIVE_SERVER = {
+    "recovery_end_command": "touch {0}/acted",
+    "archive_cleanup_command": "touch {0}/acted",
+    "synchronous_standby_names": "nobody",
+    "shared_buffers": "4TB",
+    "huge_pages": "on",
+    "statement_timeout": "1ms",
+    "default_transaction_read_only": "on",
+}
+OF_A_SINGLE_USER = ("archive_mode=off", "shared_buffers=16MB", "huge_pages=off", "statement_timeout=0")
 ACCOUNT = ["runuser", "-u", SUPERUSER, "--"] if os.geteuid() == 0 else []
 
 
@@ -91,6 +101,9 @@ def stanza() -> Iterator[Stanza]:
     made.config.write_text(PGBACKREST.format(server.folder, server.port))
     with server:
         made.pgbackrest("stanza-create")
+        # Written, but read by no reload: it is for the servers of restores alone, which must not act on it.
+        for key, value in SETTINGS_OF_THE_LIVE_SERVER.items():
+            server.csv(f"ALTER SYSTEM SET {key} = '{value.format(server.folder)}'")
         server.csv("CREATE TABLE shop AS SELECT n AS id, repeat('x', 90) AS text FROM generate_series(1, 3000) n")
         yield made
 
@@ -101,9 +114,10 @@ def plan(stanza: Stanza, tmp_path: Path) -> Iterator[Plan]:
     scratch.mkdir(exist_ok=True)
     if ACCOUNT:
         shutil.chown(scratch, SUPERUSER, SUPERUSER)
+    before = set(Path("/tmp").glob("lilfox-pg-????????"))  # of a run beside this one
     yield Plan(stanza, scratch, tmp_path)
     assert [path.name for path in scratch.iterdir() if path.name.startswith("lilfox_drill_")] == []
-    assert not list(Path("/tmp").glob("lilfox-pg-????????"))
+    assert set(Path("/tmp").glob("lilfox-pg-????????")) <= before
     shutil.rmtree(scratch)
 
 
@@ -150,8 +164,16 @@ class Plan:
             "--single",
             "-D",
             str(data),
-            "-c",
-            "archive_mode=off",
+            *(
+                "-c",
+                "archive_mode=off",
+                "-c",
+                "shared_buffers=16MB",
+                "-c",
+                "huge_pages=off",
+                "-c",
+                "statement_timeout=0",
+            ),
         ]
         done = subprocess.run(
             argv, input="SELECT count(*) FROM shop\n", cwd="/", capture_output=True, text=True, timeout=60, check=False
@@ -203,6 +225,7 @@ def test_a_plan_is_run_listed_verified_drilled_and_recovered_to_a_second(plan: P
     end = plan.scratch / "end"
     plan.lilfox("restore", incr, "--target", "end", "--into", end, "--yes")
     assert plan.rows(end) == 4000
+    assert not (stanza.folder / "acted").exists(), "no command of the live server was run"
     shown = plan.lilfox("backup", "list").stdout
     assert ("can be recovered to any time from" in shown, "(timeline 1)" in shown) == (True, True)
     assert "sets to remove: 0" in plan.lilfox("backup", "prune", "big").stdout

@@ -1,8 +1,10 @@
 """Restores a backup into a new data directory and recovers it there with a server that nobody else can reach.
 
 The server listens only on a socket in a folder of mode 0700. It archives nothing, runs no background worker of an
-extension, and follows no subscription: it must not act for the server that it is a copy of. A process on the host owns
-what was made; it ends the server and removes a scratch directory also when LilFox or its connection is gone.
+extension and no command of the recovery's end, waits for no standby, and follows no subscription: it must not act for
+the server that it is a copy of, nor take its memory. What ALTER SYSTEM has set is restored with the data. A process on
+the host owns what was made; it ends the server and removes a scratch directory also when LilFox or its connection is
+gone.
 """
 
 from __future__ import annotations
@@ -94,6 +96,8 @@ start() {
     : >"$run/postgresql.conf"
     set -- -c "config_file=$run/postgresql.conf" -c "hba_file=$run/pg_hba.conf" -c "ident_file=$run/pg_ident.conf" \
         -c listen_addresses= -c "unix_socket_directories=$run" -c port=5432 -c unix_socket_permissions=0700 \
+        -c archive_cleanup_command= -c recovery_end_command= -c synchronous_standby_names= \
+        -c shared_buffers=128MB -c huge_pages=off -c statement_timeout=0 -c default_transaction_read_only=off \
         -c archive_mode=off -c hot_standby=off -c primary_conninfo= -c ssl=off -c external_pid_file= \
         -c shared_preload_libraries= -c session_preload_libraries= -c local_preload_libraries= \
         -c max_logical_replication_workers=0 -c autovacuum=off -c "max_prepared_transactions=${prepared:-0}" \
