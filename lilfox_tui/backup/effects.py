@@ -42,7 +42,7 @@ from lilfox_tui.backup.restores.retained import forget as forget_kept
 from lilfox_tui.backup.run import back_up, reader_of
 from lilfox_tui.backup.run import prune as prune_store
 from lilfox_tui.backup.selection import choose
-from lilfox_tui.backup.sets.model import BackupSet, Proof, Status
+from lilfox_tui.backup.sets.model import BackupSet, Proof, Status, outcome_of
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.backup.sets.retention import RetentionVerdict
 from lilfox_tui.backup.sources.pgbackrest import effects as pgbackrest
@@ -153,7 +153,7 @@ async def verify(run: Run, arguments: dict[str, Any]) -> Outcome:
             if found.untrusted:
                 return _untrusted(found)
             proof = await verify_set(run, await reader_of(context, plan, store, request.identity), found)
-    return _judged(found, proof, str(tr("{set}: checksums verified", set=found.id)))
+    return outcome_of(found, proof, str(tr("{set}: checksums verified", set=found.id)))
 
 
 async def drill(run: Run, arguments: dict[str, Any]) -> Outcome:
@@ -178,13 +178,13 @@ def _drilled(found: BackupSet, proof: Proof) -> Outcome:
     """Return the outcome of a drill. If not everything could be compared, the set is not restore-tested."""
     if proof.level != "intact":
         good = tr("{set} was restored and matches the backup; took {seconds} s", set=found.id, seconds=proof.took_s)
-        return _judged(found, proof, str(good))
+        return outcome_of(found, proof, str(good))
     told = tr(
         "{set} was restored without errors, but not all of it could be compared; took {seconds} s",
         set=found.id,
         seconds=proof.took_s,
     )
-    outcome = _judged(found, proof, str(told))
+    outcome = outcome_of(found, proof, str(told))
     if outcome.state != "ok":
         return outcome
     hint = tr(
@@ -552,40 +552,6 @@ async def _sweep(run: Run, context: BackupContext, plan: BackupPlan) -> None:
         return  # it is told by what needs the host next
     except LilFoxError as error:
         run.say(str(tr("the leftovers of an earlier restore could not be removed: {error}", error=error)), "note")
-
-
-def _judged(found: BackupSet, proof: Proof, good: str) -> Outcome:
-    status = found.proven_as(proof.level)
-    reason = proof.reason or str(found.reason)
-    result = {"set": proof.set, "status": status.value, "reason": reason, "took_s": proof.took_s}
-    if status is Status.BROKEN:
-        return Outcome(
-            "failed",
-            str(tr("{set} is broken: {reason}", set=proof.set, reason=reason)),
-            str(tr("Do not rely on this set. Run a new backup and check the store's disk.")),
-            1,
-            result,
-        )
-    if status is Status.PARTIAL:
-        return Outcome(
-            "partly",
-            str(
-                tr(
-                    "the checksums of {set} are verified, but the set is partial: {reason}",
-                    set=proof.set,
-                    reason=reason,
-                )
-            ),
-            str(
-                tr(
-                    "it does not count as a backup; find out why these sources could not be backed up, then back "
-                    "up again"
-                )
-            ),
-            3,
-            result,
-        )
-    return Outcome("ok", good, result=result)
 
 
 def _untrusted(found: BackupSet) -> Outcome:

@@ -7,18 +7,11 @@ from typing import Any
 import pytest
 
 from tests.services.backup_lab import BackupLab, files, lab
-from tests.services.s3_servers import ACCESS_KEY, SECRET_KEY, S3Server
+from tests.services.s3_servers import SECRET_KEY, S3Server
 from tests.unit.jobs.running import jobs
 
 __all__ = ["files", "jobs", "lab"]
-pytestmark = pytest.mark.usefixtures("jobs")
-
-
-@pytest.fixture(autouse=True)
-def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The credentials, where a store looks for them."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+pytestmark = pytest.mark.usefixtures("jobs", "s3_keys")
 
 
 def _planned(files: BackupLab, server: S3Server, bucket: str) -> None:

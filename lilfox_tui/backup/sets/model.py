@@ -18,6 +18,7 @@ from lilfox_tui.config.secrets import resolve
 from lilfox_tui.config.values import SecretRef
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.jobs.model import Outcome
 
 # What a set says of itself: ``NAME_20231230_020000.manifest.json``, written last. A set without one never finished.
 #
@@ -481,3 +482,38 @@ def newest_of_each(newest_first: Iterable[BackupSet]) -> dict[str, BackupSet]:
         if each.complete and (tag := tag_of(each)):
             found.setdefault(tag, each)
     return found
+
+
+def outcome_of(found: BackupSet, proof: Proof, good: str) -> Outcome:
+    """Return the outcome of a job that made ``proof``; ``good`` is its text if the set is."""
+    status = found.proven_as(proof.level)
+    reason = proof.reason or str(found.reason)
+    result = {"set": proof.set, "status": status.value, "reason": reason, "took_s": proof.took_s}
+    if status is Status.BROKEN:
+        return Outcome(
+            "failed",
+            str(tr("{set} is broken: {reason}", set=proof.set, reason=reason)),
+            str(tr("Do not rely on this set. Run a new backup and check the store's disk.")),
+            1,
+            result,
+        )
+    if status is Status.PARTIAL:
+        return Outcome(
+            "partly",
+            str(
+                tr(
+                    "the checksums of {set} are verified, but the set is partial: {reason}",
+                    set=proof.set,
+                    reason=reason,
+                )
+            ),
+            str(
+                tr(
+                    "it does not count as a backup; find out why these sources could not be backed up, then back "
+                    "up again"
+                )
+            ),
+            3,
+            result,
+        )
+    return Outcome("ok", good, result=result)

@@ -13,8 +13,9 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.backup.pgbackrest_rows import pgbackrest_question
 from lilfox_tui.app.panes.backup.rows import SET_ROLES, fact_row
-from lilfox_tui.app.panes.backup.set_page import backup_question, drill_time_row, pgbackrest_question
+from lilfox_tui.app.panes.backup.set_page import backup_question, drill_time_row
 from lilfox_tui.app.panes.backup.state import BackupState, is_of, undoable
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.job_words import job_kind_text

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec.structs import replace
 
+from lilfox_tui.app.panes.backup.pgbackrest_rows import physical_facts, physical_proof
 from lilfox_tui.app.panes.backup.restore_state import contents_of, contents_text
 from lilfox_tui.app.panes.backup.rows import SET_ROLES, BackupStyle, fact_row, last_test, newest_good, took_s
 from lilfox_tui.app.panes.backup.state import newest_of
@@ -34,8 +35,7 @@ from lilfox_tui.core.text import (
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.sets.model import BackupSet, FoundPart, PhysicalBackup, Proof
-    from lilfox_tui.config.foreign import PgbackrestPlanConfig
+    from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Proof
     from lilfox_tui.config.model import PlanConfig
 
 _LABEL = 12
@@ -140,7 +140,7 @@ def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row
     if found.reason and not is_told:  # by a line of its own, or by the proof
         yield _field(_("why"), str(found.reason), SET_ROLES[found.status])
     if found.physical is not None:
-        yield from _physical(found.physical, style)
+        yield from (_field(*each) for each in physical_facts(found.physical, style))
         return
     manifest = found.manifest
     if manifest is None:
@@ -158,26 +158,6 @@ def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row
     yield _field(_("signature"), signature_text(found.signature), _SIGNATURES[found.signature])
 
 
-def _physical(backup: PhysicalBackup, style: BackupStyle) -> Iterator[Row]:
-    """What pgBackRest records of a set, and until when the cluster can be recovered with it."""
-
-    def time(at: datetime) -> str:
-        return at.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S %Z")
-
-    yield _field(_("finished"), time(backup.finished))
-    whole = human_bytes(backup.database_bytes)
-    yield _field(_("type"), _("{type}, of a cluster of {bytes}, PostgreSQL {version}", type=backup.type, bytes=whole,
-                              version=backup.postgresql))  # fmt: skip
-    if backup.references:
-        yield _field(_("needs"), listed(backup.references))
-    yield _field(_("WAL"), _("{start} to {stop}", start=backup.wal_start, stop=backup.wal_stop))
-    if backup.until is not None:
-        yield _field(_("recover"), _("to any time until {end}, timeline {timeline}", end=time(backup.until),
-                                     timeline=backup.timeline))  # fmt: skip
-    if backup.gap:
-        yield _field(_("WAL"), _("{segment} is missing from the archive", segment=backup.gap), "failing")
-
-
 def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
     proof = found.proof
     if found.status == "foreign":
@@ -189,7 +169,9 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
         )
         return
     at = proof.at.astimezone(style.zone).strftime("%Y-%m-%d %H:%M")
-    if proof.level == "restored":
+    if found.physical is not None and proof.level != "broken":
+        text = physical_proof(proof, style)
+    elif proof.level == "restored":
         text = _restore_test(proof, at, style)
     elif proof.level == "intact":
         text = _("checksums verified on {at}: fully read; digests, trailers and content are correct", at=at)
@@ -526,15 +508,6 @@ def backup_question(view: PlanView, now: datetime, zone: tzinfo, *, contents: bo
     if config.keep is not None:
         rows.append(fact_row(_("keeps"), _retention(config), "text"))
     return [*rows, *_retention_rows(view, now, zone)]
-
-
-def pgbackrest_question(name: str, config: PgbackrestPlanConfig) -> list[Row]:
-    """What a run of a pgBackRest plan will do."""
-    then = [_("pgbackrest verify reads the set back")] if config.verify else []
-    then += [_("restores it into a scratch server and checks it (drill)")] if config.drill else []
-    rows = [fact_row(_("plan"), name), fact_row(_("stanza"), config.stanza)]
-    rows += [fact_row(_("full"), _("when the newest full backup is {age} old", age=human_duration(config.full_every)))]
-    return [*rows, fact_row(_("then"), listed(then) or _("nothing"), "text")]
 
 
 def _free(view: PlanView, newest: BackupSet | None, now: datetime, zone: tzinfo) -> Row:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from lilfox_tui.backup.checks import Check, check_text, duration_check
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.selection import choose
-from lilfox_tui.backup.sets.model import BackupSet, PhysicalBackup, Proof, Status
+from lilfox_tui.backup.sets.model import BackupSet, PhysicalBackup, Proof, Status, outcome_of
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.backup.sources.pgbackrest import recovery
 from lilfox_tui.backup.sources.pgbackrest.command import PgBackRestError
@@ -171,7 +171,7 @@ async def verify(run: Run, repository: PgBackRestRepository, request: BackupRequ
     read = await repository.read()
     found = _chosen(read.sets, request)
     proof = await _verify(run, repository, read, found)
-    return _judged(found, proof, str(tr("{set}: checksums verified", set=found.id)))
+    return outcome_of(found, proof, str(tr("{set}: checksums verified", set=found.id)))
 
 
 async def _verify(run: Run, repository: PgBackRestRepository, read: StanzaSets, found: BackupSet) -> Proof:
@@ -185,8 +185,8 @@ async def _verify(run: Run, repository: PgBackRestRepository, read: StanzaSets, 
     if result.trouble:
         run.say(clean(result.trouble), "bad")
     else:
-        told = tr("{files} files and {segments} WAL segments of {set} have the size and the checksum that pgBackRest "
-                  "recorded", files=result.files, segments=result.segments, set=found.id)  # fmt: skip
+        told = tr("{set}: checked files: {files}, WAL segments: {segments}; all have the size and the checksum that "
+                  "pgBackRest recorded", files=result.files, segments=result.segments, set=found.id)  # fmt: skip
         run.say(str(told), "good")
     return await put_proof(read.listed[found.id], level, reason=clean(result.trouble), before=found.proof)
 
@@ -199,11 +199,11 @@ async def drill(run: Run, repository: PgBackRestRepository, request: BackupReque
     if proof.level == "intact":
         told = tr("{set} was restored and recovered, but not all of it could be checked; took {seconds} s",
                   set=goal.found.id, seconds=proof.took_s)  # fmt: skip
-        outcome = _judged(goal.found, proof, str(told))
+        outcome = outcome_of(goal.found, proof, str(told))
         return Outcome("partly", outcome.message, outcome.hint, 3, outcome.result)
     good = tr("{set} was restored and recovered to {goal}; took {seconds} s",
               set=goal.found.id, goal=goal.text, seconds=proof.took_s)  # fmt: skip
-    return _judged(goal.found, proof, str(good))
+    return outcome_of(goal.found, proof, str(good))
 
 
 async def _drill(run: Run, repository: PgBackRestRepository, read: StanzaSets, goal: RecoveryGoal) -> Proof:
@@ -409,18 +409,6 @@ def _physical(found: BackupSet) -> PhysicalBackup:
 
 def _repo(config: PgbackrestPlanConfig) -> tuple[str, ...]:
     return () if config.repo is None else (f"--repo={config.repo}",)
-
-
-def _judged(found: BackupSet, proof: Proof, good: str) -> Outcome:
-    status = found.proven_as(proof.level)
-    reason = proof.reason or str(found.reason)
-    result = {"set": proof.set, "status": status.value, "reason": reason, "took_s": proof.took_s}
-    if status is Status.BROKEN:
-        return Outcome(
-            "failed", str(tr("{set} is broken: {reason}", set=proof.set, reason=reason)),
-            str(tr("Do not rely on this set. Run a new backup and check the store's disk.")), 1, result,
-        )  # fmt: skip
-    return Outcome("ok", good, result=result)
 
 
 PgBackRestEffect = Callable[[Run, PgBackRestRepository, BackupRequest], Awaitable[Outcome]]

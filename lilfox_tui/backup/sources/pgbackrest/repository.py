@@ -89,8 +89,7 @@ def _sets(
         reason = fault or ("" if proof is None else clean(proof.reason))
         faults[each.label] = reason if status is Status.BROKEN else ""
         part = FoundPart(
-            name=each.label, source=f"repo{backup.repo}", source_kind="pgbackrest", kind=backup.type,
-            size_bytes=each.repo_bytes,
+            name=each.label, source=backup.type, source_kind="pgbackrest", kind=backup.type, size_bytes=each.repo_bytes,
         )  # fmt: skip
         made.append(
             BackupSet(
