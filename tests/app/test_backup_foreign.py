@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
-from lilfox_tui.app.panes.backup.rows import SET_ROLES
-from lilfox_tui.backup.sets.model import BackupSet, FoundPart, PhysicalBackup, Status
+import pytest
+
+from lilfox_tui.app.panes.backup.rows import SET_ROLES, size_changes
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, PhysicalBackup, Proof, Status
+from lilfox_tui.backup.sets.model import Level as ProofLevel
 from lilfox_tui.config.foreign import ForeignPlanConfig, PgbackrestPlanConfig
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import SET_LEVELS, Backups, PlanView
@@ -57,16 +61,17 @@ async def test_they_are_shown_as_not_proven_and_only_watched() -> None:
             await pilot.press("escape")
 
 
-def pgbackrest() -> Backups:
+def pgbackrest(level: ProofLevel | None = None) -> Backups:
     config = PgbackrestPlanConfig(kind="pgbackrest", stanza="main", schedule="0 2 * * *")
-    part = FoundPart(name="F", source="repo1", source_kind="pgbackrest", kind="full", size_bytes=412 * MIB)
+    part = FoundPart(name="F", source="full", source_kind="pgbackrest", kind="full", size_bytes=412 * MIB)
     backup = PhysicalBackup(
         type="full", finished=NOW - timedelta(minutes=50), wal_start=f"{1:08X}{0:08X}{3:08X}", postgresql="17",
         wal_stop=f"{1:08X}{0:08X}{4:08X}", database_bytes=900 * MIB, until=NOW - timedelta(minutes=1),
     )  # fmt: skip
+    proof = Proof(set="20261202-204300F", level=level, at=NOW, tested=NOW, took_s=9.4, sha256={}) if level else None
     made = BackupSet(
         id="20261202-204300F", created=NOW - timedelta(hours=1), status=Status.INTACT, plan="big", parts=(part,),
-        physical=backup,
+        physical=backup, proof=proof,
     )  # fmt: skip
     view = PlanView(
         name="big", store=config.store, where=config.place, config=config, level=Level.GOOD, since=NOW, sets=(made,),
@@ -91,4 +96,33 @@ async def test_a_plan_of_pgbackrest_can_be_run_and_tells_how_a_time_is_recovered
         await pilot.press("tab", "enter")
         await pilot.pause()
         text = screen_text(pilot)
-        assert ("full, of a cluster of 900M" in text, "to any time until" in text) == (True, True)
+        assert ("full in repository 1; cluster of 900M" in text, "to any time until" in text) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        ("intact", "its files and WAL have the checksums that pgBackRest recorded"),
+        ("restored", "recovered by a scratch server in 9.4 s; rows counted, no corruption found by pg_amcheck"),
+    ],
+)
+async def test_no_more_is_said_of_a_set_of_pgbackrest_than_was_checked(level: ProofLevel, told: str) -> None:
+    app = showing(pgbackrest(level))
+    async with app.run_test(size=(200, 34)) as pilot:
+        await pilot.press("3")
+        await pilot.press("tab", "enter")
+        await pilot.pause()
+        page = " ".join(screen_text(pilot).split())
+        shown = re.sub(r"[^\w.;,-]+", " ", page)
+        assert all(word in shown for word in told.replace("(", "").split())
+        assert ("compared with the backup" in page, "digests, trailers and content" in page) == (False, False)
+
+
+def test_a_size_is_compared_with_that_of_a_backup_of_the_same_type() -> None:
+    def made(kind: str, mib: int, hours: int) -> BackupSet:
+        part = FoundPart(name="F", source=kind, source_kind="pgbackrest", kind=kind, size_bytes=mib * MIB)
+        at = NOW - timedelta(hours=hours)
+        return BackupSet(id=f"{hours}", created=at, status=Status.INTACT, plan="big", parts=(part,))
+
+    sets = [made("incr", 3, 1), made("full", 440, 2), made("incr", 2, 3), made("full", 400, 4)]
+    assert size_changes(sets) == pytest.approx({"1": 0.5, "2": 0.1})

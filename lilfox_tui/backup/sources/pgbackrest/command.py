@@ -163,8 +163,8 @@ def _continued(lines: Sequence[str]) -> list[str]:
 
 
 def _missing_stanza(stanza: str) -> Message:
-    return tr("correct stanza and config of the plan; a new stanza is made by: pgbackrest --stanza={stanza} "
-              "stanza-create", stanza=stanza)  # fmt: skip
+    return tr("Check that the repository is mounted, and stanza and config of the plan. Only a new stanza needs: "
+              "pgbackrest --stanza={stanza} stanza-create", stanza=stanza)  # fmt: skip
 
 
 def _hint(code: int, stanza: str) -> Message | str:
