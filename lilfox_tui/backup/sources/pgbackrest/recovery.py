@@ -252,13 +252,7 @@ class RecoveredCluster:
                 break
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _POLLS_S[1])
-        if goal.at is not None and not _STOPPED.search(log):
-            raise BackupError(
-                tr("the server opened without saying that it reached {goal}", goal=goal.text),
-                tr("nothing of it was kept; look into the log of this job"),
-            )
-        told = "; ".join(line.removeprefix("LOG:  ") for line in log.splitlines() if _TELLS.search(line))
-        return clean(told)
+        return end_of_recovery(log, goal)
 
     async def stop(self) -> None:
         """Stop the server in an orderly way. Raises BackupError."""
@@ -341,6 +335,17 @@ async def owned_directory(
             with suppress(HostError):  # the process on the host removes it by itself then
                 await cluster.remove()
                 await loop.ask("bye", timeout_s=_ASK_S)  # it ends without an answer: told to, runuser takes 2 s
+
+
+def end_of_recovery(log: str, goal: RecoveryGoal) -> str:
+    """Return what the log of a server that has opened says about the end of its recovery. Raises BackupError if it does
+    not say that it stopped at the goal's time: it may have opened for another reason."""
+    if goal.at is not None and not _STOPPED.search(log):
+        raise BackupError(
+            tr("the server opened without saying that it reached {goal}", goal=goal.text),
+            tr("nothing of it was kept; look into the log of this job"),
+        )
+    return clean("; ".join(line.removeprefix("LOG:  ") for line in log.splitlines() if _TELLS.search(line)))
 
 
 def _not_recovered(log: str, goal: RecoveryGoal) -> BackupError:

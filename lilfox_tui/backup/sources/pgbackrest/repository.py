@@ -72,13 +72,14 @@ class PgBackRestRepository:
                 text = await self.program.run("repo-ls", *words)
                 archives[repo] = read_archive(text.encode(), self.program.config.wal_segment_mb)
         proofs = await asyncio.to_thread(_read_proofs, info.backups)
-        sets = tuple(_sets(info.backups, archives, proofs, self._plan))
+        sets = tuple(sets_of(info.backups, archives, proofs, self._plan))
         return StanzaSets(sets, {each.label: each for each in info.backups}, archives, info)
 
 
-def _sets(
+def sets_of(
     backups: Sequence[ListedBackup], archives: Mapping[int, Archive], proofs: Mapping[str, Proof], plan: str
 ) -> Iterator[BackupSet]:
+    """Yield the sets, newest first, of what pgBackRest lists, newest first, and what LilFox has proven, by label."""
     faults: dict[str, Message | str] = {}
     made: list[BackupSet] = []
     for each in reversed(backups):  # what others need comes before them

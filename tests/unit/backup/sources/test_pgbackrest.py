@@ -13,7 +13,9 @@ from lilfox_tui.backup.sets.model import BackupSet, PhysicalBackup, Status
 from lilfox_tui.backup.sources.pgbackrest.command import failure
 from lilfox_tui.backup.sources.pgbackrest.effects import expected_s, goal_of, next_type, read_time
 from lilfox_tui.backup.sources.pgbackrest.info import Archive, following, read_archive, read_info, read_verify
-from lilfox_tui.backup.store import StoreError
+from lilfox_tui.backup.sources.pgbackrest.recovery import RecoveryGoal, end_of_recovery
+from lilfox_tui.backup.sources.pgbackrest.repository import sets_of
+from lilfox_tui.backup.store import BackupError, StoreError
 from lilfox_tui.config.foreign import PgbackrestPlanConfig
 from lilfox_tui.config.values import Seconds
 from lilfox_tui.core.errors import UsageError
@@ -225,3 +227,28 @@ def test_a_target_is_a_time_with_an_offset_within_the_archive() -> None:
     assert "2026-11-30 02:01:40+00:00 to 2026-12-02 01:00:00+00:00 (timeline 1)" in str(caught.value.hint)
     with pytest.raises(UsageError, match="missing"):
         goal_of([newer], BackupRequest(set=newer.id, restore=RestoreSpec(target=NOW.isoformat())))
+
+
+def test_a_set_is_broken_without_those_that_it_needs_or_without_its_wal() -> None:
+    incr, full = read_info(INFO.encode(), "shop").backups
+    whole = {1: read_archive(archived(*wal(3, 4, 5)), 16)}
+    assert [each.status for each in sets_of([incr, full], whole, {}, "p")] == [Status.UNVERIFIED] * 2
+    (alone,) = sets_of([incr], whole, {}, "p")
+    assert (alone.status, str(alone.reason)) == (Status.BROKEN, f"{FULL}, which it needs, is not in the repository")
+    lost = sets_of([incr, full], {1: read_archive(archived(*wal(5)), 16)}, {}, "p")
+    assert [(each.status, str(each.reason)[-60:]) for each in lost] == [
+        (Status.BROKEN, f"is broken: WAL segment {wal(3)[0]}, which it needs, is not in the archive"[-60:]),
+        (Status.BROKEN, f"WAL segment {wal(3)[0]}, which it needs, is not in the archive"[-60:]),
+    ]
+
+
+def test_a_server_that_opened_for_another_reason_is_not_recovered_to_a_time() -> None:
+    found = made(1, "full")
+    assert found.physical is not None
+    goal = RecoveryGoal(found, found.physical, NOW)
+    opened = "LOG:  consistent recovery state reached at 0/3000120\nLOG:  database system is ready"
+    with pytest.raises(BackupError, match="without saying that it reached 2026-12-02"):
+        end_of_recovery(opened, goal)
+    stopped = "LOG:  recovery stopping before commit of transaction 750, time 2026-12-02 02:00:01+00\n"
+    assert "; recovery stopping before" in end_of_recovery(f"{opened}\n{stopped}", goal)
+    assert end_of_recovery(opened, RecoveryGoal(found, found.physical)).startswith("consistent recovery state")
