@@ -77,6 +77,22 @@ async def test_a_file_that_another_program_put_there_meanwhile_is_not_written_ov
         assert bed.names == (["a"] if name == "a" else [])
 
 
+async def test_a_small_file_that_another_program_replaced_is_not_published(moto: S3Server) -> None:
+    late = [True]
+
+    def other_first(method: str, target: str) -> str:
+        if late and method == "GET" and target.startswith(f"/{bed.bucket}/lil/fox/a.part"):
+            late.clear()
+            bed.put("a.part", b"other")
+        return "pass"
+
+    async with front(moto, other_first) as url, BucketBed(moto, endpoint=url) as bed:
+        await bed.store.write("a", of(b"xxx"))
+        with pytest.raises(StoreError, match="was replaced while it was read"):
+            await bed.store.publish(["a"])
+        assert (late, bed.names) == ([], ["a.part"])
+
+
 async def test_an_upload_of_a_dead_run_is_a_leftover_that_can_be_removed(opened: BucketBed) -> None:
     for name in ("a_20231230_020000.dump.part", "b_20231230_020000.dump"):
         opened.server.client.create_multipart_upload(Bucket=opened.bucket, Key=f"lil/fox/{name}")
