@@ -22,8 +22,8 @@ from typing import Any
 from tests.bench.on_terminal import CannotMeasure
 from tests.bench.programs import LILFOX, Peers, environment, median_ratio
 from tests.bench.table import Row, against
+from tests.services.pgbackrest_stanza import ACCOUNT, Stanza
 from tests.services.postgres import SUPERUSER, Postgres
-from tests.waiting import wait_for
 
 GB = 10**9
 GIGABYTES, QUICK_GIGABYTES = 2.0, 0.2
@@ -32,28 +32,10 @@ _TIMEOUT_S = 3600.0
 _ROW_BYTES = 1050
 _CHUNK_ROWS = 500_000
 _GOAL = 1.05
-_ACCOUNT = ["runuser", "-u", SUPERUSER, "--"] if os.geteuid() == 0 else []
-_PGBACKREST = """
-[global]
-repo1-path={0}/repo
-repo1-retention-full=2
-lock-path={0}/lock
-log-path={0}/log
-log-level-file=off
-start-fast=y
-compress-type=zst
-process-max=2
-[big]
-pg1-path={0}/data
-pg1-port={1}
-pg1-socket-path={0}
-"""
 _SETTINGS = """
 fsync = on
 max_wal_size = 4GB
 checkpoint_timeout = 30min
-archive_mode = on
-archive_command = 'pgbackrest --config={0}/pgbackrest.conf --stanza=big archive-push %p'
 """
 
 
@@ -62,18 +44,18 @@ class _Cluster:
 
     def __init__(self, server: Postgres, home: Path, rows: int) -> None:
         self.server, self.home, self.rows = server, home, rows
-        self.config = server.folder / "pgbackrest.conf"
+        self.stanza = Stanza(server, "big", {"repo1-retention-full": 2, "process-max": 2}, _SETTINGS)
         self.scratch = server.folder / "scratch"
         self.env = environment(home)
         self._changed = 0
 
     def lilfox(self, *words: str, verify: bool = True) -> float:
         """Seconds that the command took."""
-        account = {"as": SUPERUSER} if _ACCOUNT else {}
+        account = {"as": SUPERUSER} if ACCOUNT else {}
         plan: dict[str, Any] = {
             "kind": "pgbackrest",
             "stanza": "big",
-            "config": str(self.config),
+            "config": str(self.stanza.config),
             "scratch": str(self.scratch),
         }
         plan |= {"role": SUPERUSER, "verify": verify, **account}
@@ -84,7 +66,7 @@ class _Cluster:
 
     def pgbackrest(self, *words: str) -> float:
         """Seconds that the command took."""
-        return self.timed([*_ACCOUNT, "pgbackrest", f"--config={self.config}", "--stanza=big", *words])
+        return self.timed(self.stanza.argv(*words))
 
     def timed(self, argv: Sequence[str]) -> float:
         """Seconds that ``argv`` took; it must succeed."""
@@ -120,10 +102,7 @@ class _Cluster:
         """A time, after which something is committed and archived."""
         [[at]] = self.server.csv("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
         self._sql("INSERT INTO big VALUES (0, 'after the target')")
-        [[segment]] = self.server.csv("SELECT pg_walfile_name(pg_current_wal_lsn())")
-        self._sql("SELECT pg_switch_wal()")
-        archived = f"SELECT last_archived_wal >= '{segment}' FROM pg_stat_archiver"
-        wait_for(lambda: self.server.csv(archived) == [["t"]], what="the target is archived", timeout_s=600)
+        self.stanza.archive()
         return f"{at}+00"
 
     def _sql(self, sql: str) -> None:
@@ -141,7 +120,8 @@ class _Cluster:
         """Recovery by pgbackrest and pg_ctl, checked by pg_amcheck."""
         into = self.scratch / "theirs"
         words = [f"--pg1-path={into}", "--type=time", f"--target={target}", "--target-action=promote"]
-        restore = " ".join(f"'{word}'" for word in ["pgbackrest", f"--config={self.config}", "--stanza=big", *words])
+        command = self.stanza.argv(*words)[len(ACCOUNT) :]
+        restore = " ".join(f"'{word}'" for word in command)
         options = f"-k {self.scratch} -p 5432 -c listen_addresses= -c archive_mode=off -c hot_standby=off"
         open_ = f"psql -At -h {self.scratch} -U {SUPERUSER} -d postgres -c 'SELECT pg_is_in_recovery()'"
         script = f"""
@@ -151,7 +131,7 @@ class _Cluster:
             pg_amcheck --all --install-missing -j 2 -h {self.scratch} -U {SUPERUSER} || exit 1
             pg_ctl -D {into} -s -m fast stop
         """
-        took_s = self.timed([*_ACCOUNT, "sh", "-c", script])
+        took_s = self.timed([*ACCOUNT, "sh", "-c", script])
         shutil.rmtree(into)
         return took_s
 
@@ -161,12 +141,10 @@ def measure(_peers: Peers, home: Path, *, quick: bool, gigabytes: float = 0.0) -
     home.chmod(0o755)
     size = gigabytes or (QUICK_GIGABYTES if quick else GIGABYTES)
     server = Postgres()
-    server._settings = _SETTINGS.format(server.folder)
     cluster = _Cluster(server, home, int(size * GB / _ROW_BYTES))
-    cluster.config.write_text(_PGBACKREST.format(server.folder, server.port))
     with server:
         cluster.scratch.mkdir()
-        if _ACCOUNT:
+        if ACCOUNT:
             shutil.chown(cluster.scratch, SUPERUSER, SUPERUSER)
         cluster.pgbackrest("stanza-create")
         cluster.fill()
@@ -186,8 +164,7 @@ def _measured(cluster: _Cluster, rounds: int) -> Iterator[Row]:
 
     def verified(kind: str) -> float:
         took_s = cluster.pgbackrest(f"--type={kind}", "backup")
-        argv = [*_ACCOUNT, "pgbackrest", f"--config={cluster.config}", "--stanza=big", "info", "--output=json"]
-        said = subprocess.run(argv, cwd="/", capture_output=True, check=True).stdout
+        said = cluster.stanza.pgbackrest("info", "--output=json")
         return took_s + cluster.pgbackrest("verify", f"--set={json.loads(said)[0]['backup'][-1]['label']}")
 
     run = ("backup", "run", "big", "--type")

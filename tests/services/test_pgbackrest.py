@@ -21,33 +21,13 @@ import yaml
 from lilfox_tui.cli.schemas import schema
 from tests.lifetime import ending_with_us
 from tests.services.lilfox_command import Done, lilfox, running
+from tests.services.pgbackrest_stanza import ACCOUNT, Stanza
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
 
 __all__ = ["jobs"]
 pytestmark = pytest.mark.usefixtures("jobs")
-PGBACKREST = """
-[global]
-repo1-path={0}/repo
-repo1-retention-full=9
-lock-path={0}/lock
-log-path={0}/log
-spool-path={0}/spool
-log-level-file=off
-job-retry=0
-start-fast=y
-compress-type=zst
-compress-level=1
-[shop]
-pg1-path={0}/data
-pg1-port={1}
-pg1-socket-path={0}
-"""
-ARCHIVING = """
-archive_mode = on
-archive_command = 'pgbackrest --config={0}/pgbackrest.conf --stanza=shop archive-push %p'
-"""
 SETTINGS_OF_THE_LIVE_SERVER = {
     "recovery_end_command": "touch {0}/acted",
     "archive_cleanup_command": "touch {0}/acted",
@@ -58,47 +38,12 @@ SETTINGS_OF_THE_LIVE_SERVER = {
     "default_transaction_read_only": "on",
 }
 OF_A_SINGLE_USER = ("archive_mode=off", "shared_buffers=16MB", "huge_pages=off", "statement_timeout=0")
-ACCOUNT = ["runuser", "-u", SUPERUSER, "--"] if os.geteuid() == 0 else []
-
-
-class Stanza:
-    """A server that archives into a repository of its own."""
-
-    def __init__(self, server: Postgres) -> None:
-        self.server, self.folder = server, server.folder
-        self.config = server.folder / "pgbackrest.conf"
-
-    def pgbackrest(self, *words: str) -> str:
-        """What pgbackrest itself prints; it must succeed."""
-        argv = [*ACCOUNT, "pgbackrest", f"--config={self.config}", "--stanza=shop", *words]
-        done = subprocess.run(argv, cwd="/", capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def now(self) -> str:
-        """The server's time."""
-        return self.server.csv("SELECT clock_timestamp() AT TIME ZONE 'UTC'")[0][0] + "+00:00"
-
-    def archive(self) -> str:
-        """Closes the current WAL segment and waits until it is archived; its name."""
-        [[name]] = self.server.csv("SELECT pg_walfile_name(pg_current_wal_lsn())")
-        self.server.csv("SELECT pg_switch_wal()")
-        archived = "SELECT last_archived_wal >= '{}' FROM pg_stat_archiver"
-        wait_for(lambda: self.server.csv(archived.format(name)) == [["t"]], what=f"{name} is archived")
-        return name
-
-    def segment(self, name: str) -> Path:
-        """The file of a WAL segment in the repository."""
-        (file,) = (self.folder / "repo/archive/shop").glob(f"*/*/{name}-*")
-        return file
 
 
 @pytest.fixture(scope="module")
 def stanza() -> Iterator[Stanza]:
     server = Postgres()
-    server._settings = ARCHIVING.format(server.folder)
-    made = Stanza(server)
-    made.config.write_text(PGBACKREST.format(server.folder, server.port))
+    made = Stanza(server, "shop", {"repo1-retention-full": 9, "job-retry": 0, "compress-level": 1})
     with server:
         made.pgbackrest("stanza-create")
         # Written, but read by no reload: it is for the servers of restores alone, which must not act on it.
