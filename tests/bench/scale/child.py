@@ -8,8 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench.scale.axes import axis_named
+from lilfox_tui.cli.main import parse, run_command
+from tests.bench.on_terminal import CannotMeasure
 from tests.bench.scale.model import Stopwatch
+from tests.bench.scale.results import axis_named
 
 
 def main(axis: str, operation: str, size: str, folder: str) -> None:
@@ -22,6 +24,13 @@ def main(axis: str, operation: str, size: str, folder: str) -> None:
     found.run(int(size), Path(folder), watch)
     sys.stdout.flush()
     os.write(told, msgspec.json.encode(watch.cost(int(size))))
+
+
+def run_lilfox(*words: str, codes: tuple[int, ...] = (0,)) -> None:
+    """Runs ``lilfox WORDS``; raises CannotMeasure for another exit code than one of ``codes``."""
+    code = run_command(parse(words))
+    if code not in codes:
+        raise CannotMeasure(f"lilfox {' '.join(words)}: exit {code}")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,9 @@ import msgspec
 
 from tests.bench.on_terminal import CannotMeasure
 from tests.bench.programs import TREE, environment
-from tests.bench.scale.axes import AXES, axis_named
 from tests.bench.scale.curves import exponents, upper_exponent
 from tests.bench.scale.model import Axis, Cost, Curve, Measured
-from tests.bench.scale.results import keep, kept
+from tests.bench.scale.results import AXES, axis_named, keep, kept
 
 WITHIN_S = 1800
 

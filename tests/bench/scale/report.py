@@ -7,10 +7,9 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from tests.bench.scale.axes import AXES, axis_named
 from tests.bench.scale.curves import SUPERLINEAR, Point, passes, upper_exponent
 from tests.bench.scale.model import Axis, Curve, Measured, Operation
-from tests.bench.scale.results import FILE, kept
+from tests.bench.scale.results import AXES, FILE, axis_named, kept
 
 _IMAGES = FILE.parent / "images"
 _WIDTH, _HEIGHT, _MARGIN = 720, 360, 60

@@ -1,15 +1,23 @@
-"""The results as they are kept, in ``docs/scaling.json``."""
+"""The axes by name, and the results as they are kept, in ``docs/scaling.json``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
 
-from tests.bench.scale.model import Curve, Measured
+from tests.bench.scale.model import Axis, Curve, Measured
 
+AXES = ("sets", "timeline")
 FILE = Path(__file__).parents[3] / "docs" / "scaling.json"
+
+
+def axis_named(name: str) -> Axis:
+    """The axis of ``name``, one of :data:`AXES`. Its module is imported only now."""
+    axis: Axis = import_module(f"tests.bench.scale.{name}").AXIS
+    return axis
 
 
 def kept() -> dict[str, Measured]:

@@ -13,7 +13,7 @@ from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.config.loader import load
 from tests.bench.backup_made import make_sets
 from tests.bench.programs import LILFOX, environment
-from tests.bench.scale.cli import run_lilfox
+from tests.bench.scale.child import run_lilfox
 from tests.bench.scale.model import Axis, Limits, Operation, Stopwatch
 from tests.faults.relay import Relay
 from tests.services.sshd import sshd_lab

@@ -12,7 +12,7 @@ from lilfox_tui.incident.model import TIMELINE, Noted, StepBegan, StepEnded, fin
 from lilfox_tui.incident.reducer import fold, timeline_items
 from lilfox_tui.incident.timeline import open_for_append
 from tests.bench.incident import OUTPUT, _state
-from tests.bench.scale.cli import run_lilfox
+from tests.bench.scale.child import run_lilfox
 from tests.bench.scale.model import Axis, Limits, Operation, Stopwatch
 
 ID = "INC-1"
