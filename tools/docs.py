@@ -44,6 +44,7 @@ def main(argv: list[str]) -> int:
     # argparse takes its words from the locale.
     os.environ |= {"LANGUAGE": "en", "LC_ALL": "C.UTF-8", "COLUMNS": str(COLUMNS)}
     codes = [faults.main(argv), *(_page(name, make, check=bool(argv)) for name, make in PAGES.items())]
+    codes += [_picture(path, text, check=bool(argv)) for path, text in report.pictures().items()]
     return max(codes + [_width(path) for path in written_pages() if argv])
 
 
@@ -61,6 +62,15 @@ def _page(name: str, make: Callable[[], str], *, check: bool) -> int:
         return 1
     if not check:
         path.write_text(made, encoding="utf-8")
+    return 0
+
+
+def _picture(path: Path, made: str, *, check: bool) -> int:
+    if not check:
+        path.write_text(made, encoding="utf-8")
+    elif not path.exists() or path.read_text(encoding="utf-8") != made:
+        print(f"{path.relative_to(ROOT)} is stale; run: make docs", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The measured curves as Markdown and as pictures (SVG, both axes logarithmic). Pure, but for :func:`draw`."""
+"""The measured curves as Markdown and as pictures (SVG, both axes logarithmic)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from html import escape
+from pathlib import Path
 
 from tests.bench.scale.curves import SUPERLINEAR, Point, passes, upper_exponent
 from tests.bench.scale.model import Axis, Curve, Measured, Operation
@@ -18,13 +19,19 @@ _COLOURS = ("#0dbc79", "#2472c8", "#e5e510", "#bc3fbc")
 
 
 def page() -> str:
-    """The generated part of docs/scaling.md; draws the pictures beside it."""
+    """The generated part of docs/scaling.md."""
     measured = kept()
     return "\n".join(_section(axis_named(name), measured[name]) for name in AXES if name in measured)
 
 
+def pictures() -> dict[Path, str]:
+    """The pictures of docs/scaling.md, by file."""
+    measured = kept()
+    found = [(axis_named(name), measured[name]) for name in AXES if name in measured]
+    return {_IMAGES / f"scaling-{axis.name}.svg": picture(axis, curves) for axis, curves in found}
+
+
 def _section(axis: Axis, measured: Measured) -> str:
-    (_IMAGES / f"scaling-{axis.name}.svg").write_text(picture(axis, measured), encoding="utf-8")
     rows = ["| operation | size | CPU | wall | memory, peak | bytes |", "|---|---:|---:|---:|---:|---:|"]
     fits = ["| operation | exponent: CPU | memory | bytes | knee |", "|---|---:|---:|---:|---|"]
     for operation, curve in _pairs(axis, measured):
@@ -66,8 +73,8 @@ def _knee(operation: Operation, curve: Curve) -> str:
 
 
 def picture(axis: Axis, measured: Measured) -> str:
-    """CPU seconds of each operation against the size."""
-    lines = [(operation.name, _points(curve, "cpu_s")) for operation, curve in _pairs(axis, measured)]
+    """CPU seconds of each operation against the size, and dashed what is linear."""
+    lines = [(operation.title.replace("`", ""), _points(curve, "cpu_s")) for operation, curve in _pairs(axis, measured)]
     every = [point for _name, points in lines for point in points]
     left, right = (math.log10(each(size for size, _cost in every)) for each in (min, max))
     low = math.floor(math.log10(min(cost for _size, cost in every)))
@@ -79,15 +86,28 @@ def picture(axis: Axis, measured: Measured) -> str:
         return _MARGIN + across * (_WIDTH - 2 * _MARGIN), _HEIGHT - _MARGIN - up * (_HEIGHT - 2 * _MARGIN)
 
     parts = [f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="{_PAPER}"/>', *_grid(at, left, right, low, high)]
-    for (name, points), colour in zip(lines, _COLOURS, strict=False):
+    parts += _linear(at, left, right, low, high)
+    for number, ((name, points), colour) in enumerate(zip(lines, _COLOURS, strict=False)):
         placed = [at(*point) for point in points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in placed]
-        parts.append(_text(placed[-1][0] + 6, placed[-1][1] + 4, name, colour))
+        parts.append(_text(_MARGIN + 12, _MARGIN + 18 + 16 * number, name, colour))
     parts.append(_text(_MARGIN, 24, f"{axis.title}: CPU seconds against {axis.unit}", _INK))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="monospace">'
     return "\n".join([head, *parts, "</svg>\n"])
+
+
+def _linear(at: object, left: float, right: float, low: int, high: int) -> Sequence[str]:
+    """Lines along which ten times the size costs ten times as much."""
+    assert callable(at)
+    parts = []
+    for power in range(low - math.ceil(right - left), high):
+        begin, end = max(left, left + low - power), min(right, left + high - power)
+        if begin < end:
+            (x, y), (x2, y2) = (at(10**size, 10 ** (power + size - left)) for size in (begin, end))
+            parts.append(f'<path d="M{x:.1f} {y:.1f}L{x2:.1f} {y2:.1f}" stroke="{_GRID}" stroke-dasharray="4 4"/>')
+    return parts
 
 
 def _grid(at: object, left: float, right: float, low: int, high: int) -> Sequence[str]:
