@@ -255,10 +255,10 @@ class RecoveredCluster:
         return end_of_recovery(log, goal)
 
     async def stop(self) -> None:
-        """Stop the server in an orderly way. Raises BackupError."""
+        """Shut the server down cleanly. Raises BackupError."""
         answer = (await self._ask("stop", timeout_s=_REMOVE_S)).strip()
         if answer != "stopped 0":
-            raise BackupError(tr("the restored server did not stop in an orderly way: {why}", why=clean(answer)))
+            raise BackupError(tr("the restored server did not shut down cleanly: {why}", why=clean(answer)))
 
     async def keep(self) -> None:
         """Leave the directory as it is."""
@@ -342,7 +342,7 @@ def end_of_recovery(log: str, goal: RecoveryGoal) -> str:
     not say that it stopped at the goal's time: it may have opened for another reason."""
     if goal.at is not None and not _STOPPED.search(log):
         raise BackupError(
-            tr("the server opened without saying that it reached {goal}", goal=goal.text),
+            tr("the server's log does not say that recovery reached {goal}", goal=goal.text),
             tr("nothing of it was kept; look into the log of this job"),
         )
     return clean("; ".join(line.removeprefix("LOG:  ") for line in log.splitlines() if _TELLS.search(line)))

@@ -247,7 +247,7 @@ def test_a_server_that_opened_for_another_reason_is_not_recovered_to_a_time() ->
     assert found.physical is not None
     goal = RecoveryGoal(found, found.physical, NOW)
     opened = "LOG:  consistent recovery state reached at 0/3000120\nLOG:  database system is ready"
-    with pytest.raises(BackupError, match="without saying that it reached 2026-12-02"):
+    with pytest.raises(BackupError, match="does not say that recovery reached 2026-12-02"):
         end_of_recovery(opened, goal)
     stopped = "LOG:  recovery stopping before commit of transaction 750, time 2026-12-02 02:00:01+00\n"
     assert "; recovery stopping before" in end_of_recovery(f"{opened}\n{stopped}", goal)
