@@ -11,10 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.config.model import SourceConfig, StoreConfig
-from lilfox_tui.config.values import Seconds, SecretRef
+from lilfox_tui.config.values import AbsolutePath, Seconds, SecretRef
 from lilfox_tui.core.i18n import tr
-
-Absolute = Annotated[str, Meta(pattern="^/[^\0]*$", description=tr("an absolute path").text)]
 
 
 class FileTreeOptions(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -36,7 +34,7 @@ class ConfigOptions(FileTreeOptions, frozen=True, forbid_unknown_fields=True, kw
     """Options of a config source. The file and the folder are swapped by rename, so ``root`` must be writable."""
 
     kind: str = "config"
-    root: Absolute
+    root: AbsolutePath
     """The application's folder, in which both are."""
     env: str = ".env"
     """Name of the file with the environment; the empty string when there is none."""
@@ -49,8 +47,8 @@ class FilesOptions(FileTreeOptions, frozen=True, forbid_unknown_fields=True, kw_
     must be writable."""
 
     kind: str = "files"
-    path: Absolute
-    root: Absolute | None = None
+    path: AbsolutePath
+    root: AbsolutePath | None = None
     """The archive's names begin below this folder (``public/uploads/…`` of ``/srv/lilfox``), as the manual's do; below
     the folder's own parent when not given."""
 

@@ -10,8 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.config.model import BackupConfig, PlanConfig
-from lilfox_tui.config.values import Name, Seconds
-from lilfox_tui.config.yaml_nodes import quoted
+from lilfox_tui.config.values import AbsolutePath, Name, Seconds
 from lilfox_tui.core.i18n import _
 
 Word = Annotated[str, Meta(min_length=1)]
@@ -79,7 +78,7 @@ class PgbackrestPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     """Name of the host where pgbackrest runs; this machine when not given."""
     as_: str = msgspec.field(default="", name="as")
     """The account on the host that runs pgbackrest and the scratch servers, by sudo where the login is another."""
-    config: str | None = None
+    config: AbsolutePath | None = None
     """pgBackRest's configuration file on the host; the program's own default when not given."""
     repo: Annotated[int, Meta(ge=1, le=256)] | None = None
     """Only this repository; all of the configuration when not given."""
@@ -92,11 +91,11 @@ class PgbackrestPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     """After each run pgbackrest verify reads the new set. Without it a set counts only after ``backup verify``."""
     drill: bool = False
     """After each run the set is restored into a scratch server."""
-    scratch: str = "/var/tmp"  # noqa: S108  a directory of mode 0700 is made in it
+    scratch: AbsolutePath = "/var/tmp"  # noqa: S108  a directory of mode 0700 is made in it
     """Folder on the host where drills restore to; it needs room for the whole cluster."""
     role: Annotated[str, Meta(min_length=1, max_length=63)] = "postgres"
     """A superuser of the cluster, whom a drill logs in as on its scratch server."""
-    binaries: str = ""
+    binaries: AbsolutePath | None = None
     """Folder of postgres and pg_amcheck on the host; /usr/lib/postgresql/VERSION/bin when not given."""
     wal_segment_mb: Annotated[int, Meta(ge=1, le=1024)] = 16
     """Size of a WAL segment in MiB, as initdb --wal-segsize made it."""
@@ -123,10 +122,6 @@ class PgbackrestPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield the keys whose values are wrong, each with what is wrong."""
-        for key in ("config", "scratch", "binaries"):
-            value = getattr(self, key)
-            if value and not value.startswith("/"):
-                yield key, _("{value} is not an absolute path", value=quoted(value))
         if self.wal_segment_mb & (self.wal_segment_mb - 1):
             yield "wal_segment_mb", _("a WAL segment has a power of two of MiB, for example 16")
         if self.diff_every is not None and self.diff_every >= self.full_every:

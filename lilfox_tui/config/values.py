@@ -31,6 +31,7 @@ class TemplateText(str):
 
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+AbsolutePath = Annotated[str, Meta(pattern="^/[^\0]*$", description=tr("an absolute path").text)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Recipient = Annotated[str, Meta(pattern="^age1[0-9a-z]+$", description=tr("an age public key (age1…)").text)]
 TextOrSecret = Annotated[str, Meta(extra={"may_be_secret": True})]

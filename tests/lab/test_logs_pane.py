@@ -231,13 +231,16 @@ async def _goes_to_logs(pilot: Pilot[None], subject: Subject, names: list[str]) 
 
 
 def _stands_at(pane: LogsPane, at: datetime) -> None:
-    """The selected record is the newest, and none is later than ``at``."""
+    """The selected record is the newest of its source, and none is later than ``at``. Records of a source that answered
+    late are put in behind it: the selection does not jump."""
     assert pane.state.merged is not None
     known = times(pane)
     assert known == sorted(known)
     assert known
     assert known[-1] <= (at - EPOCH) // timedelta(microseconds=1)
-    assert pane.state.cursor is None or pane.state.merged.index(pane.state.cursor) == len(known) - 1
+    if (cursor := pane.state.cursor) is not None:
+        behind = pane.state.merged.shown[pane.state.merged.index(cursor) + 1 :]
+        assert all(each.key.source != cursor.source for each in behind)
 
 
 # ---- outages ---------------------------------------------------------------------------------------------------------

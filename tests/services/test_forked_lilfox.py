@@ -63,10 +63,22 @@ def test_what_python_reads_when_it_starts_has_it_start_anew() -> None:
 
 def followers() -> list[psutil.Process]:
     """Processes of calls that have not ended: each is the child of one that attends to it."""
+    found: list[psutil.Process] = []
+    for starter in psutil.Process().children():
+        for attendant in _forks(starter):
+            found += _forks(attendant)
+    return found
+
+
+def _forks(parent: psutil.Process) -> list[psutil.Process]:
+    """Its children that run what it runs: not the linker, which asyncssh has look for a library at its import."""
     found = []
-    with suppress(psutil.NoSuchProcess):  # one of a call before ends at this moment: those after it are seen next time
-        for starter in psutil.Process().children():
-            found += [each for attendant in starter.children() for each in attendant.children()]
+    with suppress(psutil.NoSuchProcess):  # it ends at this moment
+        command = parent.cmdline()
+        for child in parent.children():
+            with suppress(psutil.NoSuchProcess):
+                if child.cmdline() == command:
+                    found.append(child)
     return found
 
 
@@ -74,8 +86,11 @@ def held(process: psutil.Process) -> tuple[list[str], list[str]]:
     """Its umask and signals as /proc has them, and what is open beside its standard streams."""
     place = Path("/proc") / str(process.pid)
     status = [line for line in (place / "status").read_text().splitlines() if line.startswith(STATUS)]
-    files = [file for file in (place / "fd").iterdir() if int(file.name) > 2]
-    return status, sorted(re.sub(r"\d+", "", str(each.readlink())) for each in files)
+    files = []
+    for file in (place / "fd").iterdir():
+        with suppress(FileNotFoundError):  # it is closed at this moment
+            files += [re.sub(r"\d+", "", str(file.readlink()))] if int(file.name) > 2 else []
+    return status, sorted(files)
 
 
 def test_it_holds_what_one_that_starts_anew_holds(tmp_path: Path) -> None:

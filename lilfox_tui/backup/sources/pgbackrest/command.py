@@ -23,8 +23,8 @@ _KEPT_LINES = 400
 """Lines of the output that are kept for an error."""
 _ERROR = re.compile(r"ERROR: \[(\d{3})\]: (.*)")
 _LOGGED = re.compile(r"^(?:\d{4}-\d\d-\d\d [\d:.]+ )?P\d\d +(?P<level>INFO|WARN|ERROR|DETAIL|DEBUG): (?P<text>.*)")
-_SHARE = re.compile(r"\(\S+, (\d{1,3}\.\d\d)%\)")
-"""At the end of a file's line of ``backup`` and ``restore``: its size, and how much of all is done."""
+_SHARE = re.compile(r", (\d{1,3}\.\d\d)%\)")
+"""Near the end of a file's line of ``backup`` and ``restore``, behind its size: how much of all is done."""
 _NOT_FOUND = 127
 
 

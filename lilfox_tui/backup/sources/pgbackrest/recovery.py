@@ -192,7 +192,7 @@ class ServerPrograms(Struct, frozen=True):
 
 async def find_programs(program: PgBackRest, major: str) -> ServerPrograms:
     """Return the programs of a server of that version. Raises BackupError where there are none, HostError."""
-    done = await program.host.run_script(_FIND, (program.config.binaries, major))
+    done = await program.host.run_script(_FIND, (program.config.binaries or "", major))
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     if not lines:
         raise BackupError(
