@@ -309,6 +309,17 @@ def test_a_run_that_is_longer_than_the_window_is_told(plan: Plan) -> None:
     assert ("longer than the backup window of 1 ms" in told, "process-max" in told) == (True, True)
 
 
+def test_how_much_is_done_is_told_of_bundled_files_too(plan: Plan) -> None:
+    bundled = plan.stanza.folder / "bundled.conf"
+    bundled.write_text(plan.stanza.config.read_text().replace("[global]", "[global]\nrepo1-bundle=y"))
+    plan.write(config=str(bundled))
+    plan.backed_up()  # its size is what the next one is measured by
+    made = plan.backed_up("--type", "full")
+    (job,) = (each for each in json.loads(lilfox("jobs", "--json").stdout)["jobs"] if made in each["message"])
+    (progress,) = job["progress"]
+    assert progress["done_bytes"] == progress["total_bytes"] > 0
+
+
 def test_newer_than_the_last_set_is_late_and_its_age_is_a_metric(plan: Plan) -> None:
     plan.write(schedule="0 2 * * *")
     plan.backed_up()
