@@ -1,14 +1,26 @@
-"""Sets in a bucket by the program's commands: run, list, verify, restore and prune, with what a lock keeps."""
+"""Sets in a bucket by the program's commands and on its screen: run, list, verify, restore and prune, with what a lock
+keeps."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from lilfox_tui.app.dialogs.messages import ConfirmDialog
+from lilfox_tui.backup.options import S3Options
+from lilfox_tui.backup.sets.names import manifest_name
+from lilfox_tui.config.model import BackupConfig, KeepConfig, PlanConfig
+from lilfox_tui.monitor.model import Backups
+from tests.app.backups_made import nights, plan
+from tests.app.still import screen_text
+from tests.app.test_backup_screens import showing
+from tests.ports import free_port
 from tests.services.backup_lab import BackupLab, files, lab
 from tests.services.s3_servers import SECRET_KEY, S3Server
 from tests.unit.jobs.running import jobs
+from tests.waiting import until
 
 __all__ = ["files", "jobs", "lab"]
 pytestmark = pytest.mark.usefixtures("jobs", "s3_keys")
@@ -61,6 +73,38 @@ def test_a_set_that_the_bucket_locks_stays_and_is_named(files: BackupLab, moto: 
     pruned = files.lilfox("backup", "prune", "nightly", "--yes")
     assert f"{first} stays: it is locked until" in pruned.stdout + pruned.stderr
     assert sorted(each["id"] for each in files.sets("--plan", "nightly")) == sorted((first, second))
+
+
+@pytest.mark.parametrize("locked", [1, 3])
+async def test_the_screen_does_not_offer_to_remove_what_the_bucket_locks(moto: S3Server, locked: int) -> None:
+    bucket = moto.bucket(ObjectLockEnabledForBucket=True)
+    sets = nights(5)
+    kept = [each.id for each in sets if each.plan == "lilfox"][-locked:]
+    until_then = datetime.now(UTC) + timedelta(days=3)
+    for name in map(manifest_name, kept):
+        moto.client.put_object(Bucket=bucket, Key=name, Body=b"{}")
+        retention = {"Mode": "GOVERNANCE", "RetainUntilDate": until_then}
+        moto.client.put_object_retention(Bucket=bucket, Key=name, Retention=retention)
+    keeping = PlanConfig(sources={}, store="disk", keep=KeepConfig(last=2))
+    view = plan("lilfox", sets, config=keeping)
+    store = S3Options(bucket=bucket, endpoint=moto.url)
+    app = showing(Backups({view.key: view}, jobs=()), backup=BackupConfig(stores={"disk": store}))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("3", "colon", *"prune", "enter")
+        await until(lambda: f"{kept[0]} stays: it is locked until" in screen_text(pilot), what="what stays, and why")
+        assert isinstance(app.screen, ConfirmDialog) == (locked < 3)
+        assert ("Remove 2 sets" in screen_text(pilot)) == (locked < 3)
+
+
+async def test_without_an_answer_of_the_bucket_the_screen_offers_to_remove_nothing() -> None:
+    keeping = PlanConfig(sources={}, store="disk", keep=KeepConfig(last=2))
+    view = plan("lilfox", nights(5), config=keeping)
+    store = S3Options(bucket="gone", endpoint=f"http://127.0.0.1:{free_port()}")
+    app = showing(Backups({view.key: view}, jobs=()), backup=BackupConfig(stores={"disk": store}))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("3", "colon", *"prune", "enter")
+        await until(lambda: "the connection failed or was lost" in screen_text(pilot), what="why")
+        assert not isinstance(app.screen, ConfirmDialog)
 
 
 def test_a_wrong_key_is_said_with_what_to_do_and_without_the_key(

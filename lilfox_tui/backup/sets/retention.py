@@ -64,6 +64,12 @@ async def judge_in_store(
     """Return :func:`judge`'s verdicts on a plan's sets in ``store`` now; a set under an object lock stays. Raises
     UsageError, StoreError, HostError."""
     verdicts = judge(sets, keep, now=datetime.now(UTC), zone=local_zone(), just_made=just_made)
+    return await unless_locked(store, verdicts)
+
+
+async def unless_locked(store: BackupStore, verdicts: Sequence[RetentionVerdict]) -> list[RetentionVerdict]:
+    """Return ``verdicts`` with each set that would go but is under an object lock of ``store`` as one that stays.
+    Raises StoreError, HostError."""
     return [await _unless_locked(store, verdict) if verdict.goes else verdict for verdict in verdicts]
 
 

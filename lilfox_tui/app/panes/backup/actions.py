@@ -15,7 +15,7 @@ from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.backup.pgbackrest_rows import pgbackrest_question
 from lilfox_tui.app.panes.backup.rows import SET_ROLES, fact_row
-from lilfox_tui.app.panes.backup.set_page import backup_question, drill_time_row
+from lilfox_tui.app.panes.backup.set_page import backup_question, drill_time_row, prune_question
 from lilfox_tui.app.panes.backup.state import BackupState, is_of, undoable
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.job_words import job_kind_text
@@ -23,7 +23,7 @@ from lilfox_tui.backup.checks import proof_text
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.plan import BackupRequest, PlanArguments, request_of, undo_command
 from lilfox_tui.backup.restores import interrupted
-from lilfox_tui.backup.sets.retention import judge
+from lilfox_tui.backup.sets.retention import RetentionVerdict, judge, unless_locked
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, ngettext, ntr, tr
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes
@@ -240,33 +240,32 @@ class PlanActions(ActionGroup):
 
     async def _prune(self, plan: PlanView, keep: KeepConfig) -> None:
         own = [found for found in plan.sets or () if found.plan == plan.name]
-        verdicts = judge(own, keep, now=datetime.now(UTC), zone=self._state.zone)
+        try:
+            verdicts = await self._unless_locked(plan, judge(own, keep, now=datetime.now(UTC), zone=self._state.zone))
+        except LilFoxError as error:
+            self._app.tell(error)
+            return
         going = [verdict for verdict in verdicts if verdict.goes]
         if not going:
-            self._app.tell(
-                ntr(
-                    "nothing to remove: retention keeps the only set",
-                    "nothing to remove: retention keeps all {count} sets",
-                    len(own),
-                )
+            kept = ntr(
+                "nothing to remove: retention keeps the only set",
+                "nothing to remove: retention keeps all {count} sets",
+                len(own),
             )
+            locked = (tr("{set} stays: {why}", set=each.set.id, why=each.why) for each in verdicts if each.locked)
+            self._app.tell(next(locked, kept))
             return
-        rows: list[Row] = [
-            (
-                Piece(f"  {each.set.id}", "strong"),
-                Piece("  " + fit(human_bytes(each.set.size_bytes), 5, right=True)),
-                Piece(f"  {each.why}", "muted"),
-            )
-            for each in going[:_MOST_SHOWN]
-        ]
-        if len(going) > _MOST_SHOWN:
-            rows.append((Piece("  " + _("and {count} more", count=len(going) - _MOST_SHOWN), "muted"),))
-        stay = ngettext("{count} set is kept.", "{count} sets are kept.", len(own) - len(going))
-        held = _("Together they hold {bytes}.", bytes=human_bytes(sum(each.set.size_bytes for each in going)))
-        rows += [BLANK, (Piece("  "), Piece(held, "strong"), Piece(f" {stay}"))]
         title = ngettext("Remove {count} set", "Remove {count} sets", len(going))
-        if await self._app.confirm(title, rows, plan.name):
+        if await self._app.confirm(title, prune_question(verdicts), plan.name):
             await self._starter.start("prune", self._starter.request(plan))
+
+    async def _unless_locked(self, plan: PlanView, verdicts: list[RetentionVerdict]) -> list[RetentionVerdict]:
+        """Asks the store which of the sets that would go are under an object lock. Raises LilFoxError."""
+        options = self._app.config.backup.stores.get(plan.store)
+        if options is None:
+            return verdicts
+        async with BackupContext(self._app.config) as context:
+            return await unless_locked(context.store(plan.store, options), verdicts)
 
 
 class SetActions(ActionGroup):

@@ -36,6 +36,7 @@ from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Proof
+    from lilfox_tui.backup.sets.retention import RetentionVerdict
     from lilfox_tui.config.model import PlanConfig
 
 _LABEL = 12
@@ -475,6 +476,30 @@ def _paths_fitted(text: str, room: int) -> str:
 def _path_fitted(path: str, room: int) -> str:
     end = path.rfind("/", 1, room) + 1
     return f"{path[:end]} {path[end:]}" if end and len(path) - end <= room else fit_middle(path, room)
+
+
+_MOST_PRUNED = 12
+
+
+def prune_question(verdicts: Sequence[RetentionVerdict]) -> list[Row]:
+    """Which sets go and why, how much they hold, and which ones only an object lock keeps."""
+    going = [verdict for verdict in verdicts if verdict.goes]
+    rows: list[Row] = [
+        (
+            Piece(f"  {each.set.id}", "strong"),
+            Piece("  " + fit(human_bytes(each.set.size_bytes), 5, right=True)),
+            Piece(f"  {each.why}", "muted"),
+        )
+        for each in going[:_MOST_PRUNED]
+    ]
+    if len(going) > _MOST_PRUNED:
+        rows.append((Piece("  " + _("and {count} more", count=len(going) - _MOST_PRUNED), "muted"),))
+    stay = ngettext("{count} set is kept.", "{count} sets are kept.", len(verdicts) - len(going))
+    held = _("Together they hold {bytes}.", bytes=human_bytes(sum(each.set.size_bytes for each in going)))
+    rows += [BLANK, (Piece("  "), Piece(held, "strong"), Piece(f" {stay}"))]
+    locked = [_("{set} stays: {why}", set=each.set.id, why=each.why) for each in verdicts if each.locked]
+    rows += [(Piece(f"  {text}", "muted"),) for text in locked[:_MOST_PRUNED]]
+    return rows
 
 
 def backup_question(view: PlanView, now: datetime, zone: tzinfo, *, contents: bool = True) -> list[Row]:
