@@ -385,7 +385,7 @@ async def prune(
     told = [verdict for verdict in verdicts if verdict.goes or verdict.locked]
     for verdict in told:
         if verdict.locked:
-            run.say(str(tr("{set} stays: {why}", set=verdict.set.id, why=verdict.why)), "warning")
+            run.say(str(verdict.stays), "warning")
             continue
         run.intent(str(tr("removing {set}: {why}", set=verdict.set.id, why=verdict.why)))
         if await remove_set(store, verdict.set):

@@ -133,6 +133,35 @@ async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn)
         assert (stand_in.started[0].kind, stand_in.started[0].key) == ("prune", "backup lilfox")
 
 
+async def test_prune_shows_the_sets_of_every_store_that_it_removes_from(stand_in: StandIn) -> None:
+    keeping = PlanConfig(sources={}, store="disk", copies=("nas",), keep=KeepConfig(last=2))
+    disk = plan("lilfox", nights(5), config=keeping)
+    nas = plan("lilfox", nights(4), config=keeping, store="nas", where="nas:/backup", copy=True)
+    other = plan("other", nights(4), config=keeping)
+    app = showing(Backups({view.key: view for view in (disk, nas, other)}, jobs=()))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "j", "colon", *"prune", "enter")
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.painted_s is not None)
+        text = screen_text(pilot)
+        assert "Remove 5 sets" in text
+        assert text.index("/backup ") < text.index("nas:/backup ")
+        assert text.count("lilfox_20260326_020000") == 2
+        assert "Together they hold 10G. 4 sets are kept" in text
+    assert stand_in.started == []
+
+
+async def test_prune_removes_nothing_while_a_store_is_not_read(stand_in: StandIn) -> None:
+    keeping = PlanConfig(sources={}, store="disk", copies=("nas",), keep=KeepConfig(last=2))
+    disk = plan("lilfox", nights(5), config=keeping)
+    nas = plan("lilfox", None, config=keeping, store="nas", where="nas:/backup", copy=True)
+    app = showing(Backups({view.key: view for view in (disk, nas)}, jobs=()))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "colon", *"prune", "enter")
+        await until(lambda: "nas:/backup: the sets have not been read" in screen_text(pilot), what="why nothing goes")
+        assert not isinstance(app.screen, ConfirmDialog)
+    assert stand_in.started == []
+
+
 async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     with_it = Renames("/srv/config", "/srv/.config_restore_1", "/srv/config_before_1")
     swap = Swap(

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.backup.pane import BackupPane
 from lilfox_tui.app.rendering.draw import ASCII
-from lilfox_tui.backup.options import FilesOptions
+from lilfox_tui.backup.options import FilesOptions, LocalOptions
+from lilfox_tui.config.model import BackupConfig
 from lilfox_tui.core.i18n import _, set_language
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.monitor.model import Backups
@@ -27,6 +28,8 @@ STATES = {"healthy": healthy, "fault": one_fault, "broken": broken, "nothing": B
 
 def showing(backups: Backups, **changes: object) -> LilFoxApp:
     """The app over ``backups``, at the time of the overviews."""
+    stores = {view.store: LocalOptions(path="/backup") for view in backups.plans.values()}
+    changes = {"backup": BackupConfig(stores=stores)} | changes
     app = still_app(replace(mixed(), backups=backups), **changes)  # type: ignore[arg-type]
     app.monitor.backups.feed.publish(backups)
     return app

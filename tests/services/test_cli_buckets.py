@@ -3,15 +3,18 @@ keeps."""
 
 from __future__ import annotations
 
+import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from lilfox_tui.app.dialogs.messages import ConfirmDialog
+from lilfox_tui.app.panes.backup import actions
 from lilfox_tui.backup.options import S3Options
 from lilfox_tui.backup.sets.names import manifest_name
 from lilfox_tui.config.model import BackupConfig, KeepConfig, PlanConfig
+from lilfox_tui.config.values import Seconds
 from lilfox_tui.monitor.model import Backups
 from tests.app.backups_made import nights, plan
 from tests.app.still import screen_text
@@ -105,6 +108,19 @@ async def test_without_an_answer_of_the_bucket_the_screen_offers_to_remove_nothi
         await pilot.press("3", "colon", *"prune", "enter")
         await until(lambda: "the connection failed or was lost" in screen_text(pilot), what="why")
         assert not isinstance(app.screen, ConfirmDialog)
+
+
+async def test_a_bucket_that_does_not_answer_is_named_and_nothing_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    keeping = PlanConfig(sources={}, store="disk", keep=KeepConfig(last=2))
+    view = plan("lilfox", nights(5), config=keeping)
+    monkeypatch.setattr(actions, "_ANSWER_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts and says nothing
+        store = S3Options(bucket="frozen", endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=Seconds(1))
+        app = showing(Backups({view.key: view}, jobs=()), backup=BackupConfig(stores={"disk": store}))
+        async with app.run_test(size=(120, 30)) as pilot:
+            await pilot.press("3", "colon", *"prune", "enter")
+            await until(lambda: "s3://frozen did not answer within 0.1 s" in screen_text(pilot), what="why")
+            assert not isinstance(app.screen, ConfirmDialog)
 
 
 def test_a_wrong_key_is_said_with_what_to_do_and_without_the_key(

@@ -86,11 +86,12 @@ def held(process: psutil.Process) -> tuple[list[str], list[str]]:
     """Its umask and signals as /proc has them, and what is open beside its standard streams."""
     place = Path("/proc") / str(process.pid)
     status = [line for line in (place / "status").read_text().splitlines() if line.startswith(STATUS)]
-    files = []
-    for file in (place / "fd").iterdir():
+    opened = [file for file in (place / "fd").iterdir() if int(file.name) > 2]
+    targets = []
+    for file in opened:
         with suppress(FileNotFoundError):  # it is closed at this moment
-            files += [re.sub(r"\d+", "", str(file.readlink()))] if int(file.name) > 2 else []
-    return status, sorted(files)
+            targets.append(re.sub(r"\d+", "", str(file.readlink())))
+    return status, sorted(targets)
 
 
 def test_it_holds_what_one_that_starts_anew_holds(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ stays: somebody must look at it, and a key that is missing here must not remove 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -18,7 +19,7 @@ from msgspec import Struct
 
 from lilfox_tui.backup.sets.model import BackupSet, Status, newest_of_each
 from lilfox_tui.backup.sets.names import local_zone, manifest_name
-from lilfox_tui.backup.store import BackupStore
+from lilfox_tui.backup.store import BackupStore, StoreError
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import Message, listed, ntr, tr
@@ -35,6 +36,11 @@ class RetentionVerdict(Struct, frozen=True):
     why: Message
     locked: bool = False
     """Whether it stays only because its store does not let it go yet."""
+
+    @property
+    def stays(self) -> Message:
+        """What is said of a set that is locked."""
+        return tr("{set} stays: {why}", set=self.set.id, why=self.why)
 
 
 def judge(
@@ -67,15 +73,24 @@ async def judge_in_store(
     return await unless_locked(store, verdicts)
 
 
-async def unless_locked(store: BackupStore, verdicts: Sequence[RetentionVerdict]) -> list[RetentionVerdict]:
+async def unless_locked(
+    store: BackupStore, verdicts: Sequence[RetentionVerdict], *, answer_s: float | None = None
+) -> list[RetentionVerdict]:
     """Return ``verdicts`` with each set that would go but is under an object lock of ``store`` as one that stays.
-    Raises StoreError, HostError."""
-    return [await _unless_locked(store, verdict) if verdict.goes else verdict for verdict in verdicts]
+    Raises HostError, and StoreError also if the store takes longer than ``answer_s`` (seconds) to answer for a set."""
+    return [await _unless_locked(store, verdict, answer_s) if verdict.goes else verdict for verdict in verdicts]
 
 
-async def _unless_locked(store: BackupStore, verdict: RetentionVerdict) -> RetentionVerdict:
+async def _unless_locked(store: BackupStore, verdict: RetentionVerdict, answer_s: float | None) -> RetentionVerdict:
     found = verdict.set
-    why = await store.object_lock([manifest_name(found.id), *(part.name for part in found.parts)])
+    try:
+        async with asyncio.timeout(answer_s):
+            why = await store.object_lock([manifest_name(found.id), *(part.name for part in found.parts)])
+    except TimeoutError:
+        raise StoreError(
+            tr("{where} did not answer within {seconds:g} s", where=store.where, seconds=answer_s),
+            tr("nothing was removed; check that the store is reachable, then try again"),
+        ) from None
     return verdict if why is None else RetentionVerdict(found, goes=False, why=why, locked=True)
 
 

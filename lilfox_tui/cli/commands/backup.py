@@ -446,7 +446,7 @@ def run_prune(args: argparse.Namespace) -> int:
     print_table([Cell(verdict.set.id), Cell(str(verdict.why))] for verdict in verdicts if verdict.goes)
     for verdict in verdicts:
         if verdict.locked:
-            print_line(_("{set} stays: {why}", set=verdict.set.id, why=verdict.why))
+            print_line(str(verdict.stays))
     going = sum(verdict.goes for verdict in verdicts)
     print_line(_("sets to remove: {going} of {count}", going=going, count=len(verdicts)))
     if not args.yes:

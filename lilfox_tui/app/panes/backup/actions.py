@@ -107,6 +107,8 @@ class JobStarter:
 
 
 _MOST_SHOWN = 12
+_ANSWER_S = 10.0
+"""Longest wait for a store's answer about one set: the screen does not show that a key waits."""
 Context = PaneContext[BackupState]
 
 
@@ -239,33 +241,40 @@ class PlanActions(ActionGroup):
             self._context.run(self._prune(plan, plan.own_config.keep), group=START, exclusive=True)
 
     async def _prune(self, plan: PlanView, keep: KeepConfig) -> None:
-        own = [found for found in plan.sets or () if found.plan == plan.name]
         try:
-            verdicts = await self._unless_locked(plan, judge(own, keep, now=datetime.now(UTC), zone=self._state.zone))
+            verdicts = await self._verdicts(plan.name, keep)
         except LilFoxError as error:
             self._app.tell(error)
             return
-        going = [verdict for verdict in verdicts if verdict.goes]
+        every = [verdict for judged in verdicts.values() for verdict in judged]
+        going = sum(verdict.goes for verdict in every)
         if not going:
             kept = ntr(
                 "nothing to remove: retention keeps the only set",
                 "nothing to remove: retention keeps all {count} sets",
-                len(own),
+                len(every),
             )
-            locked = (tr("{set} stays: {why}", set=each.set.id, why=each.why) for each in verdicts if each.locked)
-            self._app.tell(next(locked, kept))
+            self._app.tell(next((verdict.stays for verdict in every if verdict.locked), kept))
             return
-        title = ngettext("Remove {count} set", "Remove {count} sets", len(going))
+        title = ngettext("Remove {count} set", "Remove {count} sets", going)
         if await self._app.confirm(title, prune_question(verdicts), plan.name):
             await self._starter.start("prune", self._starter.request(plan))
 
-    async def _unless_locked(self, plan: PlanView, verdicts: list[RetentionVerdict]) -> list[RetentionVerdict]:
-        """Asks the store which of the sets that would go are under an object lock. Raises LilFoxError."""
-        options = self._app.config.backup.stores.get(plan.store)
-        if options is None:
-            return verdicts
+    async def _verdicts(self, name: str, keep: KeepConfig) -> dict[str, list[RetentionVerdict]]:
+        """Return what retention does to the sets of a plan in each of its stores, as they are shown: a job removes them
+        from all. Raises LilFoxError if a store was not read yet, or does not tell which sets are locked."""
+        views = [view for view in self._state.plans if view.name == name]
+        verdicts: dict[str, list[RetentionVerdict]] = {}
         async with BackupContext(self._app.config) as context:
-            return await unless_locked(context.store(plan.store, options), verdicts)
+            for view in views:
+                where = view.where or view.store
+                if view.sets is None:
+                    raise LilFoxError(tr("{store}: the sets have not been read", store=where))
+                own = [found for found in view.sets if found.plan == name]
+                store = context.store(view.store, self._app.config.backup.stores[view.store])
+                judged = judge(own, keep, now=datetime.now(UTC), zone=self._state.zone)
+                verdicts[where] = await unless_locked(store, judged, answer_s=_ANSWER_S)
+        return verdicts
 
 
 class SetActions(ActionGroup):

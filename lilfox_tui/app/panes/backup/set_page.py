@@ -3,7 +3,7 @@ configured. Pure: sets in, rows out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -478,28 +478,31 @@ def _path_fitted(path: str, room: int) -> str:
     return f"{path[:end]} {path[end:]}" if end and len(path) - end <= room else fit_middle(path, room)
 
 
-_MOST_PRUNED = 12
+_REMOVED_LISTED = 12
+"""Sets that are listed at most, of all stores together."""
 
 
-def prune_question(verdicts: Sequence[RetentionVerdict]) -> list[Row]:
-    """Which sets go and why, how much they hold, and which ones only an object lock keeps."""
-    going = [verdict for verdict in verdicts if verdict.goes]
-    rows: list[Row] = [
-        (
-            Piece(f"  {each.set.id}", "strong"),
-            Piece("  " + fit(human_bytes(each.set.size_bytes), 5, right=True)),
-            Piece(f"  {each.why}", "muted"),
-        )
-        for each in going[:_MOST_PRUNED]
-    ]
-    if len(going) > _MOST_PRUNED:
-        rows.append((Piece("  " + _("and {count} more", count=len(going) - _MOST_PRUNED), "muted"),))
-    stay = ngettext("{count} set is kept.", "{count} sets are kept.", len(verdicts) - len(going))
-    held = _("Together they hold {bytes}.", bytes=human_bytes(sum(each.set.size_bytes for each in going)))
-    rows += [BLANK, (Piece("  "), Piece(held, "strong"), Piece(f" {stay}"))]
-    locked = [_("{set} stays: {why}", set=each.set.id, why=each.why) for each in verdicts if each.locked]
-    rows += [(Piece(f"  {text}", "muted"),) for text in locked[:_MOST_PRUNED]]
-    return rows
+def prune_question(verdicts: Mapping[str, Sequence[RetentionVerdict]]) -> list[Row]:
+    """Which sets go from each store and why, and which ones only an object lock keeps; then how much they hold."""
+    rows: list[Row] = []
+    most = _REMOVED_LISTED // len(verdicts)
+    for where, judged in verdicts.items():
+        going = [verdict for verdict in judged if verdict.goes]
+        of_store = [*map(_going_row, going[:most])]
+        if len(going) > most:
+            of_store.append((Piece("  " + _("and {count} more", count=len(going) - most), "muted"),))
+        of_store += [(Piece(f"  {verdict.stays}", "muted"),) for verdict in judged if verdict.locked][:most]
+        rows += [(Piece(f"  {where}"),), *of_store] if of_store and len(verdicts) > 1 else of_store
+    every = [verdict for judged in verdicts.values() for verdict in judged]
+    sizes = [verdict.set.size_bytes for verdict in every if verdict.goes]
+    kept = ngettext("{count} set is kept.", "{count} sets are kept.", len(every) - len(sizes))
+    held = _("Together they hold {bytes}.", bytes=human_bytes(sum(sizes)))
+    return [*rows, BLANK, (Piece("  "), Piece(held, "strong"), Piece(f" {kept}"))]
+
+
+def _going_row(verdict: RetentionVerdict) -> Row:
+    size = fit(human_bytes(verdict.set.size_bytes), 5, right=True)
+    return (Piece(f"  {verdict.set.id}", "strong"), Piece(f"  {size}"), Piece(f"  {verdict.why}", "muted"))
 
 
 def backup_question(view: PlanView, now: datetime, zone: tzinfo, *, contents: bool = True) -> list[Row]:
