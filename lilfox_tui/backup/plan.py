@@ -176,6 +176,8 @@ class RestoreSpec(Struct, frozen=True, kw_only=True):
     """Sessions that block the swap may be terminated."""
     run_code: bool = False
     """The operator allows what the dump executes."""
+    read_back: bool = True
+    """Large tables are read from the restored database to compare them, and not only compared while they are loaded."""
     target: str = ""
     """Of a pgBackRest plan: the time to recover to, ISO 8601 with its offset; the end of the set when empty."""
     into: str = ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+import re
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.postgresql import content, load, load_pieces, parallel
+from lilfox_tui.backup.postgresql.connect import ServerAccess
 from lilfox_tui.backup.postgresql.custom import read_contents
 from lilfox_tui.backup.postgresql.row_digest import ROWS_END
 from lilfox_tui.backup.sets.model import FoundPart
@@ -107,6 +109,94 @@ async def test_a_row_that_differs_is_told(server: Postgres, shop: PostgresqlOpti
             "public.many: same number of rows, but the content differs from the dump",
         )
         await into.discard()
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tables that are read from a database to be compared."""
+    orders: list[str] = []
+    copy = content.CopiedRows._copy
+
+    async def noted(self: Any, some: Sequence[Any], snapshot: str) -> Any:
+        orders.extend(order.copy for order in some)
+        return await copy(self, some, snapshot)
+
+    monkeypatch.setattr(content.CopiedRows, "_copy", noted)
+    return orders
+
+
+@pytest.mark.parametrize("read_back", [True, False])
+async def test_without_read_back_only_tables_that_were_not_compared_on_the_way_are_read(
+    server: Postgres, shop: PostgresqlOptions, read: list[str], read_back: bool
+) -> None:
+    kept = await dumped(shop)
+    read.clear()
+    into = target(shop, kept.task(scratch=True, read_back=read_back))
+    await into.stage(lambda _done: None)
+    comparison = await into.compare()
+    await into.discard()
+    assert comparison.differences == ()
+    names = {name for name in ("many", "few", "ends", "parts_1", "users") if any(f".{name} " in each for each in read)}
+    if read_back:
+        assert {"many", "few", "ends", "parts_1"} <= names
+        assert "while" not in comparison.compared
+    else:
+        assert not names
+        assert re.search(r"\d+ tables compared while they were loaded and not read back", comparison.compared)
+
+
+def archives_that_differ(raw: bytes) -> dict[str, tuple[bytes, str]]:
+    """The archive with other rows of one table, none of which PostgreSQL refuses; and the difference that is told."""
+    content = "public.many: same number of rows, but the content differs from the dump"
+    seven, nine = b"\n7\t8f14e", b"\n9\t45c48"
+    begin = raw.index(b"1\tc4ca4238a0b923820dcc509a6f75849b")  # the first line of a chunk, behind its length
+    end = raw.index(b"\n", begin) + 1
+    row, size = raw[begin:end], int.from_bytes(raw[begin - 4 : begin], "little")
+    before = raw[: begin - 4]
+
+    def length(change: int) -> bytes:
+        return (size + change * len(row)).to_bytes(4, "little")
+
+    return {
+        "flipped": (raw.replace(b"dd4bea2543", b"dd4bea2544", 1), content),
+        "reordered": (raw.replace(seven, b"\n9\t8f14e", 1).replace(nine, b"\n7\t45c48", 1), content),
+        "missing": (before + length(-1) + raw[end:], "public.many: 3,000 rows in the dump, 2,999 restored"),
+        "additional": (before + length(1) + row.replace(b"1\tc4c", b"0\td4c", 1) + raw[begin:],
+                       "public.many: 3,000 rows in the dump, 3,001 restored"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["flipped", "reordered", "missing", "additional"])
+async def test_without_read_back_a_row_that_differs_is_told(
+    server: Postgres, shop: PostgresqlOptions, what: str
+) -> None:
+    kept = await dumped(shop)
+    raw, told = archives_that_differ(kept.bytes_of_database)[what]
+    assert raw != kept.bytes_of_database
+    into = target(shop, kept.with_bytes(raw).task(scratch=True, read_back=False))
+    await into.stage(lambda _done: None)
+    comparison = await into.compare()
+    await into.discard()
+    assert comparison.differences == (told,)
+
+
+async def test_without_read_back_a_row_that_the_server_does_not_store_is_told(
+    server: Postgres, shop: PostgresqlOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = await dumped(shop)
+    psql = ServerAccess.psql
+
+    def leaves_one(self: ServerAccess, database: str, settings: dict[str, str], *words: str, **more: Any) -> list[str]:
+        """The session that loads the table stores one row less than it is sent."""
+        orders = (re.sub(r"(\\copy public\.many .*)", r"\1 where id <> 12", word) for word in words)
+        return psql(self, database, settings, *orders, **more)
+
+    monkeypatch.setattr(ServerAccess, "psql", leaves_one)
+    into = target(shop, kept.task(scratch=True, read_back=False))
+    await into.stage(lambda _done: None)
+    comparison = await into.compare()
+    await into.discard()
+    assert comparison.differences == ("public.many: 3,000 rows in the dump, 2,999 restored",)
 
 
 async def test_nothing_behind_what_looks_like_the_end_of_rows_is_a_command(

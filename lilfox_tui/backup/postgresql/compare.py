@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -63,11 +63,16 @@ class EarlyCounter:
         self._rows = CopiedRows(access, database)
         self._wanted = {name: table for name, table in said.tables.items() if table.rows and table.compares}
         self._found: dict[str, TableContent] = {}
+        self.on_the_way: Mapping[str, TableContent] = {}
+        """Tables whose rows were equal while they were loaded, and are not read."""
         self._loaded = asyncio.Event()
         self._counting: asyncio.Future[None] | None = None
 
-    def begin(self) -> None:
-        """Start counting: the database exists and is being loaded."""
+    def begin(self, without: Iterable[str] = ()) -> None:
+        """Start counting: the database exists and is being loaded. Tables ``without`` are compared by who loads them,
+        and those that are not equal by who compares the rest."""
+        for name in without:
+            self._wanted.pop(name, None)
         self._counting = asyncio.ensure_future(self._count())
 
     def loaded(self) -> None:
@@ -78,7 +83,7 @@ class EarlyCounter:
         """Finish counting and return the tables that are equal."""
         if self._counting is not None:
             await self._counting
-        return self._found
+        return {**self._found, **self.on_the_way}
 
     async def leave(self) -> None:
         """Stop counting."""
@@ -194,6 +199,9 @@ async def compare_database(
         schema.cancel()
         await asyncio.gather(schema, return_exceptions=True)
     compared = [_("tables: {count}", count=len(said.tables)), *_ways(said)]
+    if ahead is not None and (unread := len(ahead.on_the_way)):
+        compared.append(ngettext("{count} table compared while it was loaded and not read back",
+                                 "{count} tables compared while they were loaded and not read back", unread))  # fmt: skip
     if detail.schema_sha256 is None:
         compared.append(_("the set does not record its schema"))
     elif programs is None:

@@ -12,7 +12,7 @@ from lilfox_tui.backup.postgresql.custom import beginning_of, looked_through, wi
 from lilfox_tui.backup.postgresql.executed_code import ExecutedCodeFinder
 from lilfox_tui.backup.postgresql.load_pieces import LargeLoad, tables_in
 from lilfox_tui.backup.postgresql.plain import PlainDump, PlainReader, safe_script
-from lilfox_tui.backup.postgresql.psql import DatabaseTarget, PersistentPsql, variable
+from lilfox_tui.backup.postgresql.psql import DatabaseTarget, PersistentPsql, TableContent, variable
 from lilfox_tui.backup.postgresql.restore_checks import fitting, missing_tablespaces
 from lilfox_tui.backup.postgresql.server_info import ServerInfo
 from lilfox_tui.backup.source import RestoreTask
@@ -353,18 +353,14 @@ class _Archive:
             await self.restore_coming(after, lambda _done: None)
         self._moved(self.raw_bytes)
 
-    def _in_pieces(self) -> dict[str, int]:
-        """Return the tables that were copied in pieces, with the bytes of their rows."""
+    def _in_pieces(self) -> dict[str, TableContent]:
+        """Return the tables that were copied in pieces."""
         content = self._target.detail.content
         tables = {} if content is None else content.tables
-        return {
-            name: sum(piece.size_bytes for piece in table.pieces)
-            for name, table in tables.items()
-            if table.way == "pieces"
-        }
+        return {name: table for name, table in tables.items() if table.way == "pieces"}
 
     async def _restore_in_pieces(
-        self, folder: ArchiveFolder, ahead: EarlyCounter | None, pieces: Mapping[str, int]
+        self, folder: ArchiveFolder, ahead: EarlyCounter | None, pieces: Mapping[str, TableContent]
     ) -> None:
         """Create the tables, load the large ones with several sessions, each of which reads the archive, and all others
         after them; then create indexes and constraints."""
@@ -377,17 +373,20 @@ class _Archive:
             tables = await tables_in(access, self._staged, beginning.contents, pieces)
             numbers = {table.number for table in tables}
             head = without_rows(beginning.data, beginning.contents, numbers)
+            compares = not self._task.spec.read_back
             if ahead is not None:
-                ahead.begin()
+                ahead.begin(without=[table.name for table in tables] if compares else ())
 
             async def others(data: AsyncGenerator[bytes, None]) -> None:
                 await self._restore_stream(_together(head, data), ["--section=data"], lambda _done: None)
 
             sessions = max(1, min(self._task.jobs, len(tables)))
             streams = [blocks, *(self._task.blocks(self._target.part) for _session in range(1, sessions))]
-            load = LargeLoad(access, self._staged, settings_of(self._version_num, jobs=sessions), tables)
+            settings = settings_of(self._version_num, jobs=sessions)
+            load = LargeLoad(access, self._staged, settings, tables, compares=compares)
             await load.run(beginning, streams, others, self._shared(_SHARE_OF_ROWS))
         if ahead is not None:
+            ahead.on_the_way = load.equal
             ahead.loaded()
         await self._restore_kept(path, ["--section=post-data"], _SHARE_OF_ROWS)
         self._moved(self.raw_bytes)

@@ -8,22 +8,25 @@ others, which costs a tenth of loading them.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from msgspec import Struct
 
 from lilfox_tui.backup.postgresql.connect import ServerAccess
 from lilfox_tui.backup.postgresql.content import COPIED_COLUMNS, COPY_ENCODING, LINE_BREAKS, TEXT_FORM
 from lilfox_tui.backup.postgresql.custom import ArchiveBeginning, Contents
-from lilfox_tui.backup.postgresql.psql import VERBOSE, Psql, refusal
-from lilfox_tui.backup.postgresql.row_digest import NUMBER_BYTES, ROWS_BLOCK, ROWS_END
+from lilfox_tui.backup.postgresql.psql import VERBOSE, Psql, TableContent, refusal
+from lilfox_tui.backup.postgresql.row_digest import NUMBER_BYTES, ROWS_BLOCK, ROWS_END, PieceDigest
 from lilfox_tui.backup.store import BackupError, BrokenSet
 from lilfox_tui.core.i18n import ntr, tr
 from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.redact import redact
 
+_COPIED = re.compile(rb"^COPY (\d+)$", re.MULTILINE)
+"""What psql prints for a COPY: its command tag, with the rows that the server stored."""
 _TABLES = (
     f"SELECT n.nspname AS schema, c.relname AS relation, c.oid::regclass::text AS name, {COPIED_COLUMNS} AS columns "
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname !~ '^pg_'"
@@ -39,14 +42,19 @@ class LoadedTable(Struct, frozen=True):
     """In SQL, with its schema."""
     columns: str
     """In SQL."""
-    size_bytes: int
-    """Of its rows."""
+    content: TableContent
+    """What the set says of it, with digests of pieces."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its rows."""
+        return sum(piece.size_bytes for piece in self.content.pieces)
 
 
 async def tables_in(
-    access: ServerAccess, database: str, contents: Contents, pieces: Mapping[str, int]
+    access: ServerAccess, database: str, contents: Contents, pieces: Mapping[str, TableContent]
 ) -> list[LoadedTable]:
-    """Return the tables of ``pieces`` (name → bytes of rows), none if ``database`` does not have all of them with the
+    """Return the tables of ``pieces`` (by name), none if ``database`` does not have all of them with the
     columns that the archive has: then pg_restore loads them. Raises BackupError, HostError."""
     [rows] = await Psql(access).ask(_TABLES, database=database)
     known = {(row["schema"], row["relation"]): row for row in rows if row["columns"]}
@@ -129,14 +137,25 @@ Others = Callable[[AsyncGenerator[bytes, None]], Awaitable[None]]
 
 
 class LargeLoad:
-    """Loads ``tables`` into ``database``. ``settings`` are those of the sessions."""
+    """Loads ``tables`` into ``database``. ``settings`` are those of the sessions; ``compares``: whether the rows are
+    compared with the set on their way."""
 
     def __init__(
-        self, access: ServerAccess, database: str, settings: Mapping[str, str], tables: Sequence[LoadedTable]
+        self,
+        access: ServerAccess,
+        database: str,
+        settings: Mapping[str, str],
+        tables: Sequence[LoadedTable],
+        *,
+        compares: bool = False,
     ) -> None:
         self._access, self._database, self._tables = access, database, tables
         self._settings = {**TEXT_FORM, **settings}
+        self._compares = compares
         self._loaded_bytes = 0
+        self.equal: dict[str, TableContent] = {}
+        """Tables whose rows were sent as the set says, each byte in its place, and of which the server stored as many
+        as were sent."""
 
     async def run(
         self,
@@ -199,18 +218,25 @@ class LargeLoad:
             "COMMIT",
         ]
         commands = [word for each in words for word in ("-c", each)]
-        argv = self._access.argv(*self._access.psql(self._database, self._settings, "-q", *commands, stops=True))
+        psql = self._access.psql(self._database, self._settings, *commands, stops=True, variables={"QUIET": "off"})
+        digest = PieceDigest([piece.size_bytes for piece in table.content.pieces])
 
         async def told() -> AsyncGenerator[bytes, None]:
             async for part in rows:
                 self._loaded_bytes += len(part)
                 moved(self._loaded_bytes)
+                if self._compares:
+                    digest.write(part)
                 yield part
 
         async with aclosing(told()) as parts:
-            done = await self._access.host.stream_stdin(argv, parts, sudo=self._access.sudo)
+            done = await self._access.host.stream_stdin(self._access.argv(*psql), parts, sudo=self._access.sudo)
         if not done.ok:
             raise self._refused(table, done)
+        if self._compares and _COPIED.findall(done.stdout) == [b"%d" % digest.rows]:
+            with suppress(BrokenSet):
+                if digest.content() == table.content:
+                    self.equal[table.name] = table.content
 
     def _refused(self, table: LoadedTable, done: Completed) -> BackupError:
         stderr = redact(done.stderr.decode("utf-8", "replace"))

@@ -414,7 +414,7 @@ async def drill(
         if proof.level == "broken":
             return proof
     _refuse_placeless(found, sources)
-    whole = replace(spec, only="")  # the proof is of all of it
+    whole = replace(spec, only="", read_back=True)  # the proof is of all of it
     restore = Restore(context, found, reader.after(proof).blocks, whole, sources, scratch=True)
     started = time.monotonic()
     try:

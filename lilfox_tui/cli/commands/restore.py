@@ -193,6 +193,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=_("allow the dump to run the code it contains, even with superuser rights"),
     )
+    add(
+        "--no-read-back",
+        action="store_true",
+        help=_(
+            "faster for a database: compare the rows of its large tables with the set only while they are loaded, and "
+            "do not read them back"
+        ),
+    )
     add("--undo", action="store_true", help=_("undo the restore of SET: put the previous data back"))
     add("--kept", action="store_true", help=_("show the data that restores retain next to the live data"))
     add(
@@ -232,6 +240,7 @@ def run(args: argparse.Namespace) -> int:
         other_server=args.other_server,
         end_sessions=args.end_sessions,
         run_code=args.run_code,
+        read_back=not args.no_read_back,
         target=args.target,
         into=args.into,
     )

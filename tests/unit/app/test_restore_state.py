@@ -117,6 +117,18 @@ def test_it_begins_once_with_the_right_word_about_what_was_looked_at() -> None:
     assert state.word == "uploads"
 
 
+def test_tables_are_read_back_unless_the_operator_says_otherwise() -> None:
+    state = chosen()
+    assert state.choice.spec.read_back
+    assert not state.choice.allows("no-read-back")
+    state.choice.toggle("no-read-back")
+    assert not state.choice.spec.read_back
+    assert state.choice.allows("no-read-back")
+    assert not state.choice.spec.run_code
+    state.choice.toggle("no-read-back")
+    assert state.choice.spec.read_back
+
+
 def test_the_checks_are_read_before_something_is_allowed() -> None:
     state = chosen()
     state.open(CHECKS)

@@ -228,6 +228,7 @@ def option_texts() -> dict[str, str]:
         "other-server": _("allow restoring to a different server"),
         "end-sessions": _("terminate blocking sessions during the swap"),
         "run-code": _("allow running the code in the dump"),
+        "no-read-back": _("faster: compare large tables only while they are loaded"),
     }
 
 
@@ -241,6 +242,8 @@ def space_does(state: RestoreState, act: str, source: str) -> str:
         return _("deselect") if (only if act == "only" else choice.takes(source)) else _("choose")
     if act == "end-sessions":
         return _("leave the sessions alone") if choice.allows(act) else _("terminate the sessions")
+    if act == "no-read-back":
+        return _("read tables back") if choice.allows(act) else _("do not read tables back")
     return _("disallow") if choice.allows(act) else _("allow")
 
 

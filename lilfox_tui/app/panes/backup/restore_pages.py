@@ -488,6 +488,7 @@ def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
         WizardItem(_box(spec.other_server, texts["other-server"], glyphs), "other-server"),
         WizardItem(_box(spec.end_sessions, texts["end-sessions"], glyphs), "end-sessions"),
         WizardItem(_box(spec.run_code, texts["run-code"], glyphs), "run-code"),
+        WizardItem(_box(not spec.read_back, texts["no-read-back"], glyphs), "no-read-back"),
     ]
 
 
@@ -527,6 +528,8 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
         yield (Piece("   "), Piece(_("The target is not the server that the set was taken from."), "degraded"))
     if choice.spec.run_code:
         yield (Piece("   "), Piece(_("Code in the dump runs with the privileges of the restoring user."), "degraded"))
+    if not choice.spec.read_back:
+        yield (Piece("   "), Piece(_("Large tables are compared while they are loaded, not read back.")))
     yield BLANK
     for source, changes in (looked.changes or {}).items():
         yield from _changes(source, changes, looked.counted_at)

@@ -26,7 +26,7 @@ WHAT, WHERE, CHECKS, CONFIRM, RUN, RESULT = range(6)
 """The pages, in their order."""
 NOTHING = -1
 """No row is highlighted."""
-Toggle = Literal["whole", "source", "other-server", "end-sessions", "run-code"]
+Toggle = Literal["whole", "source", "other-server", "end-sessions", "run-code", "no-read-back"]
 """What is on or off."""
 _PLACES = {"postgresql": "database", "files": "files", "config": "app"}
 """Kind of a source → the word of a command that says where it goes to without a plan."""
@@ -215,8 +215,10 @@ class RestoreChoice(Struct):
             self._change(other_server=not self.spec.other_server)
         elif what == "end-sessions":
             self._change(end_sessions=not self.spec.end_sessions)
-        else:
+        elif what == "run-code":
             self._change(run_code=not self.spec.run_code)
+        else:
+            self._change(read_back=not self.spec.read_back)
 
     def takes(self, source: str) -> bool:
         """Whether a source is restored as a whole."""
@@ -225,7 +227,12 @@ class RestoreChoice(Struct):
     def allows(self, what: str) -> bool:
         """Whether an option is on that allows what a check would block."""
         spec = self.spec
-        on = {"other-server": spec.other_server, "end-sessions": spec.end_sessions, "run-code": spec.run_code}
+        on = {
+            "other-server": spec.other_server,
+            "end-sessions": spec.end_sessions,
+            "run-code": spec.run_code,
+            "no-read-back": not spec.read_back,
+        }
         return on.get(what, False)
 
     def why_not_what(self) -> Message | None:
