@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lilfox_tui.backup import run as backup_run
@@ -332,6 +333,46 @@ async def test_a_mark_that_was_taken_away_is_not_written_again(moto: S3Server) -
         with pytest.raises(StoreError):
             await marks.touch("a")
         assert opened.names == []
+
+
+async def test_without_conditional_writes_a_mark_written_again_beside_a_newer_one_is_withdrawn(
+    opened: BucketBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The suspended run reads its mark, the other one removes that as dead, and then it is written again."""
+    opened.store._bucket.conditional = False
+
+    async def taken(name: str) -> s3._BucketMarks:
+        marks = s3._BucketMarks(opened.store._bucket)
+        await marks.take(name, msgspec.json.encode(store_lock.mark_of(name, "")), shared=False)
+        await marks.read(name)
+        return marks
+
+    old, new = s3.EXCLUSIVE + "old", s3.EXCLUSIVE + "new"
+    suspended = await taken(old)
+    with monkeypatch.context() as late:
+        late.setattr(s3, "STALE", timedelta(seconds=-60))
+        other = await taken(new)
+    await suspended.touch(old)
+    assert opened.names == [new, old]
+    await other.touch(new)
+    await other.touch(new)
+    await suspended.touch(old)
+    assert opened.names == [new]
+    await other.touch(new)
+    assert opened.names == [new]
+
+
+async def test_without_conditional_writes_a_run_that_only_tries_takes_no_lock_away(opened: BucketBed) -> None:
+    opened.store._bucket.conditional = False
+    marks, name = s3._BucketMarks(opened.store._bucket), s3.EXCLUSIVE + "held"
+    await marks.take(name, msgspec.json.encode(store_lock.mark_of("held", "")), shared=False)
+    await marks.read(name)
+    for number in range(3):
+        tries = f"{s3.EXCLUSIVE}{number}"
+        await opened.store._bucket.put(tries, msgspec.json.encode(store_lock.mark_of("tries", "")))
+        await marks.touch(name)
+        await marks.remove([tries])
+    assert opened.names == [name]
 
 
 async def test_a_store_that_may_only_be_read_is_shared_without_a_mark(server: S3Server) -> None:

@@ -200,8 +200,13 @@ async def compare_database(
         await asyncio.gather(schema, return_exceptions=True)
     compared = [_("tables: {count}", count=len(said.tables)), *_ways(said)]
     if ahead is not None and (unread := len(ahead.on_the_way)):
-        compared.append(ngettext("{count} table compared while it was loaded and not read back",
-                                 "{count} tables compared while they were loaded and not read back", unread))  # fmt: skip
+        compared.append(
+            ngettext(
+                "{count} table compared while it was loaded and not read back",
+                "{count} tables compared while they were loaded and not read back",
+                unread,
+            )
+        )
     if detail.schema_sha256 is None:
         compared.append(_("the set does not record its schema"))
     elif programs is None:

@@ -508,6 +508,7 @@ class _BucketMarks:
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket
         self._read: dict[str, SmallObject] = {}
+        self._beside: set[str] = set()  # other marks, when the held one was last touched
 
     async def take(self, name: str, data: bytes, *, shared: bool) -> None:
         """Put down the mark ``name``. Raises StoreHeld if another run's is in the way."""
@@ -571,6 +572,18 @@ class _BucketMarks:
         if old.version:  # else a long run would leave one every half minute
             with suppress(StoreError):
                 await self._bucket.remove_version(name, old.version)
+        if self._bucket.conditional is False:
+            await self._yield_to_newer(name, msgspec.json.decode(old.data, type=Mark).since)
+
+    async def _yield_to_newer(self, name: str, since: datetime | None) -> None:
+        """Remove the mark if a newer run's stays beside it: that run found it dead just before it was written again."""
+        marks = await self._bucket.listed(begins=EXCLUSIVE if name.startswith(SHARED) else PREFIX)
+        others = {found.key.removeprefix(self._bucket.root) for found in marks} - {name}
+        beside, self._beside = self._beside & others, others  # who only tries soon takes its mark away
+        for other in beside:
+            there = (await self._holder(other)).since
+            if other.startswith((EXCLUSIVE, SHARED)) and (since is None or there is None or there >= since):
+                await self.remove([name])
 
     async def remove(self, names: list[str]) -> None:
         for name in names:
