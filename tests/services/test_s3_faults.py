@@ -28,6 +28,7 @@ def always(what: str | bytes) -> Rule:
     return lambda _method, _target: what
 
 
+@pytest.mark.fault("1.66")
 async def test_a_server_that_is_busy_once_is_asked_again_and_one_that_stays_so_is_told(moto: S3Server) -> None:
     answers = iter([refusal(503, "SlowDown"), refusal(500, "InternalError")])
     busy: Rule = lambda _method, _target: next(answers, "pass")  # noqa: E731
@@ -39,6 +40,7 @@ async def test_a_server_that_is_busy_once_is_asked_again_and_one_that_stays_so_i
             await opened.store.entries()
 
 
+@pytest.mark.fault("1.66")
 async def test_a_server_that_hangs_is_told_after_the_timeout(moto: S3Server) -> None:
     short = Seconds(0.2)
     async with front(moto, always("hang")) as url, BucketBed(moto, endpoint=url, timeout=short) as opened:
@@ -48,6 +50,7 @@ async def test_a_server_that_hangs_is_told_after_the_timeout(moto: S3Server) -> 
         assert check.state == "bad"
 
 
+@pytest.mark.fault("1.66")
 async def test_a_cancellation_does_not_wait_for_a_server_that_hangs(moto: S3Server) -> None:
     asked: list[str] = []
 
@@ -65,6 +68,7 @@ async def test_a_cancellation_does_not_wait_for_a_server_that_hangs(moto: S3Serv
             assert task.cancelled()
 
 
+@pytest.mark.fault("1.66")
 async def test_a_server_that_is_gone_is_told(moto: S3Server) -> None:
     async with front(moto, always("pass")) as url:
         pass
@@ -74,6 +78,7 @@ async def test_a_server_that_is_gone_is_told(moto: S3Server) -> None:
 
 
 @pytest.mark.parametrize(("size", "lost"), [(10, "PUT"), (5 * MIB, "POST")], ids=["put", "complete"])
+@pytest.mark.fault("1.67")
 async def test_a_write_whose_answer_was_lost_has_succeeded(moto: S3Server, size: int, lost: str) -> None:
     """Its repetition finds the name taken, by itself."""
     lose = ["a.part", "a"] if lost == "PUT" else ["a"]
@@ -93,6 +98,7 @@ async def test_a_write_whose_answer_was_lost_has_succeeded(moto: S3Server, size:
 
 
 @pytest.mark.parametrize("size", [1, 5 * MIB])
+@pytest.mark.fault("1.66")
 async def test_a_publication_that_fails_halfway_gives_no_name(moto: S3Server, size: int) -> None:
     def nothing_of_b(method: str, target: str) -> str | bytes:
         is_last = (method == "PUT" and target.endswith("/b")) or (method == "POST" and "/b?uploadId" in target)
@@ -108,6 +114,7 @@ async def test_a_publication_that_fails_halfway_gives_no_name(moto: S3Server, si
         assert opened.names == []
 
 
+@pytest.mark.fault("1.66")
 async def test_a_server_that_is_killed_during_an_upload_ends_it_and_the_next_one_is_made_anew(tmp_path: Path) -> None:
     async def blocks(last: list[AbstractContextManager[S3Server]]) -> AsyncGenerator[bytes, None]:
         yield b"x" * (6 * MIB)
@@ -130,6 +137,7 @@ async def test_a_server_that_is_killed_during_an_upload_ends_it_and_the_next_one
             assert opened.names == ["a"]
 
 
+@pytest.mark.fault("1.68")
 async def test_an_answer_that_breaks_off_is_asked_for_again_and_never_taken_for_the_whole(rclone: S3Server) -> None:
     data = os.urandom(9 * MIB)
     cuts = [1]
@@ -153,6 +161,7 @@ async def test_an_answer_that_breaks_off_is_asked_for_again_and_never_taken_for_
             await opened.store.look(("small",))
 
 
+@pytest.mark.fault("1.68")
 async def test_a_file_that_is_replaced_while_it_is_read_is_not_mixed(moto: S3Server) -> None:
     async with BucketBed(moto) as opened:
         opened.put("a", b"1" * (20 * MIB))
@@ -164,6 +173,7 @@ async def test_a_file_that_is_replaced_while_it_is_read_is_not_mixed(moto: S3Ser
                     pass
 
 
+@pytest.mark.fault("1.68")
 async def test_a_server_that_ignores_ranges_is_told(moto: S3Server) -> None:
     body = b"x" * 10
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nLast-Modified: Wed, 02 Dec 2026 10:00:00 GMT\r\n" % len(body)
@@ -177,6 +187,7 @@ async def test_a_server_that_ignores_ranges_is_told(moto: S3Server) -> None:
             await whole(opened.store, "a")
 
 
+@pytest.mark.fault("1.68")
 async def test_a_wrong_etag_of_a_part_gives_no_file(moto: S3Server) -> None:
     answer = (
         b'HTTP/1.1 200 OK\r\nETag: "00000000000000000000000000000000"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
@@ -215,6 +226,7 @@ async def test_what_a_server_refuses_is_told_with_what_to_do(moto: S3Server, sta
         assert getattr(caught.value, "full", False) is (status == 507)
 
 
+@pytest.mark.fault("1.68")
 async def test_a_server_that_redirects_without_end_is_a_sentence(moto: S3Server) -> None:
     elsewhere = always(refusal(301, "PermanentRedirect"))
     async with front(moto, elsewhere) as url, BucketBed(moto, endpoint=url) as opened:
@@ -223,6 +235,7 @@ async def test_a_server_that_redirects_without_end_is_a_sentence(moto: S3Server)
         assert "Check region" in str(caught.value.hint)
 
 
+@pytest.mark.fault("1.68")
 async def test_an_answer_that_is_none_of_s3_is_told(moto: S3Server) -> None:
     page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\nConnection: close\r\n\r\n<html>hi<br>"
     async with front(moto, always(page)) as url, BucketBed(moto, endpoint=url) as opened:
@@ -230,6 +243,7 @@ async def test_an_answer_that_is_none_of_s3_is_told(moto: S3Server) -> None:
             await opened.store.entries()
 
 
+@pytest.mark.fault("1.68")
 async def test_a_list_without_an_end_is_a_sentence(moto: S3Server) -> None:
     more = b"<IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>"
     body = b"<ListBucketResult>" + more + b"</ListBucketResult>"

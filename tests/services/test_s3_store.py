@@ -52,6 +52,7 @@ async def opened(server: S3Server) -> AsyncIterator[BucketBed]:
     ("size", "request_of", "name"),
     [(3, "PUT /lil/fox/a.part", "a.part"), (3, "PUT /lil/fox/a", "a"), (6 * MIB, "POST /lil/fox/a?uploadId", "a")],
 )
+@pytest.mark.fault("1.67")
 async def test_a_file_that_another_program_put_there_meanwhile_is_not_written_over(
     moto: S3Server, size: int, request_of: str, name: str
 ) -> None:
@@ -78,6 +79,7 @@ async def test_a_file_that_another_program_put_there_meanwhile_is_not_written_ov
         assert bed.names == (["a"] if name == "a" else [])
 
 
+@pytest.mark.fault("1.67")
 async def test_a_small_file_that_another_program_replaced_is_not_published(moto: S3Server) -> None:
     late = [True]
 
@@ -185,6 +187,7 @@ async def test_old_versions_stay_and_parts_do_not(moto: S3Server) -> None:
         assert opened.names == ["a.part"]
 
 
+@pytest.mark.fault("1.69")
 async def test_a_deletion_that_the_server_refuses_is_told_with_the_end_of_the_lock(moto: S3Server) -> None:
     bucket = moto.bucket(ObjectLockEnabledForBucket=True)
 
@@ -211,6 +214,7 @@ async def test_a_deletion_that_the_server_refuses_is_told_with_the_end_of_the_lo
         assert opened.names == ["held", "locked", "neither"]
 
 
+@pytest.mark.fault("1.69")
 async def test_retention_names_what_a_lock_keeps_and_what_stays_as_an_old_version(
     moto: S3Server, tmp_path: Path
 ) -> None:
@@ -266,6 +270,7 @@ async def test_a_mark_that_is_renewed_leaves_no_old_versions(moto: S3Server, mon
 # The lock.
 
 
+@pytest.mark.fault("1.70")
 async def test_of_several_that_want_it_at_once_never_two_have_it(opened: BucketBed) -> None:
     inside, most, had = 0, 0, 0
 
@@ -288,6 +293,7 @@ async def test_of_several_that_want_it_at_once_never_two_have_it(opened: BucketB
 
 
 @pytest.mark.parametrize(("age_s", "is_dead"), [(280, False), (320, True)])
+@pytest.mark.fault("1.70")
 async def test_the_lock_of_a_dead_run_ends_by_the_clock_of_the_server(
     rclone: S3Server, age_s: int, is_dead: bool
 ) -> None:
@@ -308,6 +314,7 @@ async def test_the_lock_of_a_dead_run_ends_by_the_clock_of_the_server(
                     pass
 
 
+@pytest.mark.fault("1.70")
 async def test_who_has_lost_the_lock_is_stopped(opened: BucketBed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_lock, "BEAT_S", 0.1)
     async with BucketBed(opened.server, bucket=opened.bucket) as other, AsyncExitStack() as stack:
@@ -324,6 +331,7 @@ async def test_who_has_lost_the_lock_is_stopped(opened: BucketBed, monkeypatch: 
         assert len(opened.names) == 1  # the other's, which was not taken away
 
 
+@pytest.mark.fault("1.70")
 async def test_a_mark_that_was_taken_away_is_not_written_again(moto: S3Server) -> None:
     async with BucketBed(moto) as opened:
         marks = s3._BucketMarks(opened.store._bucket)
@@ -335,6 +343,7 @@ async def test_a_mark_that_was_taken_away_is_not_written_again(moto: S3Server) -
         assert opened.names == []
 
 
+@pytest.mark.fault("1.70")
 async def test_without_conditional_writes_a_mark_written_again_beside_a_newer_one_is_withdrawn(
     opened: BucketBed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,6 +371,7 @@ async def test_without_conditional_writes_a_mark_written_again_beside_a_newer_on
     assert opened.names == [new]
 
 
+@pytest.mark.fault("1.70")
 async def test_without_conditional_writes_a_run_that_only_tries_takes_no_lock_away(opened: BucketBed) -> None:
     opened.store._bucket.conditional = False
     marks, name = s3._BucketMarks(opened.store._bucket), s3.EXCLUSIVE + "held"
