@@ -143,6 +143,8 @@ def _notice(name: str, at: datetime, alerts: list[Alert]) -> Notification:
 T = TypeVar("T")
 LOOK_S = 1.0
 """How often it is looked whether another process has written, and whether the lock is free."""
+SHOWN_EACH_S = 0.25
+"""At most so often it is published what has changed."""
 FILES_LOOKED_AT_S = 5.0
 CLEANED_S = 3600.0
 AGAIN_S = 10.0
@@ -290,7 +292,8 @@ class AlertEngine:
             await asyncio.sleep(min(max(wait_s, 0.001), LOOK_S))
 
     async def _show_changes(self) -> None:
-        """Notify and publish when something has changed here or in another process, and when a notification is due."""
+        """Notify and publish when something has changed here or in another process, and when a notification is due.
+        What changes soon after is published together: hundreds of groups are evaluated one after the other."""
         seen: int | None = -1
         look_at: datetime | None = None
         while True:
@@ -299,6 +302,7 @@ class AlertEngine:
             if elsewhere != seen or due or self._changed.is_set():
                 seen = elsewhere
                 look_at = await self._show()
+                await asyncio.sleep(SHOWN_EACH_S)
             try:
                 async with asyncio.timeout(LOOK_S if look_at is None else self._seconds_until(look_at)):
                     await self._changed.wait()

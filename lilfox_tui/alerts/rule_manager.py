@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
+from heapq import heapify, heapreplace
 from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
@@ -47,6 +48,7 @@ class ScheduledGroup:
         self._kept_ms = 0
         self._events: list[Event] = []
         self._ended: list[Labels] = []
+        self._shown: tuple[tuple[RuleView, ...], list[Alert]] | None = None
         self._phase_ms = zlib.crc32(state.key.encode("utf-8", "surrogatepass")) % interval_ms
 
     @property
@@ -71,6 +73,7 @@ class ScheduledGroup:
         if self.last_ms is not None and at_ms > self.last_ms:
             self.missed += (at_ms - self.last_ms) // self.interval_ms - 1
         begun = perf_counter()
+        self._shown = None
         changes = self.state.evaluate(source, at_ms)
         self.took_s = perf_counter() - begun
         self.last_ms = at_ms
@@ -101,25 +104,34 @@ class ScheduledGroup:
     def restore(self, saved: Mapping[str, tuple[LiveAlert, ...]], outage: EvaluationGap) -> None:
         """Restore what was saved before a restart."""
         self._kept = {(rule, one.labels): one for rule, alerts in saved.items() for one in alerts}
+        self._shown = None
         self.state.restore(saved, outage)
 
     def go_on(self, state: GroupEvaluator, outage: EvaluationGap) -> None:
         """Continue with the new ``state`` after a gap in which this process did not evaluate."""
         state.restore(self.state.dump(), outage)
-        self.state = state
+        self.state, self._shown = state, None
 
     def alerts(self) -> dict[tuple[str, Labels], LiveAlert]:
         """All alerts, by their rule's identity and their labels."""
         return {(rule, one.labels): one for rule, alerts in self.state.dump().items() for one in alerts}
 
+    def shown(self) -> tuple[tuple[RuleView, ...], list[Alert]]:
+        """Return the group's rules and their alerts. They are made once an evaluation, not once for each evaluation of
+        another group."""
+        if self._shown is None:
+            self._shown = self.state.views(), self.state.alerts()
+        return self._shown
+
     def as_saved(self) -> SavedGroup:
         """Return the group's saved state, without its alerts."""
         keys = {rule.identity: rule.key for rule in self.state.rules}
-        return SavedGroup(self.name, self.last_ms or 0, self.state.views(), keys)
+        return SavedGroup(self.name, self.last_ms or 0, self.shown()[0], keys)
 
     def continue_from(self, before: ScheduledGroup, at_ms: int) -> None:
         """Take over from ``before``, the same group before its file was reloaded."""
         self.state.continue_from(before.state, at_ms)
+        self._shown = None
         self.last_ms, self.missed, self.took_s = before.last_ms, before.missed, before.took_s
         self._kept, self._kept_ms = before._kept, before._kept_ms
         self._events, self._ended = before._events, before._ended
@@ -198,6 +210,9 @@ class RuleManager:
         results = results or result_store()
         self.series: SeriesSource = CombinedSource(source, results)
         self.groups: dict[str, ScheduledGroup] = {}
+        self._queue: list[tuple[int, str]] | None = None
+        """When each group is due, as a heap; None after the groups have changed."""
+        self._looked_ms = 0
         self._config, self._saved, self._base = config, saved, base
         self._around = EvaluationContext(
             StoreSink(results),
@@ -219,6 +234,7 @@ class RuleManager:
         self._files = read_rule_files(self._config.rules, self._base)
         self._refused.clear()
         self._old_rules.clear()
+        self._queue = None
         before, self.groups = self.groups, {}
         saved = self._saved.groups()
         for file in self._files.files:
@@ -241,15 +257,26 @@ class RuleManager:
 
     def next_ms(self, now_ms: int) -> int | None:
         """Return when the next group is due; None if there are no groups."""
-        return min((group.next_ms(now_ms) for group in self.groups.values()), default=None)
+        queue = self._queue_at(now_ms)
+        return queue[0][0] if queue else None
 
     def evaluate_due(self, now_ms: int) -> bool:
         """Evaluate the group that has been due for longest at ``now_ms``; return whether one was due."""
-        due = [(each.next_ms(now_ms), name) for name, each in self.groups.items() if each.next_ms(now_ms) <= now_ms]
-        if not due:
+        queue = self._queue_at(now_ms)
+        if not queue or queue[0][0] > now_ms:
             return False
-        self._evaluate(self.groups[min(due)[1]], now_ms)
+        group = self.groups[queue[0][1]]
+        self._evaluate(group, now_ms)
+        heapreplace(queue, (group.next_ms(now_ms), group.name))
         return True
+
+    def _queue_at(self, now_ms: int) -> list[tuple[int, str]]:
+        """Return when each group is due, as a heap: made anew after the groups have changed or the clock went back."""
+        if self._queue is None or now_ms < self._looked_ms:
+            self._queue = [(group.next_ms(now_ms), name) for name, group in self.groups.items()]
+            heapify(self._queue)
+        self._looked_ms = now_ms
+        return self._queue
 
     def clock_stepped(self, step_ms: int, now_ms: int) -> None:
         """Treat a clock step of ``step_ms`` (the clock was set, or the machine was suspended) as an outage, in which
@@ -261,12 +288,12 @@ class RuleManager:
 
     def alerts(self) -> list[Alert]:
         """Return all alerts, including those of files that cannot be used now."""
-        found = [alert for group in self.groups.values() for alert in group.state.alerts()]
+        found = [alert for group in self.groups.values() for alert in group.shown()[1]]
         return found + [alert for _, alerts in self._held.values() for alert in alerts]
 
     def views(self) -> tuple[RuleView, ...]:
         """All rules."""
-        found = [view for group in self.groups.values() for view in group.state.views()]
+        found = [view for group in self.groups.values() for view in group.shown()[0]]
         for saved, _time in self._held.values():
             found += [replace(view, health=RuleHealth.UNKNOWN) for view in saved.views]
         return tuple(found)

@@ -122,6 +122,11 @@ class Columns:
         self._known.add(added)
         return Columns(self._known, self.count + len(added))
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The metric names of the series."""
+        return frozenset(self._known.by_name)
+
     def place_of(self, labels: LabelSet) -> int | None:
         """Return the column of a series, or None."""
         place = self._known.place_of.get(labels)
@@ -159,7 +164,7 @@ class Columns:
 
     def _fitting(self, matchers: tuple[Matcher, ...], first: int) -> list[int]:
         """Return the columns from ``first`` on that all ``matchers`` select."""
-        name = next((matcher.value for matcher in matchers if matcher.name == NAME and matcher.op == "="), None)
+        name = _metric_of(matchers)
         if name is None:
             places = list(range(first, self.count))
         else:
@@ -168,6 +173,11 @@ class Columns:
             fits = label_condition(matcher.op, matcher.value)
             places = [place for place in places if fits(self._known.sets[place].get(matcher.name))]
         return places
+
+
+def _metric_of(matchers: tuple[Matcher, ...]) -> str | None:
+    """Return the metric name of all series that ``matchers`` select; None if it may be any."""
+    return next((matcher.value for matcher in matchers if matcher.name == NAME and matcher.op == "="), None)
 
 
 def _selection(known: _KnownColumns, places: Sequence[int], old: ColumnSelection | None) -> ColumnSelection | None:
@@ -232,6 +242,11 @@ class TargetSeries:
         self._text_bytes = 0
         self._matrix = _Matrix.empty(Columns.of(()), _FEWEST_ROWS)
         self._writing = threading.RLock()
+
+    @property
+    def columns(self) -> Columns:
+        """The series of all rows; another object whenever they change."""
+        return self._matrix.columns
 
     @property
     def series_count(self) -> int:
@@ -392,6 +407,51 @@ Recorder = Callable[[str, int, LabelList | None, Floats | None], None]
 """Is called with the key of a target and its new row; without labels if its history was dropped. Must not block."""
 
 
+class _Index:
+    """Which targets have series of a metric, and the memory of all of them: neither asks every target. Any thread may
+    use it."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        self._sizes: dict[TargetSeries, int] = {}
+        self._columns: dict[TargetSeries, Columns] = {}
+        self._names: dict[TargetSeries, frozenset[str]] = {}
+        self._targets: dict[str, dict[TargetSeries, None]] = {}
+        self._writing = threading.Lock()
+
+    def targets_with(self, name: str) -> list[TargetSeries]:
+        """Return the targets that have series of metric ``name`` in any row."""
+        return list(self._targets.get(name, ()))
+
+    def update(self, target: TargetSeries) -> None:
+        """Take over the size and the series of ``target``; call it after they have changed."""
+        with self._writing:
+            columns, size_bytes = target.columns, target.size_bytes
+            self.size_bytes += size_bytes - self._sizes.get(target, 0)
+            self._sizes[target] = size_bytes
+            if self._columns.get(target) is not columns:
+                self._columns[target] = columns
+                self._rename(target, columns.names)
+
+    def drop(self, target: TargetSeries) -> None:
+        """Forget ``target``."""
+        with self._writing:
+            self.size_bytes -= self._sizes.pop(target, 0)
+            self._columns.pop(target, None)
+            self._rename(target, frozenset())
+            self._names.pop(target)
+
+    def _rename(self, target: TargetSeries, names: frozenset[str]) -> None:
+        before = self._names.get(target, frozenset())
+        self._names[target] = names
+        for name in names - before:
+            self._targets.setdefault(name, {})[target] = None
+        for name in before - names:
+            del self._targets[name][target]
+            if not self._targets[name]:
+                del self._targets[name]
+
+
 class SeriesStore(SeriesSource):
     """The series of all targets: the newest ``keep_s`` seconds, or less if they would take more than ``limit_bytes``:
     the oldest rows are dropped first, but never the newest row of a target."""
@@ -399,7 +459,7 @@ class SeriesStore(SeriesSource):
     def __init__(self, *, keep_s: float, limit_bytes: int) -> None:
         self._keep_ms, self.limit_bytes = round(keep_s * 1000), limit_bytes
         self._targets: dict[str, TargetSeries] = {}
-        self._sizes: dict[TargetSeries, int] = {}
+        self._index = _Index()
         self._next_look_ms = 0
         self._record: Recorder | None = None
 
@@ -417,14 +477,16 @@ class SeriesStore(SeriesSource):
         """Drop a target and its history."""
         gone = self._targets.pop(key, None)
         if gone is not None:
-            self._sizes.pop(gone, None)
+            self._index.drop(gone)
             if self._record is not None:
                 self._record(key, 0, None, None)
 
     def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
         """Return all series that every matcher selects, one :class:`SelectedSeries` per target. Raises UsageError for a
         pattern that RE2 refuses."""
-        found = (target.select(matchers, start_ms, end_ms) for target in list(self._targets.values()))
+        name = _metric_of(matchers)
+        targets = list(self._targets.values()) if name is None else self._index.targets_with(name)
+        found = (target.select(matchers, start_ms, end_ms) for target in targets)
         return [one for one in found if one is not None]
 
     @property
@@ -440,7 +502,7 @@ class SeriesStore(SeriesSource):
     @property
     def size_bytes(self) -> int:
         """The approximate memory of numbers and labels."""
-        return sum(list(self._sizes.values()))
+        return self._index.size_bytes
 
     def room_for(self, target: TargetSeries) -> int:
         """Return how many bytes the series of ``target`` may take beside the newest rows of all other targets."""
@@ -460,7 +522,9 @@ class SeriesStore(SeriesSource):
     def _grown(self, key: str, target: TargetSeries, at_ms: int, labels: LabelList, values: Floats) -> None:
         if self._record is not None:
             self._record(key, at_ms, labels, values)
-        self._sizes[target] = target.size_bytes
+        if self._targets.get(key) is not target:
+            return  # it was dropped meanwhile
+        self._index.update(target)
         newest = target.newest_ms or 0
         if newest >= self._next_look_ms:
             self._next_look_ms = newest + self._keep_ms // _PART_FORGOTTEN
@@ -475,7 +539,7 @@ class SeriesStore(SeriesSource):
             if oldest is None or oldest >= before_ms or (oldest == newest and target.series_count):
                 continue
             target.forget(before_ms)
-            self._sizes[target] = target.size_bytes
+            self._index.update(target)
 
 
 def series_bytes(count: int, text: int) -> int:
