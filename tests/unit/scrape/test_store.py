@@ -326,3 +326,46 @@ def test_selectors_of_somebody_who_types_do_not_pile_up() -> None:
     for number in range(3000):
         columns.choose((Matcher("typed", "=", str(number)),))
     assert len(columns._known.chosen) <= 512
+
+
+_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from("abc"),
+        st.one_of(st.none(), st.sets(st.sampled_from(["up", "rate", "size", "age"]))),
+        st.integers(1, 5000),
+    ),
+    max_size=30,
+)
+
+
+@given(_STEPS)
+@settings(max_examples=200, deadline=None)
+def test_a_metric_is_found_in_every_target_that_has_it_and_sizes_add_up(
+    steps: list[tuple[str, set[str] | None, int]],
+) -> None:
+    """``None`` drops the target; the history is short, so that series are forgotten."""
+    store, at_ms = SeriesStore(keep_s=8, limit_bytes=HUGE), 0
+    for key, names, passed_ms in steps:
+        at_ms += passed_ms
+        if names is None:
+            store.drop(key)
+        else:
+            store.target(key).append(at_ms, named(*sorted(names)), np.zeros(len(names)))
+        targets = list(store._targets.values())
+        for name in ("up", "rate", "size", "age"):
+            matchers = (Matcher("__name__", "=", name),)
+            there = [found for each in targets if (found := each.select(matchers, *EVER)) is not None]
+            assert sorted(map(repr, store.select(matchers, *EVER))) == sorted(map(repr, there))
+        assert store.size_bytes == sum(each.size_bytes for each in targets)
+        kept = {name for each in targets for name in each.columns.names}
+        assert store._index._targets.keys() == kept
+
+
+def test_a_dropped_target_is_not_found_though_its_scraper_goes_on() -> None:
+    store = SeriesStore(keep_s=60, limit_bytes=HUGE)
+    target = store.target("t")
+    assert target.append(1000, named("up"), floats(1))
+    store.drop("t")
+    assert target.append(2000, named("up", "down"), floats(1, 2))
+    assert store.select((Matcher("__name__", "=", "up"),), *EVER) == []
+    assert store.size_bytes == 0
