@@ -67,8 +67,9 @@ class CombinedSource(SeriesSource):
 
 
 Places = slice | NDArray[np.intp]
-_CHOICES_KEPT = 512
-"""Selectors whose choice is remembered for one target; more are of somebody who types queries."""
+_CHOICES_KEPT, _PLACES_KEPT = 16_384, 1_000_000
+"""Selectors whose choice is remembered for one target, and the columns of all these choices (some 50 bytes each): those
+of thousands of rules, not those of somebody who types queries for days."""
 
 
 class ColumnSelection(NamedTuple):
@@ -95,12 +96,22 @@ class _KnownColumns:
         self.by_name: dict[str, list[int]] = {}
         self.chosen: dict[tuple[Matcher, ...], _CachedSelection] = {}
         self.before = before
+        self._chosen_places = 0
 
     def add(self, sets: Iterable[LabelSet]) -> None:
         for labels in sets:
             self.by_name.setdefault(labels.get(NAME), []).append(len(self.sets))
             self.place_of[labels] = len(self.sets)
             self.sets.append(labels)
+
+    def remember(self, matchers: tuple[Matcher, ...], selection: _CachedSelection) -> None:
+        old = self.chosen.get(matchers)
+        more = len(selection.places) - (0 if old is None else len(old.places))
+        if len(self.chosen) >= _CHOICES_KEPT or self._chosen_places + more > _PLACES_KEPT:
+            self.chosen.clear()
+            self._chosen_places, more = 0, len(selection.places)
+        self.chosen[matchers] = selection
+        self._chosen_places += more
 
 
 class Columns:
@@ -157,9 +168,7 @@ class Columns:
             choice = _selection(known, places, old.choice if old is not None else None)
         else:
             choice = found.choice
-        if len(known.chosen) >= _CHOICES_KEPT:
-            known.chosen.clear()
-        known.chosen[matchers] = _CachedSelection(self.count, places, choice)
+        known.remember(matchers, _CachedSelection(self.count, places, choice))
         return choice
 
     def _fitting(self, matchers: tuple[Matcher, ...], first: int) -> list[int]:

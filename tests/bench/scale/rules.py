@@ -46,7 +46,7 @@ def _rule(number: int) -> dict[str, object]:
     limit = _INSTANCES - 1.5 if number % _FIRING_EACH == 0 else _INSTANCES
     return {
         "alert": f"Queue{number}Long",
-        "expr": f'max by (instance) (queue_length{{queue="{number % OF_A_GROUP}"}}) > {limit}',
+        "expr": f'max by (instance) (queue_length{{queue="{number % OF_A_GROUP}",zone!="{number}"}}) > {limit}',
         "labels": {"severity": "warning", "rule": f"{number}"},
         "annotations": {"summary": "{{ $labels.instance }} has {{ $value }} entries"},
     }

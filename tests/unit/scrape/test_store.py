@@ -7,9 +7,11 @@ import threading
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lilfox_tui.scrape import store
 from lilfox_tui.scrape.labels import LabelList, LabelSet, Matcher
 from lilfox_tui.scrape.store import (
     ABSENT_BITS,
@@ -321,11 +323,30 @@ def test_what_is_picked_stays_the_same_object_where_other_columns_went() -> None
     assert (old.places, new.places) == (slice(1, 2), slice(0, 1))
 
 
-def test_selectors_of_somebody_who_types_do_not_pile_up() -> None:
+def test_selectors_of_somebody_who_types_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_CHOICES_KEPT", 50)
     columns = Columns.of(sets("a"))
-    for number in range(3000):
+    for number in range(300):
         columns.choose((Matcher("typed", "=", str(number)),))
-    assert len(columns._known.chosen) <= 512
+    assert 0 < len(columns._known.chosen) <= 50
+
+
+def test_choices_of_many_series_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_PLACES_KEPT", 50)
+    columns = Columns.of(sets(*map(str, range(10))))
+    for number in range(3 * 8):
+        for each in (columns, columns.widened(())):
+            assert each.choose((Matcher("typed", "!=", str(number)),)) is not None
+        assert sum(len(each.places) for each in columns._known.chosen.values()) == columns._known._chosen_places <= 50
+    assert columns._known.chosen
+
+
+def test_each_of_thousands_of_rules_has_its_choice_remembered() -> None:
+    """A rule file of 5,000 selectors is not looked up anew in all series at each evaluation."""
+    columns = Columns.of(sets(*map(str, range(100))))
+    matchers = [(Matcher("rule", "!=", str(number)),) for number in range(5000)]
+    first = [columns.choose(each) for each in matchers]
+    assert all(columns.choose(each) is found for each, found in zip(matchers, first, strict=True))
 
 
 _STEPS = st.lists(
