@@ -10,7 +10,7 @@ import msgspec
 
 from tests.bench.scale.model import Axis, Curve, Measured
 
-AXES = ("rules", "series", "sets", "timeline")
+AXES = ("hosts", "logs", "rules", "series", "sets", "timeline")
 FILE = Path(__file__).parents[3] / "docs" / "scaling.json"
 
 
