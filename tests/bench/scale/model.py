@@ -62,6 +62,10 @@ class Stopwatch:
             if taken >= LONG_S or (len(self._wall_s) >= LEAST_ROUNDS and taken >= ENOUGH_S):
                 return
 
+    def begin(self) -> None:
+        """Takes what is resident now as what the process has before; else that is taken at the first turn."""
+        self._before = _status_bytes("VmRSS")
+
     @contextmanager
     def turn(self) -> Iterator[None]:
         """What runs inside counts."""
