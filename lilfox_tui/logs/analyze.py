@@ -21,6 +21,7 @@ from lilfox_tui.logs.count_process import CountRange
 from lilfox_tui.logs.field_statistics import FieldQuestion, FieldTally
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.files.log_file import HasLocalFiles, LogFile
+from lilfox_tui.logs.files.pages import within_times
 from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, http_status, of_source, span
 from lilfox_tui.logs.record import LogRecord, format_names, formats_without_module, load_format
 from lilfox_tui.logs.source import (
@@ -342,12 +343,13 @@ def _count(source: LogSource, records: Iterable[LogRecord], tally: Tally) -> Non
 
 
 async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *, slices: bool) -> list[CountRange]:
-    """Split the file into ranges; its descriptor stays open until ``opened`` is closed."""
+    """Split the part of the file that covers the filter's times into ranges; the descriptor stays open until ``opened``
+    is closed."""
     assert isinstance(log.file, LocalFile)
     descriptor = os.dup(log.file.descriptor)
     opened.callback(os.close, descriptor)
-    size = await log.file.size()
-    starts = sorted({*range(0, size, RANGE_BYTES), *(end for end, _ in log.years if 0 < end < size)})
+    first, last = await within_times(log, 0, await log.file.size(), where)
+    starts = sorted({*range(first, last, RANGE_BYTES), *(end for end, _ in log.years if first < end < last)})
     if not starts:  # nothing is in it
         return []
     return [
@@ -363,7 +365,7 @@ async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *
             slices=slices,
             latest=log.latest_at(start),
         )
-        for start, end in zip(starts, [*starts[1:], size], strict=True)
+        for start, end in zip(starts, [*starts[1:], last], strict=True)
     ]
 
 

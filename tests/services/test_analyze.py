@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -17,7 +18,8 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.analyze import RANGE_BYTES, analyze
 from lilfox_tui.logs.count_process import CountRange
-from lilfox_tui.logs.filter.model import EVERYTHING
+from lilfox_tui.logs.filter.model import EVERYTHING, Within
+from lilfox_tui.logs.record import microseconds
 from lilfox_tui.logs.source import LogSource, SourceSettings, zone_of
 from lilfox_tui.logs.sources.file import Options, open_source
 from tests.bench import logs_made
@@ -61,6 +63,23 @@ async def test_the_same_is_counted_by_one_process_and_by_three(large: Path) -> N
     assert told == sorted(told)
     assert told[-1][0] == told[-1][1] > 2 * RANGE_BYTES
     assert counting() == []
+
+
+@pytest.mark.parametrize(
+    ("since_s", "until_s", "records"), [(1400, 1402, 200), (2799, None, 100), (None, 1, 100), (9000, None, 0)]
+)
+async def test_only_the_part_of_the_times_that_are_asked_for_is_read(
+    large: Path, since_s: int | None, until_s: int | None, records: int
+) -> None:
+    since_us, until_us = (
+        each and microseconds(logs_made.BEGAN + timedelta(seconds=each)) for each in (since_s, until_s)
+    )
+    told: list[tuple[int, int]] = []
+    log = source(large)
+    found = await analyze([log], Within(since_us, until_us), progress=lambda done, total: told.append((done, total)))
+    await log.close()
+    assert (found.statistics.records, found.failed) == (records, {})
+    assert max((total for _done, total in told), default=0) < RANGE_BYTES
 
 
 async def test_a_young_log_is_counted_by_the_second(tmp_path: Path) -> None:

@@ -478,14 +478,14 @@ async def _read_file(
     end = await usable_end(log, seen)
     start = 0 if query.older or offset is None else offset
     end = min(end, offset) if query.older and offset is not None else end
-    start, end = await _bounded(log, start, end, query.where)
+    start, end = await within_times(log, start, end, query.where)
     if start >= end:
         return [], None
     part = await read_part(log, start, end, query, needles(query.where, log.format.LEVEL_WORDS))
     return part.records, None if part.done else part.at
 
 
-async def _bounded(log: LogFile, start: int, end: int, where: Filter) -> tuple[int, int]:
+async def within_times(log: LogFile, start: int, end: int, where: Filter) -> tuple[int, int]:
     """Return the part of ``start`` to ``end`` that covers the filter's times, with a small margin."""
     since, until = span(where)
     if (since is None and until is None) or end - start <= _SMALL_BYTES:
