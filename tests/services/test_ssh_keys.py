@@ -6,11 +6,13 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import AuthRefused, FileRefused, HostKeyChanged, HostKeyUnknown, HostUnreachable
 from lilfox_tui.hosts.open import offered_key, open_host, trust
+from lilfox_tui.hosts.ssh.connect import known_keys
 from tests.services.sshd import SshdLab, sshd_lab
 
 
@@ -70,6 +72,27 @@ async def test_a_changed_key_is_refused_also_when_its_type_changed(lab: SshdLab,
 
 
 @pytest.mark.fault("S15")
+def test_known_hosts_are_parsed_once_for_all_hosts_and_again_when_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = f"web-{{}} {asyncssh.generate_private_key('ssh-ed25519').export_public_key().decode()}"
+    file = tmp_path / "known_hosts"
+    file.write_text("".join(line.format(number) for number in range(20)))
+    load, parsed = asyncssh.SSHKnownHosts.load, list[str]()
+
+    def counted(hosts: asyncssh.SSHKnownHosts, text: str) -> None:
+        parsed.append(text)
+        load(hosts, text)
+
+    monkeypatch.setattr(asyncssh.SSHKnownHosts, "load", counted)
+    assert all(known_keys((str(file),), f"web-{number}", "", 22).trusted for number in range(20))
+    assert len(parsed) == 1
+    file.write_text(f"@revoked {line.format(1)}")
+    known = known_keys((str(file),), "web-1", "", 22)
+    assert (len(known.trusted), len(set(known.revoked))) == (0, 1)
+    assert len(parsed) == 2
+
+
 async def test_a_revoked_key_is_refused(lab: SshdLab) -> None:
     server = lab.sshd()
     lab.known_hosts.write_text(f"@revoked {server.known_line()}")
