@@ -15,7 +15,7 @@ from tests.bench.scale.results import AXES, FILE, axis_named, kept
 _IMAGES = FILE.parent / "images"
 _WIDTH, _HEIGHT, _MARGIN = 720, 360, 60
 _INK, _PAPER, _GRID = "#d9dde6", "#16171c", "#33363f"
-_COLOURS = ("#0dbc79", "#2472c8", "#e5e510", "#bc3fbc")
+_COLOURS = ("#0dbc79", "#2472c8", "#e5e510", "#bc3fbc", "#e06c45")
 
 
 def page() -> str:
@@ -44,8 +44,18 @@ def _section(axis: Axis, measured: Measured) -> str:
         fits.append(f"| {operation.title} | {exponents} | {_knee(operation, curve)} |")
     head = f"### {axis.title}\n\n![{axis.title}](images/scaling-{axis.name}.svg)\n"
     when = f"Measured on {measured.day}; {measured.machine}."
-    about = "\n".join(textwrap.wrap(axis.about, 100))
-    return "\n".join([head, about, "", when, "", *fits, "", *rows, ""])
+    about, *notes = ["\n".join(textwrap.wrap(each, 100)) for each in (axis.about, *_left_out(axis, measured))]
+    told = [line for note in notes for line in ("", note)]
+    return "\n".join([head, about, "", when, *told, "", *fits, "", *rows, ""])
+
+
+def _left_out(axis: Axis, measured: Measured) -> Iterator[str]:
+    """Which operations were not measured at the largest sizes of the axis."""
+    curves = list(_pairs(axis, measured))
+    largest = max(curve.costs[-1].size for _operation, curve in curves)
+    for operation, curve in curves:
+        if (size := curve.costs[-1].size) < largest:
+            yield f"Not measured above {size:,} {axis.unit}: {operation.title}."
 
 
 def _pairs(axis: Axis, measured: Measured) -> Iterator[tuple[Operation, Curve]]:
