@@ -134,6 +134,7 @@ AXIS = Axis(
     operations=(
         Operation(name="check", title="`lilfox check`: all connected, two samples of each", run=_checked,
                   limits=_CHECK),
-        Operation(name="samples", title=f"samples of {PERIOD_S * _ROUNDS} s", run=_sampled, limits=_CPU, moved="over the wire"),
+        Operation(name="samples", title=f"samples of {PERIOD_S * _ROUNDS} s", run=_sampled, limits=_CPU,
+                  moved="over the wire"),
     ),
 )  # fmt: skip
