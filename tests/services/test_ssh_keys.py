@@ -71,7 +71,6 @@ async def test_a_changed_key_is_refused_also_when_its_type_changed(lab: SshdLab,
     await again.close()
 
 
-@pytest.mark.fault("S15")
 def test_known_hosts_are_parsed_once_for_all_hosts_and_again_when_they_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +92,7 @@ def test_known_hosts_are_parsed_once_for_all_hosts_and_again_when_they_change(
     assert len(parsed) == 2
 
 
+@pytest.mark.fault("S15")
 async def test_a_revoked_key_is_refused(lab: SshdLab) -> None:
     server = lab.sshd()
     lab.known_hosts.write_text(f"@revoked {server.known_line()}")
