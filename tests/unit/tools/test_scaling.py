@@ -8,6 +8,8 @@ import pytest
 
 from tests.bench.scale import report
 from tests.bench.scale.curves import SUPERLINEAR, passes, upper_exponent
+from tests.bench.scale.model import Cost, Curve, Measured
+from tests.bench.scale.results import AXES, axis_named
 
 SIZES = (10, 32, 100, 316, 1000, 3162, 10_000)
 
@@ -34,3 +36,30 @@ def test_each_axis_that_was_measured_has_a_picture() -> None:
     for path, text in found.items():
         assert ElementTree.fromstring(text).tag.endswith("svg")
         assert f"images/{path.name}" in report.page()
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_each_operation_of_an_axis_has_a_line_in_its_picture(name: str) -> None:
+    axis = axis_named(name)
+    measured = _measured(name, {operation.name: axis.sizes for operation in axis.operations})
+    assert axis.name == name
+    assert report.picture(axis, measured).count("<polyline") == len(axis.operations)
+
+
+def test_the_page_names_the_sizes_at_which_an_operation_was_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        report, "kept", lambda: {"logs": _measured("logs", {"screen": (1, 10, 2000), "stats": (1, 1000)})}
+    )
+    assert "Not measured above 1,000 bytes: `lilfox logs stats`.\n" in report.page()
+    assert report.page().count("Not measured") == 1
+
+
+def _measured(axis: str, sizes: dict[str, tuple[int, ...]]) -> Measured:
+    curves = [
+        Curve(
+            operation=name,
+            costs=tuple(Cost(size=each, cpu_s=each, wall_s=each, memory_bytes=each, peak_bytes=each) for each in found),
+        )
+        for name, found in sizes.items()
+    ]
+    return Measured(axis=axis, day="2026-12-03", machine="2 cores", curves=tuple(curves))
