@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
     unknown = set(arguments.axes) - set(AXES)
     if unknown:
         parser.error(f"no such axis: {' '.join(sorted(unknown))}; there are: {' '.join(AXES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # servers and large files go in any case
     failed = False
     for name in arguments.axes or AXES:
         axis = axis_named(name)
