@@ -209,6 +209,7 @@ class LocalFile:
     COUNT_BYTES = 1024 * 1024
     NEAR_BYTES = 1024 * 1024
     STEP_BYTES = 1024 * 1024 * 1024
+    WHOLE_SHARE = WHOLE_SHARE
 
     def __init__(self, host: Host, path: str, descriptor: int) -> None:
         self._host = host

@@ -126,6 +126,7 @@ class ByteFile(Protocol):
     COUNT_BYTES: int
     NEAR_BYTES: int
     STEP_BYTES: int
+    WHOLE_SHARE: int
 
     async def size(self) -> int:
         """Return its current size in bytes. Raises LilFoxError."""

@@ -79,8 +79,11 @@ async def found_pieces(
     in reading order."""
     low, high = start, end
     last: int | None = None
+    size = await log.file.size()
     while low < high:
         step = _step(log, wanted, high if older else low)
+        if step * log.file.WHOLE_SHARE >= size:
+            step = high - low  # all of the file is read for it: not once more for each further step
         if older:
             searched = await _search(log, wanted, max(low, high - step), high, older=True)
             part_start, part_end = max(low, searched.start), high

@@ -396,6 +396,7 @@ class RemoteLogFile:
     COUNT_BYTES = 64 * 1024 * 1024  # it costs a process there
     NEAR_BYTES = 0  # what is read crosses the wire, what is searched does not
     STEP_BYTES = 8 * 1024 * 1024
+    WHOLE_SHARE = 0
 
     def __init__(self, disk: RemoteDisk, seen: FileStat) -> None:
         self._disk = disk

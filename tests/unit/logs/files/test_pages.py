@@ -43,6 +43,7 @@ def block_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(log_file, "_FIRST_READ", size // 4)
     monkeypatch.setattr(pages, "GROUP_BYTES", size)
     monkeypatch.setattr(LocalFile, "STEP_BYTES", 20 * size)
+    monkeypatch.setattr(LocalFile, "WHOLE_SHARE", 2)
     monkeypatch.setattr(pages, "_BEFORE", size // 8)
     monkeypatch.setattr(pages, "_AFTER", size // 4)
     monkeypatch.setattr(LocalFile, "NEAR_BYTES", 3 * size)
@@ -71,6 +72,31 @@ async def test_pages_hold_each_matching_record_once(
     found = await read_all(source, AtEnd() if older else AtBeginning(), where, older=older, limit=7)
     assert found == [record for record in everything if where.matches(record)]
     await source.close()
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize(("share", "searches"), [(8, 1), (3, 2)])
+async def test_a_large_file_is_not_read_again_for_each_step_of_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, older: bool, share: int, searches: int
+) -> None:
+    path = tmp_path / "app.log"
+    path.write_bytes(console_log(1, 300))
+    monkeypatch.setattr(LocalFile, "NEAR_BYTES", 0)
+    monkeypatch.setattr(LocalFile, "STEP_BYTES", path.stat().st_size // 6)
+    monkeypatch.setattr(LocalFile, "WHOLE_SHARE", share)
+    find, searched = LocalFile.find, list[tuple[int, int]]()
+
+    def counted(file: LocalFile, wanted: Needles, start: int, end: int, *, following: bool) -> object:
+        searched.append((start, end))
+        return find(file, wanted, start, end, following=following)
+
+    monkeypatch.setattr(LocalFile, "find", counted)
+    source = local_source(path)
+    start = AtEnd() if older else AtBeginning()
+    found = await read_all(source, start, TextMatch("token49"), older=older, limit=1000)
+    await source.close()
+    assert found
+    assert len(searched) == searches
 
 
 @pytest.fixture
