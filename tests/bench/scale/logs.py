@@ -138,7 +138,7 @@ AXIS = Axis(
     about="One file of JSON lines of 258 bytes on average, 10 ms apart, on this machine; the text that is searched "
     "stands in seven of them, evenly over the file. The file was written just before, so the page cache holds it as "
     "far as memory allows: up to 5 GB all of it, of 20 GB the larger part. The bytes are those that LilFox and the "
-    "programs that it starts read.",
+    "programs that it starts read; statistics read the file twice, the second time for the index of its lines.",
     sizes=(10**6, 10**7, 10**8, 10**9, 5 * 10**9, 20 * 10**9),
     prepare=prepare,
     operations=(
