@@ -38,7 +38,8 @@ async def open_sources(
     hosts = _Hosts(config)
     sources: list[LogSource] = []
     try:
-        sources = open_logs(config, await _named(config, words, host, zone, hosts), hosts.of, _let_argv_through)
+        logs = await _named(config, words, host, zone, hosts)
+        sources = open_logs(config, logs, hosts.of, _let_argv_through, counts=False)
         yield sources
     finally:
         await asyncio.gather(*(source.close() for source in sources))

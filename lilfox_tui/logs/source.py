@@ -114,7 +114,8 @@ class SourceSettings(Struct, frozen=True):
     """The settings with which every source is opened: the host it reads on, the zone of naive times, a format named by
     the user ("" to detect it), whether the host's configuration permits sudo for commands that need it, the function
     that refuses a configured command by raising NotAllowed, how often a file that is followed is looked at (None: as is
-    usual on its host), and the cluster, by name, of a source that reads from one."""
+    usual on its host), the cluster, by name, of a source that reads from one, and whether the records of files are
+    counted in the background, which reads each file once more."""
 
     host: Host
     zone: tzinfo
@@ -123,6 +124,7 @@ class SourceSettings(Struct, frozen=True):
     refuse: Callable[[Sequence[str]], None] = no_command
     poll_s: float | None = None
     cluster: tuple[str, ClusterConfig] | None = None
+    counts: bool = True
 
 
 class LogSource(Protocol):
@@ -266,19 +268,21 @@ _LOCALTIME = Path("/etc/localtime")
 
 
 def open_logs(
-    config: Config, logs: Mapping[str, LogConfig], host_of: HostOf, gate: Gate, *, poll_s: float | None = None
-) -> list[LogSource]:
+    config: Config, logs: Mapping[str, LogConfig], host_of: HostOf, gate: Gate, *, poll_s: float | None = None,
+    counts: bool = True,
+) -> list[LogSource]:  # fmt: skip
     """Open the sources of ``logs`` (``config.logs``, or discovered ones), in their order. Nothing is read yet.
-    ``poll_s``: see :class:`SourceSettings`.
+    ``poll_s`` and ``counts``: see :class:`SourceSettings`.
 
     The caller closes them, and the hosts after them. Raises UsageError for an unknown kind or format.
     """
-    return [open_log(config, name, log, host_of, gate, poll_s=poll_s) for name, log in logs.items()]
+    return [open_log(config, name, log, host_of, gate, poll_s=poll_s, counts=counts) for name, log in logs.items()]
 
 
 def open_log(
-    config: Config, name: str, log: LogConfig, host_of: HostOf, gate: Gate, *, poll_s: float | None = None
-) -> LogSource:
+    config: Config, name: str, log: LogConfig, host_of: HostOf, gate: Gate, *, poll_s: float | None = None,
+    counts: bool = True,
+) -> LogSource:  # fmt: skip
     """Open one source. See :func:`open_logs`."""
     _define_formats(config)
     cluster = _cluster_of(config, name, log)
@@ -292,6 +296,7 @@ def open_log(
         refuse=partial(gate, config, where),
         poll_s=poll_s,
         cluster=cluster,
+        counts=counts,
     )
     return cast("LogSource", plugins.load(LOG_SOURCES, log.kind).open_source(name, log, setting))
 

@@ -213,7 +213,7 @@ class OneLog:
         return log
 
     def _count_on(self) -> None:
-        if self._is_behind() and (self._indexing is None or self._indexing.done()):
+        if self._setting.counts and self._is_behind() and (self._indexing is None or self._indexing.done()):
             self._indexing = asyncio.create_task(self._count())
 
     def _is_behind(self) -> bool:

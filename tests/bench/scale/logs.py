@@ -12,7 +12,8 @@ from lilfox_tui.cli.commands.logs import FOLLOWED_TAIL
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.merge import MergedLogs, MergedStream
 from lilfox_tui.logs.record import LogRecord
-from lilfox_tui.logs.source import AtEnd, LogSource
+from lilfox_tui.logs.source import AtEnd, LogSource, SourceSettings, zone_of
+from lilfox_tui.logs.sources.file import Options, open_source
 from tests.bench import logs_made
 from tests.bench.logs import _here, _is_indexed, _source
 from tests.bench.on_terminal import CannotMeasure
@@ -90,8 +91,9 @@ def _followed(_size: int, folder: Path, watch: Stopwatch) -> None:
 async def _first_new(log: Path, watch: Stopwatch) -> None:
     """As ``lilfox logs -f`` begins: the last records, then the first that is written."""
     line = _last_line(log)
+    setting = SourceSettings(host=_here(), zone=zone_of("UTC"), counts=False)
     for _ in watch.rounds():
-        source = _source(log, _here())
+        source = open_source("app", Options(path=str(log), rotated=False), setting)
         before = _read_bytes()
         with watch.turn():
             await _until_new(log, source, line)
@@ -138,7 +140,7 @@ AXIS = Axis(
     about="One file of JSON lines of 258 bytes on average, 10 ms apart, on this machine; the text that is searched "
     "stands in seven of them, evenly over the file. The file was written just before, so the page cache holds it as "
     "far as memory allows: up to 5 GB all of it, of 20 GB the larger part. The bytes are those that LilFox and the "
-    "programs that it starts read; statistics read the file twice, the second time for the index of its lines.",
+    "programs that it starts read.",
     sizes=(10**6, 10**7, 10**8, 10**9, 5 * 10**9, 20 * 10**9),
     prepare=prepare,
     operations=(

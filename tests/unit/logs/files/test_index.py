@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.cli.log_sources import open_sources
+from lilfox_tui.config.model import Config
 from lilfox_tui.logs.files import log_file_set
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.filter.model import EVERYTHING
@@ -43,6 +45,15 @@ async def test_lines_are_numbered_in_the_background_and_on_while_the_file_grows(
         path.write_text("\n".join(lines + more) + "\n")
     assert await source.at_line(1000) is None
     await source.close()
+
+
+async def test_nothing_is_counted_for_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    path.write_text("".join(f"2026-11-24 10:00:00 line {number:04}\n" for number in range(1000)))
+    async with open_sources(Config(), [str(path)], host=None) as (source,):
+        page = await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
+        assert len(page.records) == 1
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_shares_are_of_the_newest_file(tmp_path: Path) -> None:
