@@ -119,14 +119,16 @@ def test_it_begins_once_with_the_right_word_about_what_was_looked_at() -> None:
 
 def test_tables_are_read_back_unless_the_operator_says_otherwise() -> None:
     state = chosen()
-    assert state.choice.spec.read_back
-    assert not state.choice.allows("no-read-back")
+
+    def seen() -> tuple[bool, bool, bool]:
+        spec = state.choice.spec
+        return spec.read_back, state.choice.allows("no-read-back"), spec.run_code
+
+    before = seen()
     state.choice.toggle("no-read-back")
-    assert not state.choice.spec.read_back
-    assert state.choice.allows("no-read-back")
-    assert not state.choice.spec.run_code
+    assert (before, seen()) == ((True, False, False), (False, True, False))
     state.choice.toggle("no-read-back")
-    assert state.choice.spec.read_back
+    assert seen() == before
 
 
 def test_the_checks_are_read_before_something_is_allowed() -> None:

@@ -29,12 +29,12 @@ def test_its_yaml_is_a_configuration(block: str) -> None:
 def test_each_server_that_takes_over_is_shown() -> None:
     kinds = {log.kind for config in configs() for log in config.logs.values()}
     assert kinds == {"file", "loki", "elasticsearch"}
-    assert any(config.prometheus is not None and config.alertmanager is not None for config in configs())
+    assert sum(config.prometheus is not None and config.alertmanager is not None for config in configs()) == 2
 
 
 def test_who_scrapes_the_monitors_asks_for_the_address_at_which_they_listen() -> None:
     (listen,) = {config.monitor.listen for config in configs() if config.monitor.listen}
-    (above,) = [config for config in configs() if config.scrape]
+    (above,) = [config for config in configs() if config.scrape and config.rules]
     assert {target for each in above.scrape.values() for target in each.targets} == {listen}
     assert {each.from_ for each in above.scrape.values()} == set(above.hosts)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lilfox_tui.backup.postgresql import load_pieces
 from lilfox_tui.backup.postgresql.load_pieces import LoadedTable
+from lilfox_tui.backup.postgresql.psql import CopiedPiece, TableContent
 from lilfox_tui.backup.store import BrokenSet
 
 END = b"\\.\n\n\n"
@@ -63,7 +64,8 @@ async def test_rows_without_an_end_are_broken(data: bytes) -> None:
 
 
 def test_the_sessions_share_the_tables_by_size() -> None:
-    tables = [LoadedTable(place, f"t{place}", "a", size) for place, size in enumerate((5, 90, 30, 0, 50))]
+    contents = [TableContent(1, pieces=(CopiedPiece(size, "00"),)) for size in (5, 90, 30, 0, 50)]
+    tables = [LoadedTable(place, f"t{place}", "a", content) for place, content in enumerate(contents)]
     shares = load_pieces._shares(tables, 2)
     assert sorted(sum(each.size_bytes for each in share) for share in shares) == [85, 90]
     assert sorted(each.number for share in shares for each in share) == [0, 1, 2, 3, 4]
