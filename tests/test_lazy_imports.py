@@ -76,7 +76,7 @@ LAZY = {
         "monitor/watchers/scrape": ".monitor.series .monitor.watchers.scraped_service .scrape.scraper .scrape.store",
     },
     "a dialog or a later action of a pane: opening the pane does not wait for it": {
-        "app/panes/backup/actions": ".app.dialogs.job_output .app.panes.backup.restore_state .jobs.start "
+        "app/panes/backup/actions": ".app.dialogs.job_output .app.panes.backup.recovery_wizard .jobs.start "
         ".app.panes.backup.restore_wizard .backup.restores.retained",
         "app/panes/backup/restore_wizard": ".backup.effects",
         "app/panes/logs/pane": ".app.operations",

@@ -4,6 +4,7 @@ but facts; findings, checks that could not be made, and the report of all."""
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from enum import IntEnum
@@ -92,6 +93,22 @@ class Fix(Struct, frozen=True):
     file: str = ""
     lines: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+
+
+SERVER_BLOCK = tr("Add these lines to the server block of nginx, or configure the equivalent in your web server.")
+HEADER_LINES = tr("Add this line to the server block of nginx, and to each location that has its own add_header lines.")
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_./+-]+")
+
+
+def plain(word: str, instead: str) -> str:
+    """A word that a server sent, for a line of a fix: ``instead`` where it has characters that mean something in a
+    configuration or a shell."""
+    return word if _PLAIN_WORD.fullmatch(word) else instead
+
+
+def nginx(*lines: str, text: Message = SERVER_BLOCK) -> Fix:
+    """Lines for nginx, which is then told to read them."""
+    return Fix(text, lines=lines, commands=("nginx -t", "systemctl reload nginx"))
 
 
 class AuditFinding(Struct, frozen=True):

@@ -16,6 +16,7 @@ from lilfox_tui.monitor.model import SET_LEVELS, Backups, PlanView
 from tests.app.backups_made import MIB, NOW
 from tests.app.still import screen_text
 from tests.app.test_backup_screens import showing
+from tests.waiting import until
 
 
 def restic() -> Backups:
@@ -87,8 +88,10 @@ async def test_a_plan_of_pgbackrest_can_be_run_and_tells_how_a_time_is_recovered
         await pilot.pause()
         assert "20261202-204300F" in screen_text(pilot)
         await pilot.press("B")
+        await until(lambda: "Recover to when?" in screen_text(pilot), what="the wizard")
+        assert "the end of the archived WAL  until 2026-" in screen_text(pilot)
+        await pilot.press("escape")
         await pilot.pause()
-        assert "lilfox restore --plan big --target TIME --into DIR" in screen_text(pilot)
         await pilot.press("b")
         await pilot.pause()
         assert "pgbackrest verify reads the set back" in screen_text(pilot)

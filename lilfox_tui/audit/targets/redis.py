@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec import Struct, convert
 
-from lilfox_tui.audit.model import Absent, Fact, Facts, NotKnown
+from lilfox_tui.audit.model import Absent, Fact, Facts, Fix, NotKnown
 from lilfox_tui.backends.redis_transport import RedisTransport
-from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.i18n import Message, tr
 
 PERFORMANCE = ("performance",)
 SAMPLED_KEYS = 5000
@@ -232,3 +232,16 @@ def _decoded(reply: Any) -> Any:
     if isinstance(reply, dict):
         return {_decoded(name): _decoded(value) for name, value in reply.items()}
     return reply
+
+
+def redis_cli(info: RedisInfo, words: str) -> str:
+    """The command that somebody on the server's host runs; redis-cli takes the password from REDISCLI_AUTH."""
+    port = f" -p {info.tcp_port}" if info.tcp_port not in (0, 6379) else ""
+    return f"redis-cli{port} {words}"
+
+
+def redis_settings(info: RedisInfo, text: Message, settings: Mapping[str, str], *then: str) -> Fix:
+    """Settings for a Redis server: at once, and in its file so that they stay; then commands for redis-cli."""
+    commands = [redis_cli(info, f"CONFIG SET {name} {value}") for name, value in settings.items()]
+    lines = tuple(f"{name} {value}" for name, value in settings.items())
+    return Fix(text, info.config_file, lines, (*commands, *(redis_cli(info, words) for words in then)))

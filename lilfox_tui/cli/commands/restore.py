@@ -186,6 +186,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=_("restore only this source of the set; may be repeated"),
     )
     add_recovery(parser)
+    _add_allowances(parser)
+    add("--undo", action="store_true", help=_("undo the restore of SET: put the previous data back"))
+    add("--kept", action="store_true", help=_("show the data that restores retain next to the live data"))
+    add(
+        "--forget",
+        action="store_true",
+        help=_("delete the data retained by restores of SET; SET may also be the id of a restore job"),
+    )
+    add("--dry-run", action="store_true", help=_("only show what would happen"))
+    add("--yes", action="store_true", help=_("do not ask for confirmation"))
+    add("--json", action="store_true", help=_("the result as one JSON document"))
+    add("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
+
+
+def _add_allowances(parser: argparse.ArgumentParser) -> None:
+    """Adds what allows a restore that a check would block, or another way of it."""
+    add = parser.add_argument
     add("--other-server", action="store_true", help=_("allow restoring to a different server than the set comes from"))
     add("--end-sessions", action="store_true", help=_("terminate the sessions that block the swap"))
     add(
@@ -201,17 +218,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "do not read them back"
         ),
     )
-    add("--undo", action="store_true", help=_("undo the restore of SET: put the previous data back"))
-    add("--kept", action="store_true", help=_("show the data that restores retain next to the live data"))
-    add(
-        "--forget",
-        action="store_true",
-        help=_("delete the data retained by restores of SET; SET may also be the id of a restore job"),
-    )
-    add("--dry-run", action="store_true", help=_("only show what would happen"))
-    add("--yes", action="store_true", help=_("do not ask for confirmation"))
-    add("--json", action="store_true", help=_("the result as one JSON document"))
-    add("--json-schema", action="store_true", help=_("print the JSON schema of that document and exit"))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -288,28 +288,30 @@ class SetActions(ActionGroup):
     def _why_not_restore(self) -> Message | None:
         return self._state.why_not_restore()
 
-    def _why_not_in_wizard(self) -> Message | None:
-        return self._state.why_not_in_wizard()
-
     @action(
         "restore",
         "B",
         tr("restore"),
         tr("restore the set step by step; nothing changes before the last step"),
-        why_not=_why_not_in_wizard,
+        why_not=_why_not_restore,
         footer=2,
     )
     def restore(self) -> None:
-        from lilfox_tui.app.panes.backup.restore_state import RestoreChoice
-        from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
-
         found, plan = self._state.set_now(), self._state.selected_plan
         if found is None or plan is None:
             return
-        app, choice = self._app, RestoreChoice.of(found, plan, self._starter.request(plan, found.id))
-        command = undo_command(found.id, choice.base.config) if app.demo is None else ""  # its state is not found there
-        wizard = RestoreWizard(
-            choice, glyphs=app.glyphs, zone=self._state.zone, slow=app.slow_link, undo_command=command
+        app, request = self._app, self._starter.request(plan, found.id)
+        if found.physical is not None:
+            from lilfox_tui.app.panes.backup.recovery_wizard import RecoveryState, RecoveryWizard
+
+            state = RecoveryState(found, found.physical, request)
+            app.push_screen(RecoveryWizard(state, glyphs=app.glyphs, zone=self._state.zone, slow=app.slow_link))
+            return
+        from lilfox_tui.app.panes.backup.restore_wizard import restore_wizard
+
+        command = undo_command(found.id, request.config) if app.demo is None else ""  # its state is not found there
+        wizard = restore_wizard(
+            found, plan, request, glyphs=app.glyphs, zone=self._state.zone, slow=app.slow_link, undo_command=command
         )
         app.push_screen(wizard, lambda undoes: self._undo(plan) if undoes else None)
 

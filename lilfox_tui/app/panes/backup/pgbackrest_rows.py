@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.panes.backup.rows import BackupStyle, fact_row
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from lilfox_tui.config.foreign import PgbackrestPlanConfig
 
 
-def physical_facts(backup: PhysicalBackup, style: BackupStyle) -> Iterator[tuple[str, str, str]]:
+def physical_facts(backup: PhysicalBackup, zone: tzinfo) -> Iterator[tuple[str, str, str]]:
     """Yield what pgBackRest records of a set, and until when the cluster can be recovered with it: label, text and
     role."""
 
     def time(at: datetime) -> str:
-        return at.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+        return at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
     yield _("finished"), time(backup.finished), "text"
     whole = human_bytes(backup.database_bytes)

@@ -34,6 +34,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
     SourceChoice,
     SourceContents,
     Toggle,
+    WizardState,
     contents_text,
 )
 from lilfox_tui.app.rendering.columns import cells, wrapped
@@ -48,7 +49,7 @@ from lilfox_tui.app.rendering.panels import (
     in_sight,
     row_hits,
 )
-from lilfox_tui.app.rows.jobs import event_rows, progress_rows
+from lilfox_tui.app.rows.jobs import JobLog, event_rows, progress_rows
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import cell_width, fit, fit_middle, human_bytes, human_duration
@@ -175,7 +176,7 @@ class WizardPage:
         rows: Sequence[Row],
         items: Sequence[WizardItem],
         below: Sequence[Row],
-        state: RestoreState,
+        state: WizardState,
         glyphs: Glyphs,
         *,
         follow: bool,
@@ -195,9 +196,9 @@ class WizardPage:
         self._screen = PanelScreen(self._framed(shown, state, glyphs), hits)
         return self._screen.rows
 
-    def _framed(self, shown: Sequence[Row], state: RestoreState, glyphs: Glyphs) -> list[Row]:
+    def _framed(self, shown: Sequence[Row], state: WizardState, glyphs: Glyphs) -> list[Row]:
         below = more_below(self.below) if state.step in (WHAT, CHECKS, CONFIRM, RESULT) else ""
-        set_id, area = state.choice.set, self._area
+        set_id, area = state.set_id, self._area
         if not self._is_boxed:
             return [head_row(state.step, set_id, self.width, glyphs, below, failed=state.failed), *shown]
         rows = [steps_row(state.step, glyphs, failed=state.failed), *shown]
@@ -232,7 +233,7 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
         rows[:1] = [known if cells(known) <= style.width else rows[0]]
         rows += confirm_rows(state.choice, state.looked, style.glyphs)
     elif state.step == RUN:
-        rows += run_rows(state, style)
+        rows += run_rows(state.log, style)
     elif state.step == RESULT and state.log is not None and state.log.ended is not None:
         rows += result_rows(state.log.ended, state.undo_command, style.glyphs)
         if state.log.ended.state == "ok" and state.choice.began is not None:
@@ -564,9 +565,8 @@ def _loss_of(change: RestoreChange) -> str:
 # ---- Run ---------------------------------------------------------------------------------------------------------
 
 
-def run_rows(state: RestoreState, style: PageStyle) -> list[Row]:
+def run_rows(log: JobLog | None, style: PageStyle) -> list[Row]:
     """The progress of each part, then the latest output of the job."""
-    log = state.log
     if log is None:
         return [(Piece("   " + _("starting …"), "muted"),)]
     bars = progress_rows(log.progress, max(1, style.height // 2), style.width, style.glyphs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -294,6 +294,26 @@ class Looked(Struct):
         return self.ready and all(check.state == "good" for check in self.checks)
 
 
+class WizardState(Protocol):
+    """What the frame of a wizard's page shows of its state."""
+
+    step: int
+    at: int
+    """The highlighted line of those that the keys move to."""
+    moved: bool
+    """The highlight was moved on this page: it is kept in sight."""
+
+    @property
+    def set_id(self) -> str:
+        """What is restored."""
+        ...
+
+    @property
+    def failed(self) -> bool:
+        """Whether the restore has ended and did not work."""
+        ...
+
+
 class RestoreState:
     """The wizard's state. Nothing is written before ``may_run`` accepts the typed word."""
 
@@ -323,6 +343,11 @@ class RestoreState:
         ``space`` must be pressed twice, so that one key press too many allows nothing."""
         self.step, self.moved, self.goes_on = step, False, False
         self.at = NOTHING if step == CHECKS else 0
+
+    @property
+    def set_id(self) -> str:
+        """The set that is restored."""
+        return self.choice.set
 
     @property
     def is_looked_at(self) -> bool:

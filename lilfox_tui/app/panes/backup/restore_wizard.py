@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual import events, work
 from textual.app import ComposeResult
@@ -54,6 +54,9 @@ from lilfox_tui.jobs import start as starting
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.checks import Check
+    from lilfox_tui.backup.plan import BackupRequest
+    from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.monitor.model import PlanView
 
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 MOST_SAID = 3
@@ -98,8 +101,8 @@ class WizardLine:
     """The line of a page to type in: a path, a name, or the word that confirms. ``take`` gets what is entered; None
     while nothing is asked."""
 
-    def __init__(self, wizard: RestoreWizard) -> None:
-        self._wizard = wizard
+    def __init__(self, wizard: Dialog[Any], repaint: Callable[[], None]) -> None:
+        self._wizard, self._repaint = wizard, repaint
         self.take: Callable[[str], None] | None = None
 
     def ask(self, prompt: str, text: str, take: Callable[[str], None]) -> None:
@@ -110,7 +113,7 @@ class WizardLine:
         line.placeholder, line.display = prompt, True
         self.take = take
         self._wizard.set_focus(line)
-        self._wizard.repaint()
+        self._repaint()
 
     def close(self) -> None:
         """Takes the line away."""
@@ -133,7 +136,7 @@ class RestoreWizard(Dialog[bool]):
         super().__init__()
         self.state = RestoreState(choice, undo_command)
         self._glyphs, self._zone, self._slow = glyphs, zone, slow
-        self._line = WizardLine(self)
+        self._line = WizardLine(self, self.repaint)
         self._note: tuple[str, str] = ("", "muted")
         self._paint_due = False
         self._page = WizardPage()
@@ -468,3 +471,12 @@ class RestoreWizard(Dialog[bool]):
         if item is not None:
             self.state.at, self.state.moved = item, True
             self._choose()
+
+
+def restore_wizard(
+    found: BackupSet, view: PlanView, request: BackupRequest, *, glyphs: Glyphs, zone: tzinfo, slow: bool,
+    undo_command: str,
+) -> RestoreWizard:  # fmt: skip
+    """Return the wizard for everything in a set, restored to where it came from."""
+    choice = RestoreChoice.of(found, view, request)
+    return RestoreWizard(choice, glyphs=glyphs, zone=zone, slow=slow, undo_command=undo_command)

@@ -141,7 +141,7 @@ def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row
     if found.reason and not is_told:  # by a line of its own, or by the proof
         yield _field(_("why"), str(found.reason), SET_ROLES[found.status])
     if found.physical is not None:
-        yield from (_field(*each) for each in physical_facts(found.physical, style))
+        yield from (_field(*each) for each in physical_facts(found.physical, style.zone))
         return
     manifest = found.manifest
     if manifest is None:

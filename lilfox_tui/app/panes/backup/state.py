@@ -318,14 +318,6 @@ class BackupState:
             return tr("{set} is {status}: {reason}", set=found.id, status=status, reason=found.reason)
         return None
 
-    def why_not_in_wizard(self) -> Message | None:
-        """Why the restore wizard cannot open: it restores sets of LilFox's own."""
-        plan = self.selected_plan
-        if plan is not None and plan.pgbackrest is not None:
-            return tr("recover a set or a time with: lilfox restore --plan {plan} --target TIME --into DIR",
-                      plan=plan.name)  # fmt: skip
-        return self.why_not_restore()
-
     def why_not_undo(self) -> Message | None:
         """Why no restore can be undone."""
         why = self.why_past() or self.why_no_change() or self.why_protected()

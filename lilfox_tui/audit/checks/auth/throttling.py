@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lilfox_tui.audit.fixes import nginx
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Facts, Fix, NotKnown
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Facts, Fix, NotKnown, nginx
 from lilfox_tui.audit.targets.accounts import LOGIN, RATE, SIGN_UP
 from lilfox_tui.core.i18n import listed, tr
 

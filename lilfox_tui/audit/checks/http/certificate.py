@@ -11,8 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from msgspec import Struct
 
-from lilfox_tui.audit.fixes import nginx
-from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, nginx
 from lilfox_tui.audit.targets.services import GetCertificate, Handshake, ServiceAddress
 from lilfox_tui.core.i18n import listed, tr
 from lilfox_tui.core.text import human_duration

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from lilfox_tui.audit.fixes import nginx, plain
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Facts
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Facts, nginx, plain
 from lilfox_tui.audit.targets.services import HEALTH_REPLY, PAGE, WHERE, HttpReply, ServiceAddress
 from lilfox_tui.core.i18n import listed, tr
 

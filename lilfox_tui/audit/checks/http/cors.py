@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lilfox_tui.audit.fixes import nginx
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fact, Facts
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, nginx
 from lilfox_tui.audit.targets.services import HEALTH, ORIGIN, WHERE, Get, HttpReply, reply_of
 from lilfox_tui.core.i18n import tr
 

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 from lilfox_tui.audit.checks.http.cookies import cookies_of
-from lilfox_tui.audit.fixes import nginx, plain
-from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, nginx, plain
 from lilfox_tui.audit.targets.services import ASSET, HEALTH_REPLY, PAGE, WHERE, GetUncompressed, HttpReply
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_bytes

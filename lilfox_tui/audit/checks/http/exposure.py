@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from lilfox_tui.audit.checks.http.latency import METRICS_PAGE
-from lilfox_tui.audit.fixes import nginx
-from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, nginx
 from lilfox_tui.audit.targets.services import PAGE, WHERE, Get, HttpReply, reply_of
 from lilfox_tui.core.i18n import Message, tr
 

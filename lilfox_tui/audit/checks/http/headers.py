@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lilfox_tui.audit.fixes import HEADER_LINES, nginx
-from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts
+from lilfox_tui.audit.model import HEADER_LINES, Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, nginx
 from lilfox_tui.audit.targets.services import PAGE, WHERE, GetPlain, HttpReply, reply_of
 from lilfox_tui.core.i18n import tr
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lilfox_tui.audit.fixes import nginx
-from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts
+from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, nginx
 from lilfox_tui.audit.targets.services import Hello
 from lilfox_tui.audit.targets.tls_hello import (
     SSL_3,

@@ -8,9 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from lilfox_tui.audit.fixes import plain, redis_cli
-from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix
-from lilfox_tui.audit.targets.redis import INFO, USE, RedisInfo, RedisSettings, parse_settings
+from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, plain
+from lilfox_tui.audit.targets.redis import INFO, USE, RedisInfo, RedisSettings, parse_settings, redis_cli
 from lilfox_tui.core.i18n import listed, tr
 from lilfox_tui.hosts.addresses import is_loopback
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lilfox_tui.audit.fixes import redis_settings
 from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, NotKnown
-from lilfox_tui.audit.targets.redis import INFO, USE, RedisInfo, RedisSettings, RedisUse, parse_settings, primary
+from lilfox_tui.audit.targets.redis import (
+    INFO,
+    USE,
+    RedisInfo,
+    RedisSettings,
+    RedisUse,
+    parse_settings,
+    primary,
+    redis_settings,
+)
 from lilfox_tui.core.i18n import listed, tr
 from lilfox_tui.core.text import human_bytes
 

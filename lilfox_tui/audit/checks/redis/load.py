@@ -11,7 +11,6 @@ from typing import Any
 from msgspec import Struct, convert
 
 from lilfox_tui.audit.checks.redis.memory import expires
-from lilfox_tui.audit.fixes import redis_cli, redis_settings
 from lilfox_tui.audit.model import Absent, AuditCheck, AuditFinding, AuditSeverity, Fact, Facts, Fix, NotKnown
 from lilfox_tui.audit.targets.hosts import HostQuestion, Printed
 from lilfox_tui.audit.targets.redis import (
@@ -23,6 +22,8 @@ from lilfox_tui.audit.targets.redis import (
     RedisSettings,
     SampleKeys,
     parse_settings,
+    redis_cli,
+    redis_settings,
 )
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import human_bytes, human_count, human_duration

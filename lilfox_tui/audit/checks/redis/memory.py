@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lilfox_tui.audit.fixes import redis_cli, redis_settings
 from lilfox_tui.audit.model import AuditCheck, AuditFinding, AuditSeverity, Facts, Fix
-from lilfox_tui.audit.targets.redis import INFO, PERFORMANCE, USE, RedisInfo, RedisUse, primary
+from lilfox_tui.audit.targets.redis import (
+    INFO,
+    PERFORMANCE,
+    USE,
+    RedisInfo,
+    RedisUse,
+    primary,
+    redis_cli,
+    redis_settings,
+)
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.core.text import human_bytes, human_count
 
