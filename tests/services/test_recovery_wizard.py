@@ -106,6 +106,8 @@ async def test_an_existing_directory_and_an_early_time_block_it(plan: Plan) -> N
         await pilot.press("enter")
         assert state.step == CHECKS
         assert "blocked by the failed checks" in _said(pilot)
+        await pilot.press("down")
+        assert "next page" not in _said(pilot)
         await pilot.press("escape")
         assert state.step == WHERE
         await pilot.press("escape", "down", "enter", "ctrl+u", *"2001-01-01 00:00:00+00", "enter")

@@ -108,9 +108,15 @@ class RecoveryState:
             return tr("no directory yet: press space to enter one")
         if self.step != CHECKS or self.is_ready:
             return None
-        if self.looked is None or not (self.looked.checked or self.looked.error):
-            return tr("still checking; the next page opens when all checks have passed")
-        return tr("blocked by the failed checks; R rechecks")
+        if self.is_blocked:
+            return tr("blocked by the failed checks; R rechecks")
+        return tr("still checking; the next page opens when all checks have passed")
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the checks have ended and do not let the restore go on."""
+        looked = self.looked
+        return looked is not None and not looked.ready and (looked.checked or looked.error is not None)
 
     @property
     def word(self) -> str:
@@ -213,10 +219,11 @@ def confirm_rows(state: RecoveryState, style: PageStyle) -> Iterator[Row]:
 def page_keys(state: RecoveryState, width: int, *, asks: bool) -> list[Row]:
     """The keys of the open page and what they do; ``asks``: a line of text is being typed."""
     back, following = ("esc", _("back")), ("enter", _("next page"))
+    unless_blocked = () if state.is_blocked else (following,)
     keys: dict[int, tuple[tuple[str, str], ...]] = {
         WHAT: (following, ("space", _("choose")), ("esc", _("cancel"))),
         WHERE: (("space", _("enter the directory")), following, back),
-        CHECKS: (following, ("R", _("recheck")), ("o", _("all checks")), back),
+        CHECKS: (*unless_blocked, ("R", _("recheck")), ("o", _("all checks")), back),
         CONFIRM: (("enter", _("restore (type the name first)")), back),
         RUN: (("esc", _("close: the job keeps running")),),
         RESULT: (("enter", _("close")),),
