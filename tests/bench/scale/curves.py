@@ -8,6 +8,8 @@ from itertools import pairwise
 
 Point = tuple[float, float]
 """Size and cost."""
+STEADY = 1.05
+"""What costs at most so many times as much at the largest size as at the smallest does not grow."""
 SUPERLINEAR = 1.1
 """An exponent above this, in the upper half of the ladder, is growth faster than the work."""
 
@@ -20,14 +22,16 @@ def exponents(points: Sequence[Point]) -> list[float]:
 
 def upper_exponent(points: Sequence[Point]) -> float | None:
     """The exponent over the upper decade of sizes, of what the cost grew by since the smallest size: so fixed costs do
-    not hide a growth. None where there is no decade, or nothing grew."""
+    not hide a growth. None where there is no decade, or where it grew only within the last one."""
     if len(points) < 3:
         return None
     first, last = points[0], points[-1]
+    if last[1] <= STEADY * first[1]:
+        return 0.0
     below = [each for each in points[1:-1] if each[0] * 9.5 <= last[0]]
     low = below[-1] if below else points[1]
-    if last[1] <= first[1] or low[1] <= first[1]:
-        return None if last[1] > first[1] else 0.0
+    if low[1] <= first[1]:
+        return None
     return _exponent(low[0] - first[0], low[1] - first[1], last[0] - first[0], last[1] - first[1])
 
 

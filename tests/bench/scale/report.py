@@ -15,6 +15,8 @@ from tests.bench.scale.results import AXES, FILE, axis_named, kept
 _IMAGES = FILE.parent / "images"
 _WIDTH, _HEIGHT, _MARGIN = 720, 360, 60
 _INK, _PAPER, _GRID = "#d9dde6", "#16171c", "#33363f"
+_LITTLE = 0.05
+"""Of the memory of the process, what an operation needs is not worth an exponent."""
 _COLOURS = ("#0dbc79", "#2472c8", "#e5e510", "#bc3fbc", "#e06c45")
 
 
@@ -36,12 +38,12 @@ def _section(axis: Axis, measured: Measured) -> str:
     fits = ["| operation | exponent: CPU | memory | bytes | knee |", "|---|---:|---:|---:|---|"]
     for operation, curve in _pairs(axis, measured):
         rows += [
-            f"| {operation.title} | {cost.size:,} | {cost.cpu_s:.3g} s | {cost.wall_s:.3g} s "
+            f"| {operation.title} | {_sized(axis, cost.size)} | {cost.cpu_s:.3g} s | {cost.wall_s:.3g} s "
             f"| {cost.peak_bytes / 1e6:.0f} MB | {'' if cost.moved_bytes is None else f'{cost.moved_bytes:,}'} |"
             for cost in curve.costs
         ]
         exponents = " | ".join(_exponent(curve, each) for each in ("cpu_s", "memory_bytes", "moved_bytes"))
-        fits.append(f"| {operation.title} | {exponents} | {_knee(operation, curve)} |")
+        fits.append(f"| {operation.title} | {exponents} | {_knee(axis, operation, curve)} |")
     head = f"### {axis.title}\n\n![{axis.title}](images/scaling-{axis.name}.svg)\n"
     when = f"Measured on {measured.day}; {measured.machine}."
     about, *notes = ["\n".join(textwrap.wrap(each, 100)) for each in (axis.about, *_left_out(axis, measured))]
@@ -52,10 +54,11 @@ def _section(axis: Axis, measured: Measured) -> str:
 def _left_out(axis: Axis, measured: Measured) -> Iterator[str]:
     """Which operations were not measured at the largest sizes of the axis."""
     curves = list(_pairs(axis, measured))
+    unit = "" if axis.unit == "bytes" else f" {axis.unit}"
     largest = max(curve.costs[-1].size for _operation, curve in curves)
     for operation, curve in curves:
         if (size := curve.costs[-1].size) < largest:
-            yield f"Not measured above {size:,} {axis.unit}: {operation.title}."
+            yield f"Not measured above {_sized(axis, size)}{unit}: {operation.title}."
 
 
 def _pairs(axis: Axis, measured: Measured) -> Iterator[tuple[Operation, Curve]]:
@@ -68,18 +71,29 @@ def _points(curve: Curve, measure: str) -> list[Point]:
 
 
 def _exponent(curve: Curve, measure: str) -> str:
-    found = upper_exponent(_points(curve, measure))
+    last = curve.costs[-1]
+    held = measure == "memory_bytes" and last.memory_bytes < _LITTLE * last.peak_bytes
+    found = 0.0 if held else upper_exponent(_points(curve, measure))
     return "-" if found is None else f"{found:.2f}{' (faster than linear)' if found > SUPERLINEAR else ''}"
 
 
-def _knee(operation: Operation, curve: Curve) -> str:
+def _knee(axis: Axis, operation: Operation, curve: Curve) -> str:
     told = []
-    for measure, text in (("wall_s", "{:g} s"), ("cpu_s", "{:g} s of CPU"), ("peak_bytes", "{:,.0f} bytes")):
+    for measure, text in (("wall_s", "{:g} s"), ("cpu_s", "{:g} s of CPU"), ("peak_bytes", "")):
         limit = getattr(operation.limits, measure)
         at = None if limit is None else passes(_points(curve, measure), limit)
         if at is not None:
-            told.append(f"{text.format(limit)} from {at:,.0f}")
-    return ", ".join(told) or f"none up to {curve.costs[-1].size:,}"
+            told.append(f"{text.format(limit) if text else _bytes(limit)} from {_sized(axis, at)}")
+    return ", ".join(told) or f"none up to {_sized(axis, curve.costs[-1].size)}"
+
+
+def _sized(axis: Axis, size: float) -> str:
+    return _bytes(size) if axis.unit == "bytes" else f"{size:,.0f}"
+
+
+def _bytes(size: float) -> str:
+    power = next(each for each in (9, 6, 3, 0) if size >= 10**each)
+    return f"{size / 10**power:.3g} {({9: 'GB', 6: 'MB', 3: 'kB', 0: 'B'})[power]}"
 
 
 def picture(axis: Axis, measured: Measured) -> str:
@@ -95,7 +109,7 @@ def picture(axis: Axis, measured: Measured) -> str:
         up = (math.log10(cost) - low) / (high - low)
         return _MARGIN + across * (_WIDTH - 2 * _MARGIN), _HEIGHT - _MARGIN - up * (_HEIGHT - 2 * _MARGIN)
 
-    parts = [f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="{_PAPER}"/>', *_grid(at, left, right, low, high)]
+    parts = [f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="{_PAPER}"/>', *_grid(axis, at, left, right, low, high)]
     parts += _linear(at, left, right, low, high)
     for number, ((name, points), colour) in enumerate(zip(lines, _COLOURS, strict=False)):
         placed = [at(*point) for point in points]
@@ -120,7 +134,7 @@ def _linear(at: object, left: float, right: float, low: int, high: int) -> Seque
     return parts
 
 
-def _grid(at: object, left: float, right: float, low: int, high: int) -> Sequence[str]:
+def _grid(axis: Axis, at: object, left: float, right: float, low: int, high: int) -> Sequence[str]:
     assert callable(at)
     parts = []
     for power in range(low, high + 1):
@@ -130,7 +144,7 @@ def _grid(at: object, left: float, right: float, low: int, high: int) -> Sequenc
     for power in range(math.ceil(left), math.floor(right) + 1):
         (x, y), (_, end) = at(10.0**power, 10.0**low), at(10.0**power, 10.0**high)
         parts.append(f'<path d="M{x:.1f} {y:.1f}V{end:.1f}" stroke="{_GRID}"/>')
-        parts.append(_text(x - 12, y + 18, f"{10**power:,}", _INK))
+        parts.append(_text(x - 12, y + 18, _sized(axis, 10**power), _INK))
     return parts
 
 

@@ -22,6 +22,11 @@ def test_the_exponent_is_that_of_what_grows(power: float, fixed: float) -> None:
     assert (found > SUPERLINEAR) == (power > 1)
 
 
+def test_what_is_nearly_the_same_at_every_size_does_not_grow() -> None:
+    assert upper_exponent([(10, 329_203), (100, 329_204), (1000, 329_209), (10_000, 337_402)]) == 0
+    assert upper_exponent([(10, 5), (100, 5), (1000, 4), (10_000, 3)]) == 0
+
+
 def test_a_limit_is_passed_between_two_sizes_or_never() -> None:
     points = [(size, size / 1000) for size in SIZES]
     at = passes(points, 0.5)
@@ -50,7 +55,7 @@ def test_the_page_names_the_sizes_at_which_an_operation_was_not_measured(monkeyp
     monkeypatch.setattr(
         report, "kept", lambda: {"logs": _measured("logs", {"screen": (1, 10, 2000), "stats": (1, 1000)})}
     )
-    assert "Not measured above 1,000 bytes: `lilfox logs stats`.\n" in report.page()
+    assert "Not measured above 1 kB: `lilfox logs stats`.\n" in report.page()
     assert report.page().count("Not measured") == 1
 
 
