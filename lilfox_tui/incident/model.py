@@ -21,7 +21,7 @@ Moment = Literal["detected", "acknowledged", "mitigated", "resolved"]
 StepState = Literal["running", "done", "failed", "unknown", "skipped", "undone"]
 
 
-class IncidentOpened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="event"):
+class IncidentOpened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="event", gc=False):
     title: str
     severity: SeverityLevel
     cause: str = ""
@@ -30,33 +30,33 @@ class IncidentOpened(Struct, frozen=True, kw_only=True, tag="opened", tag_field=
     """The incident that was opened before it there, and the SHA-256 of its first line: ``INC-6 9f86d0…``."""
 
 
-class Noted(Struct, frozen=True, kw_only=True, tag="note", tag_field="event"):
+class Noted(Struct, frozen=True, kw_only=True, tag="note", tag_field="event", gc=False):
     text: str
 
 
-class Decided(Struct, frozen=True, kw_only=True, tag="decision", tag_field="event"):
+class Decided(Struct, frozen=True, kw_only=True, tag="decision", tag_field="event", gc=False):
     text: str
 
 
-class RoleAssigned(Struct, frozen=True, kw_only=True, tag="role", tag_field="event"):
+class RoleAssigned(Struct, frozen=True, kw_only=True, tag="role", tag_field="event", gc=False):
     """``who`` now has the role ``role`` (lead, communication, scribe, …)."""
 
     role: str
     who: str
 
 
-class Graded(Struct, frozen=True, kw_only=True, tag="severity", tag_field="event"):
+class Graded(Struct, frozen=True, kw_only=True, tag="severity", tag_field="event", gc=False):
     severity: SeverityLevel
 
 
-class Called(Struct, frozen=True, kw_only=True, tag="contact", tag_field="event"):
+class Called(Struct, frozen=True, kw_only=True, tag="contact", tag_field="event", gc=False):
     """One of the configured contacts was called, with the outcome."""
 
     contact: str
     outcome: str
 
 
-class Marked(Struct, frozen=True, kw_only=True, tag="moment", tag_field="event"):
+class Marked(Struct, frozen=True, kw_only=True, tag="moment", tag_field="event", gc=False):
     """The time of a moment of the incident was recorded: ``moment`` was at ``when``, which may be earlier than the
     entry."""
 
@@ -75,7 +75,7 @@ def alert_title(name: str, labels: Mapping[str, str]) -> str:
     return f"{name}: {subject}" if subject else name
 
 
-class AlertChanged(Struct, frozen=True, kw_only=True, tag="alert", tag_field="event"):
+class AlertChanged(Struct, frozen=True, kw_only=True, tag="alert", tag_field="event", gc=False):
     name: str
     labels: dict[str, str]
     state: Literal["pending", "firing", "resolved", "no data", "acknowledged", "silenced"]
@@ -85,7 +85,7 @@ class AlertChanged(Struct, frozen=True, kw_only=True, tag="alert", tag_field="ev
     """When the summary was true, if that is later than ``since``: it was recorded by an incident opened later."""
 
 
-class PastEvent(Struct, frozen=True):
+class PastEvent(Struct, frozen=True, gc=False):
     """What happened to an alert before an incident was opened. ``kind`` as the history of alerts has it."""
 
     at: datetime
@@ -96,7 +96,7 @@ class PastEvent(Struct, frozen=True):
     note: str = ""
 
 
-class AlertPast(Struct, frozen=True, kw_only=True, tag="alert history", tag_field="event"):
+class AlertPast(Struct, frozen=True, kw_only=True, tag="alert history", tag_field="event", gc=False):
     """What happened to an alert of the incident before it fired this time, oldest first."""
 
     name: str
@@ -104,7 +104,7 @@ class AlertPast(Struct, frozen=True, kw_only=True, tag="alert history", tag_fiel
     events: tuple[PastEvent, ...]
 
 
-class Noticed(Struct, frozen=True, kw_only=True, tag="noticed", tag_field="event"):
+class Noticed(Struct, frozen=True, kw_only=True, tag="noticed", tag_field="event", gc=False):
     """A host, service or backend that LilFox watches, or a part of it, failed or recovered."""
 
     subject: str
@@ -117,13 +117,13 @@ class Noticed(Struct, frozen=True, kw_only=True, tag="noticed", tag_field="event
     since: datetime
 
 
-class Did(Struct, frozen=True, kw_only=True, tag="did", tag_field="event"):
+class Did(Struct, frozen=True, kw_only=True, tag="did", tag_field="event", gc=False):
     """Something was done directly, without a job: a key trusted, a silence created."""
 
     text: str
 
 
-class JobBegan(Struct, frozen=True, kw_only=True, tag="job began", tag_field="event"):
+class JobBegan(Struct, frozen=True, kw_only=True, tag="job began", tag_field="event", gc=False):
     """A job began: a backup, a restore, a restart …; listed by ``lilfox jobs``."""
 
     job: str
@@ -131,7 +131,7 @@ class JobBegan(Struct, frozen=True, kw_only=True, tag="job began", tag_field="ev
     title: str
 
 
-class JobEnded(Struct, frozen=True, kw_only=True, tag="job ended", tag_field="event"):
+class JobEnded(Struct, frozen=True, kw_only=True, tag="job ended", tag_field="event", gc=False):
     job: str
     kind: str
     state: str
@@ -140,7 +140,7 @@ class JobEnded(Struct, frozen=True, kw_only=True, tag="job ended", tag_field="ev
     """How long the job ran, as its own events say; None in entries of older versions."""
 
 
-class StepBegan(Struct, frozen=True, kw_only=True, tag="step began", tag_field="event"):
+class StepBegan(Struct, frozen=True, kw_only=True, tag="step began", tag_field="event", gc=False):
     """A command is about to run; written to disk before it does."""
 
     runbook: str
@@ -154,7 +154,7 @@ class StepBegan(Struct, frozen=True, kw_only=True, tag="step began", tag_field="
     """By which its end is matched: of one command on one host, once."""
 
 
-class StepEnded(Struct, frozen=True, kw_only=True, tag="step ended", tag_field="event"):
+class StepEnded(Struct, frozen=True, kw_only=True, tag="step ended", tag_field="event", gc=False):
     run: str
     state: StepState
     message: str
@@ -168,14 +168,14 @@ class StepEnded(Struct, frozen=True, kw_only=True, tag="step ended", tag_field="
     evidence: str = ""
 
 
-class StepSkipped(Struct, frozen=True, kw_only=True, tag="skipped", tag_field="event"):
+class StepSkipped(Struct, frozen=True, kw_only=True, tag="skipped", tag_field="event", gc=False):
     runbook: str
     step: int
     title: str
     reason: str
 
 
-class Changed(Struct, frozen=True, kw_only=True, tag="change", tag_field="event"):
+class Changed(Struct, frozen=True, kw_only=True, tag="change", tag_field="event", gc=False):
     """A change that is in force until ``Reverted``: a ban, a stopped unit, a switched port."""
 
     change: str
@@ -187,14 +187,14 @@ class Changed(Struct, frozen=True, kw_only=True, tag="change", tag_field="event"
     """When it ends by itself."""
 
 
-class Reverted(Struct, frozen=True, kw_only=True, tag="reverted", tag_field="event"):
+class Reverted(Struct, frozen=True, kw_only=True, tag="reverted", tag_field="event", gc=False):
     change: str
     text: str
     stays: bool = False
     """It is not undone: it can no longer be, and so it is not counted as a change in force."""
 
 
-class EvidenceKept(Struct, frozen=True, kw_only=True, tag="evidence", tag_field="event"):
+class EvidenceKept(Struct, frozen=True, kw_only=True, tag="evidence", tag_field="event", gc=False):
     """A file was stored beside the timeline."""
 
     file: str
@@ -204,7 +204,7 @@ class EvidenceKept(Struct, frozen=True, kw_only=True, tag="evidence", tag_field=
     text: str
 
 
-class TookOver(Struct, frozen=True, kw_only=True, tag="took over", tag_field="event"):
+class TookOver(Struct, frozen=True, kw_only=True, tag="took over", tag_field="event", gc=False):
     """The author of this entry took over; ``before`` now follows."""
 
     before: str
@@ -214,7 +214,7 @@ class TookOver(Struct, frozen=True, kw_only=True, tag="took over", tag_field="ev
     """The process that acts now, where it is one that stays: the console, a run in a terminal."""
 
 
-class Closed(Struct, frozen=True, kw_only=True, tag="closed", tag_field="event"):
+class Closed(Struct, frozen=True, kw_only=True, tag="closed", tag_field="event", gc=False):
     summary: str
     in_force: tuple[str, ...] = ()
     """Changes that were still in force."""
@@ -228,7 +228,7 @@ class Closed(Struct, frozen=True, kw_only=True, tag="closed", tag_field="event")
     """The incident that was opened for what still failed."""
 
 
-class FollowUp(Struct, frozen=True, kw_only=True, tag="follow-up", tag_field="event"):
+class FollowUp(Struct, frozen=True, kw_only=True, tag="follow-up", tag_field="event", gc=False):
     """Something is to be done because of the incident; it is called by the number of its entry."""
 
     text: str
@@ -236,7 +236,7 @@ class FollowUp(Struct, frozen=True, kw_only=True, tag="follow-up", tag_field="ev
     due: date | None = None
 
 
-class FollowUpDone(Struct, frozen=True, kw_only=True, tag="follow-up done", tag_field="event"):
+class FollowUpDone(Struct, frozen=True, kw_only=True, tag="follow-up done", tag_field="event", gc=False):
     """The follow-up of the entry ``number`` is done."""
 
     number: int
@@ -244,7 +244,7 @@ class FollowUpDone(Struct, frozen=True, kw_only=True, tag="follow-up done", tag_
     """What came of it."""
 
 
-class Reopened(Struct, frozen=True, kw_only=True, tag="reopened", tag_field="event"):
+class Reopened(Struct, frozen=True, kw_only=True, tag="reopened", tag_field="event", gc=False):
     reason: str
 
 
@@ -255,7 +255,7 @@ What: TypeAlias = (
 )  # fmt: skip
 
 
-class TimelineEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TimelineEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One line of a timeline."""
 
     number: int
