@@ -35,9 +35,7 @@ def rule_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @given(st.lists(st.one_of(st.integers(0, 3000), st.integers(0, 100_000), st.integers(-100_000, 0)), max_size=40))
 @settings(max_examples=100, deadline=None)
-def test_a_group_that_is_due_is_evaluated_whatever_the_clock_does(
-    rule_folder: Path, steps: list[int]
-) -> None:
+def test_a_group_that_is_due_is_evaluated_whatever_the_clock_does(rule_folder: Path, steps: list[int]) -> None:
     saved = AlertStorage(AlertDatabase(None))
     manager = RuleManager(Config(rules=("rules.yml",)), SeriesStore(keep_s=60, limit_bytes=1 << 20), saved, rule_folder)
     now_ms = _BEGAN_MS
