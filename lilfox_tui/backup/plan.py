@@ -216,9 +216,11 @@ _OF_PGBACKREST = frozenset({"backup_type", "target", "into"})
 
 def as_document(request: BackupRequest) -> dict[str, Any]:
     """Convert a request to the arguments in a job file, where the fields of ``restore`` are not nested. Those of
-    pgBackRest plans are left out when empty: earlier versions read the others."""
+    pgBackRest plans are left out when empty, and ``read_back`` when true: earlier versions read the others."""
     fields: dict[str, Any] = msgspec.to_builtins(request)
     spec: dict[str, Any] = fields.pop("restore")
+    if spec["read_back"]:
+        del spec["read_back"]
     return {name: value for name, value in (fields | spec).items() if value or name not in _OF_PGBACKREST}
 
 

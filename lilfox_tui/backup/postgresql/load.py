@@ -380,10 +380,11 @@ class _Archive:
             async def others(data: AsyncGenerator[bytes, None]) -> None:
                 await self._restore_stream(_together(head, data), ["--section=data"], lambda _done: None)
 
-            sessions = max(1, min(self._task.jobs, len(tables)))
-            streams = [blocks, *(self._task.blocks(self._target.part) for _session in range(1, sessions))]
+            sessions = self._task.jobs if compares else max(1, min(self._task.jobs, len(tables)))
+            more = 0 if compares else sessions - 1
+            streams = [blocks, *(self._task.blocks(self._target.part) for _stream in range(more))]
             settings = settings_of(self._version_num, jobs=sessions)
-            load = LargeLoad(access, self._staged, settings, tables, compares=compares)
+            load = LargeLoad(access, self._staged, settings, tables, compares=compares, sessions=sessions)
             await load.run(beginning, streams, others, self._shared(_SHARE_OF_ROWS))
         if ahead is not None:
             ahead.on_the_way = load.equal

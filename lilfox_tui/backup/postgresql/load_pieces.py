@@ -1,15 +1,18 @@
-"""Loads the rows of large tables with several sessions at once, each from a stream of the whole archive.
+"""Loads the rows of large tables with several sessions at once.
 
-A session loads whole tables, so that their rows lie on disk in the order in which they were dumped: then a comparison
-needs no more than digests of pieces. Each session reads the archive on its own and passes over the tables of the
-others, which costs a tenth of loading them.
+If the tables are read back, a session loads whole tables, so that their rows lie on disk in the order in which they
+were dumped: then a comparison needs no more than digests of pieces. Each session reads the archive on its own and
+passes over the tables of the others, which costs a tenth of loading them.
+
+If they are compared while they are loaded, the archive is read once, and all sessions share the rows of each table: its
+digest is that of the rows as they come from the archive.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 
 from msgspec import Struct
@@ -25,6 +28,8 @@ from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.redact import redact
 
+_SHARED_BYTES = 512 * 1024
+"""Of whole rows, which a session takes at once."""
 _COPIED = re.compile(rb"^COPY (\d+)$", re.MULTILINE)
 """What psql prints for a COPY: its command tag, with the rows that the server stored."""
 _TABLES = (
@@ -138,7 +143,7 @@ Others = Callable[[AsyncGenerator[bytes, None]], Awaitable[None]]
 
 class LargeLoad:
     """Loads ``tables`` into ``database``. ``settings`` are those of the sessions; ``compares``: whether the rows are
-    compared with the set on their way."""
+    compared with the set on their way, ``sessions`` of them sharing the rows of each table."""
 
     def __init__(
         self,
@@ -148,7 +153,9 @@ class LargeLoad:
         tables: Sequence[LoadedTable],
         *,
         compares: bool = False,
+        sessions: int = 1,
     ) -> None:
+        self._sessions = sessions if compares else 1
         self._access, self._database, self._tables = access, database, tables
         self._settings = {**TEXT_FORM, **settings}
         self._compares = compares
@@ -205,20 +212,7 @@ class LargeLoad:
                 await others(data.rest())
 
     async def _load(self, table: LoadedTable, rows: AsyncGenerator[bytes, None], moved: Callable[[int], None]) -> None:
-        """Load the rows into the empty table. Nothing of the rows is a command: what they have behind a line that psql
-        takes for their end is not read. They are frozen, because a comparison reads them at once."""
-        into = f"\\copy {table.name} ({table.columns}) from pstdin with (freeze)"
-        words = [
-            VERBOSE,
-            COPY_ENCODING,
-            "SET xmloption = content",
-            "BEGIN",
-            f"TRUNCATE ONLY {table.name}",
-            into,
-            "COMMIT",
-        ]
-        commands = [word for each in words for word in ("-c", each)]
-        psql = self._access.psql(self._database, self._settings, *commands, stops=True, variables={"QUIET": "off"})
+        """Load the rows into the empty table, and compare them with the set on their way if that is wanted."""
         digest = PieceDigest([piece.size_bytes for piece in table.content.pieces])
 
         async def told() -> AsyncGenerator[bytes, None]:
@@ -230,13 +224,57 @@ class LargeLoad:
                 yield part
 
         async with aclosing(told()) as parts:
-            done = await self._access.host.stream_stdin(self._access.argv(*psql), parts, sudo=self._access.sudo)
-        if not done.ok:
-            raise self._refused(table, done)
-        if self._compares and _COPIED.findall(done.stdout) == [b"%d" % digest.rows]:
+            if self._sessions == 1:
+                stored = [await self._copied(table, parts, freezes=True)]
+            else:
+                stored = await self._shared_out(table, parts)
+        if self._compares and None not in stored and sum(map(int, filter(None, stored))) == digest.rows:
             with suppress(BrokenSet):
                 if digest.content() == table.content:
                     self.equal[table.name] = table.content
+
+    async def _copied(self, table: LoadedTable, rows: AsyncIterator[bytes], *, freezes: bool) -> bytes | None:
+        """Load the rows with one session; return how many the server has stored, None if it does not say so. Nothing of
+        the rows is a command: what they have behind a line that psql takes for their end is not read. ``freezes`` them,
+        because a comparison reads them at once."""
+        into = f"\\copy {table.name} ({table.columns}) from pstdin"
+        words = [VERBOSE, COPY_ENCODING, "SET xmloption = content"]
+        words += ["BEGIN", f"TRUNCATE ONLY {table.name}", f"{into} with (freeze)", "COMMIT"] if freezes else [into]
+        commands = [word for each in words for word in ("-c", each)]
+        psql = self._access.psql(self._database, self._settings, *commands, stops=True, variables={"QUIET": "off"})
+        done = await self._access.host.stream_stdin(self._access.argv(*psql), rows, sudo=self._access.sudo)
+        if not done.ok:
+            raise self._refused(table, done)
+        told = _COPIED.findall(done.stdout)
+        return told[0] if len(told) == 1 else None
+
+    async def _shared_out(self, table: LoadedTable, rows: AsyncIterator[bytes]) -> list[bytes | None]:
+        """Load the rows with all sessions, each of which takes the next whole rows when it has sent its last; return
+        what :meth:`_copied` does of each."""
+        waiting: asyncio.Queue[bytes] = asyncio.Queue(2 * self._sessions)
+
+        async def filled() -> None:
+            async for lines in whole_lines(rows, _SHARED_BYTES):
+                await waiting.put(lines)
+            for _session in range(self._sessions):
+                await waiting.put(b"")
+
+        async def session() -> bytes | None:
+            taken = _Taken(waiting)
+            stored = await self._copied(table, taken, freezes=False)
+            async for _lines in taken:
+                """Behind what psql took for the end: these rows are missing, and the others go on."""
+            return stored
+
+        filling = asyncio.ensure_future(filled())
+        sessions = [asyncio.ensure_future(session()) for _session in range(self._sessions)]
+        try:
+            await asyncio.gather(filling, *sessions)
+        finally:
+            for each in (filling, *sessions):
+                each.cancel()
+            await asyncio.gather(filling, *sessions, return_exceptions=True)
+        return [each.result() for each in sessions]
 
     def _refused(self, table: LoadedTable, done: Completed) -> BackupError:
         stderr = redact(done.stderr.decode("utf-8", "replace"))
@@ -246,6 +284,37 @@ class LargeLoad:
                host=self._access.host.name, table=clean(table.name), reason=said),
             tr("Only the staging database was written."),
         )  # fmt: skip
+
+
+class _Taken(AsyncIterator[bytes]):
+    """What one session takes of a queue, up to the empty text that ends it. Who goes on with it gets the rest."""
+
+    def __init__(self, waiting: asyncio.Queue[bytes]) -> None:
+        self._waiting, self._ended = waiting, False
+
+    async def __anext__(self) -> bytes:
+        lines = b"" if self._ended else await self._waiting.get()
+        self._ended = not lines
+        if self._ended:
+            raise StopAsyncIteration
+        return lines
+
+
+async def whole_lines(parts: AsyncIterator[bytes], size: int) -> AsyncGenerator[bytes, None]:
+    """Yield the same bytes in blocks of about ``size`` that end with a newline, but for the last one. In the text form
+    of COPY, a newline is the end of a row and nothing else."""
+    kept: list[bytes] = []
+    held = 0
+    async for part in parts:
+        kept.append(part)
+        held += len(part)
+        if held >= size and (cut := part.rfind(b"\n") + 1):
+            kept[-1] = part[:cut]
+            yield b"".join(kept)
+            kept = [part[cut:]]
+            held = len(kept[0])
+    if held:
+        yield b"".join(kept)
 
 
 async def _behind(stream: AsyncGenerator[bytes, None], beginning: ArchiveBeginning) -> _Data:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.backup.postgresql import load_pieces
-from lilfox_tui.backup.postgresql.load_pieces import LoadedTable
+from lilfox_tui.backup.postgresql.load_pieces import LargeLoad, LoadedTable
 from lilfox_tui.backup.postgresql.psql import CopiedPiece, TableContent
 from lilfox_tui.backup.store import BrokenSet
 
@@ -70,3 +72,43 @@ def test_the_sessions_share_the_tables_by_size() -> None:
     assert sorted(sum(each.size_bytes for each in share) for share in shares) == [85, 90]
     assert sorted(each.number for share in shares for each in share) == [0, 1, 2, 3, 4]
     assert load_pieces._shares([], 1) == [[]]
+
+
+@given(st.lists(st.binary(max_size=12).map(lambda text: text.replace(b"a", b"\n"))), st.integers(1, 20))
+async def test_rows_are_shared_out_in_whole_lines(parts: list[bytes], size: int) -> None:
+    async def given_parts() -> AsyncGenerator[bytes, None]:
+        for part in parts:
+            yield part
+
+    found = [lines async for lines in load_pieces.whole_lines(given_parts(), size)]
+    assert b"".join(found) == b"".join(parts)
+    assert all(lines.endswith(b"\n") for lines in found[:-1])
+    assert all(found)
+
+
+async def test_each_session_gets_its_share_and_one_that_ends_early_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(load_pieces, "_SHARED_BYTES", 1)
+    got: list[list[bytes]] = []
+
+    async def copied(_self: object, _table: object, rows: AsyncIterator[bytes], *, freezes: bool) -> bytes:
+        assert not freezes
+        mine: list[bytes] = []
+        got.append(mine)
+        async for lines in rows:
+            mine.append(lines)
+            if len(got) == 3 and mine is got[2]:
+                break  # as psql does at what it takes for the end
+            await asyncio.sleep(0)
+        return b"%d" % len(mine)
+
+    monkeypatch.setattr(LargeLoad, "_copied", copied)
+    load = LargeLoad(cast("Any", None), "shop", {}, (), compares=True, sessions=3)
+    rows = [b"%d\n" % number for number in range(300)]
+    stored = await load._shared_out(cast("Any", None), cut(b"".join(rows), 7))
+    assert [int(each or b"") for each in stored] == [len(mine) for mine in got]
+    assert all(got)
+    taken = [row for mine in got for lines in mine for row in lines.splitlines(keepends=True)]
+    assert len(taken) == len(set(taken)) < 300  # none twice, and some behind the early end
+    assert set(taken) < set(rows)
