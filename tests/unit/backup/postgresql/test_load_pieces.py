@@ -91,6 +91,7 @@ async def test_each_session_gets_its_share_and_one_that_ends_early_stops_nobody(
 ) -> None:
     monkeypatch.setattr(load_pieces, "_SHARED_BYTES", 1)
     got: list[list[bytes]] = []
+    everyone = asyncio.Barrier(3)
 
     async def copied(_self: object, _table: object, rows: AsyncIterator[bytes], *, freezes: bool) -> bytes:
         assert not freezes
@@ -98,9 +99,10 @@ async def test_each_session_gets_its_share_and_one_that_ends_early_stops_nobody(
         got.append(mine)
         async for lines in rows:
             mine.append(lines)
+            if len(mine) == 1:
+                await everyone.wait()
             if len(got) == 3 and mine is got[2]:
                 break  # as psql does at what it takes for the end
-            await asyncio.sleep(0)
         return b"%d" % len(mine)
 
     monkeypatch.setattr(LargeLoad, "_copied", copied)
