@@ -63,7 +63,7 @@ async def test_where_to_says_what_is_replaced_and_the_checks_what_is_lost(stand_
         assert "By default it replaces what the set was taken from." in text
         assert "replaces database lilfox on localhost" in text
         wizard.state.choice.keep_only("database", "public.users")
-        wizard.repaint()
+        wizard.frame.repaint()
         await pilot.pause()
         assert "replaces public.users in database lilfox on localhost" in screen_text(pilot)
         wizard.state.choice.keep_only("", "")
@@ -84,7 +84,7 @@ async def test_what_cannot_be_counted_leaves_the_failed_check_its_place(stand_in
         found = wizard.state.looked
         assert found is not None
         await until(lambda: found.uncounted or found.error)
-        wizard.repaint()
+        wizard.frame.repaint()
         await pilot.pause()
         text = screen_text(pilot)
         assert "Blocked by the failed checks" in text

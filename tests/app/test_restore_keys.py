@@ -65,7 +65,7 @@ async def test_enter_shows_what_blocks_only_where_it_is_out_of_sight(
     async with app.run_test(size=size) as pilot:
         wizard = await at_checks(pilot)
         await looked(wizard)
-        wizard.repaint()
+        wizard.frame.repaint()
         await pilot.pause()
         assert "✖ server" in screen_text(pilot)
         assert "enter" not in screen_text(pilot).splitlines()[-1]

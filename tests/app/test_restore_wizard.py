@@ -87,13 +87,13 @@ async def test_the_pages(size: tuple[int, int], language: str, stand_in: StandIn
         shots = {}
         for step, name in ((WHAT, "what"), (WHERE, "where"), (CHECKS, "checks"), (CONFIRM, "confirm")):
             assert wizard.state.step == step
-            wizard.repaint()
+            wizard.frame.repaint()
             await pilot.pause()
             shots[name] = screen_text(pilot)
             await pilot.press("enter")
         await pilot.press(*"lilfox", "enter")
         await until(lambda: wizard.state.log is not None and len(wizard.state.log.events) > 2)
-        wizard.repaint()
+        wizard.frame.repaint()
         await pilot.pause()
         shots["run"] = screen_text(pilot)
         stand_in.going_on.set()
@@ -160,7 +160,7 @@ async def test_nothing_of_the_run_stands_on_the_result_page(stand_in: StandIn) -
     async with app.run_test(size=(40, 10)) as pilot:
         wizard = await confirmed(pilot, "lilfox")
         await until(lambda: wizard.state.log is not None and len(wizard.state.log.events) > 2)
-        wizard.repaint()
+        wizard.frame.repaint()
         await pilot.pause()
         assert "(process 4711)" in screen_text(pilot)
         stand_in.going_on.set()

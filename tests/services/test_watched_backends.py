@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
@@ -20,6 +19,7 @@ from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.model import BackendView
 from lilfox_tui.monitor.monitor import Monitor
+from tests.lifetime import running
 from tests.services.redis_server import PASSWORD, RedisServer
 from tests.waiting import until
 
@@ -35,18 +35,6 @@ def config_for(server: RedisServer, **changes: object) -> Config:
     return Config(backends={"cache": cache}, refresh=Seconds(0.1))
 
 
-@asynccontextmanager
-async def running(config: Config) -> AsyncIterator[Monitor]:
-    monitor = Monitor(config)
-    task = asyncio.create_task(monitor.run())
-    try:
-        yield monitor
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
 def cache(monitor: Monitor) -> BackendView:
     overview = monitor.overview.value
     assert overview is not None
@@ -55,7 +43,7 @@ def cache(monitor: Monitor) -> BackendView:
 
 async def test_an_outage_says_what_since_when_and_when_it_is_tried_again() -> None:
     with RedisServer() as server:
-        async with running(config_for(server)) as monitor:
+        async with running(Monitor(config_for(server))) as monitor:
             await until(lambda: monitor.overview.value and cache(monitor).level is Level.GOOD, what="it is good")
             seen_good = datetime.now(UTC)
             server.stop()
@@ -104,7 +92,7 @@ async def test_a_backend_that_is_still_being_started_is_not_checked_and_no_outag
 
 async def test_the_past_has_its_line() -> None:
     with RedisServer() as server:
-        async with running(config_for(server)) as monitor:
+        async with running(Monitor(config_for(server))) as monitor:
             series = Series("redis_used_memory_bytes")
             await until(lambda: series in monitor.history.series("backend/cache"), what="it is recorded")
             now = datetime.now(UTC)

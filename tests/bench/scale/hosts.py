@@ -7,17 +7,17 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 
 from lilfox_tui.config.loader import load
-from lilfox_tui.config.model import Config
 from lilfox_tui.core.aio import Feed, Ready
 from lilfox_tui.metrics.model import HostSnapshot
 from lilfox_tui.monitor.monitor import Monitor
 from tests.bench.scale.model import Axis, Limits, Operation, Stopwatch
 from tests.bench.ssh_hosts import config_of
+from tests.lifetime import running
 from tests.services.sshd import sshd_lab
 
 PERIOD_S = 10
@@ -45,18 +45,6 @@ def prepare(size: int, folder: Path) -> Iterator[None]:
         yield
 
 
-@asynccontextmanager
-async def _running(config: Config) -> AsyncIterator[Monitor]:
-    monitor = Monitor(config)
-    task = asyncio.create_task(monitor.run())
-    try:
-        yield monitor
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
 def _checked(size: int, folder: Path, watch: Stopwatch) -> None:
     asyncio.run(_check(size, folder, watch))
 
@@ -80,7 +68,7 @@ async def _rounds(size: int, folder: Path, watch: Stopwatch) -> None:
     """Each round ends when every host has given one more sample: hosts give theirs spread over the period."""
     config = load(folder / "config.yaml").config
     watch.begin()
-    async with _running(config) as monitor:
+    async with running(Monitor(config)) as monitor:
         assert len(monitor.hosts) == size
         async with asyncio.timeout(CONNECT_S):
             await _samples(monitor, 1 + _SETTLE_ROUNDS)

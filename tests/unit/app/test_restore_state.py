@@ -20,6 +20,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
     Looked,
     RestoreChoice,
     RestoreState,
+    take_end,
 )
 from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.app.rows.jobs import JobLog
@@ -184,11 +185,11 @@ def test_the_result_follows_the_end_of_the_job() -> None:
     assert state.step == WHAT
     state.open(RUN)
     state.log = JobLog("1")
-    assert not state.take_end()
+    assert not take_end(state)
     state.log.take([Ended(datetime(2026, 3, 29, tzinfo=UTC), "ok", "restored", "", 0, {})])
-    assert state.take_end()
+    assert take_end(state)
     assert state.step == RESULT
-    assert not state.take_end()
+    assert not take_end(state)
 
 
 def test_a_look_is_wanted_once_for_what_is_chosen() -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from lilfox_tui.metrics.collectors import processes, units
 from lilfox_tui.metrics.model import HostSnapshot, ProcessTotals, ProcessUsage, Sample, Series
 from lilfox_tui.metrics.sampler import ProcessTable, Rates, Readings, Sampler, SampleTime
 from lilfox_tui.metrics.summary import summarize
+from tests.lifetime import running
 from tests.unit.metrics.collectors.reading import CAPTURES
 from tests.waiting import until
 
@@ -94,17 +95,6 @@ class Shellless(LocalHost):
 
     def _refuse(self) -> None:
         raise HostUnreachable(self.name, "no process left")
-
-
-@asynccontextmanager
-async def running(sampler: Sampler) -> AsyncGenerator[Sampler, None]:
-    task = asyncio.create_task(sampler.run())
-    try:
-        yield sampler
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def value(sampler: Sampler) -> HostSnapshot:

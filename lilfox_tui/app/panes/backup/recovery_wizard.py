@@ -3,16 +3,14 @@ the end of the archived WAL. Its pages are those of the restore wizard; nothing 
 
 from __future__ import annotations
 
-import asyncio
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from typing import Literal
 
 from msgspec.structs import replace
 from textual import events, work
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.app.dialogs.messages import PADDING, Dialog, key_rows, word_prompt
@@ -20,12 +18,11 @@ from lilfox_tui.app.panes.backup.pgbackrest_rows import physical_facts
 from lilfox_tui.app.panes.backup.restore_checks import check_rows
 from lilfox_tui.app.panes.backup.restore_pages import PageStyle, WizardItem, WizardPage, result_rows, run_rows
 from lilfox_tui.app.panes.backup.restore_state import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE, Looked
-from lilfox_tui.app.panes.backup.restore_wizard import WizardLine
+from lilfox_tui.app.panes.backup.restore_wizard import WizardFrame, wizard_parts
 from lilfox_tui.app.panes.backup.rows import SET_ROLES, fact_row
-from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.jobs import JobLog
-from lilfox_tui.app.widgets import Lines, TextField
+from lilfox_tui.app.widgets import Lines
 from lilfox_tui.backup import effects
 from lilfox_tui.backup.checks import status_text
 from lilfox_tui.backup.plan import BackupRequest, request_of
@@ -35,7 +32,6 @@ from lilfox_tui.backup.sources.pgbackrest.recovery import END, RecoveryGoal
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.core.text import human_bytes, human_duration
-from lilfox_tui.jobs import start as starting
 
 Goal = Literal["set", "time", "end"]
 """Recovery ends with the backup, at a time, or with the archived WAL."""
@@ -127,13 +123,6 @@ class RecoveryState:
         """Return whether the restore may begin after this word was typed."""
         return self.is_ready and typed == self.word and not self.starting
 
-    def take_end(self) -> bool:
-        """Opens the result page if the job has ended; returns whether it did."""
-        if self.step != RUN or self.log is None or self.log.ended is None:
-            return False
-        self.step = RESULT
-        return True
-
 
 def goal_texts() -> dict[Goal, str]:
     """The goals in words."""
@@ -216,20 +205,43 @@ def confirm_rows(state: RecoveryState, style: PageStyle) -> Iterator[Row]:
     yield from (BLANK, (Piece("   "), Piece(left)), BLANK)
 
 
-def page_keys(state: RecoveryState, width: int, *, asks: bool) -> list[Row]:
-    """The keys of the open page and what they do; ``asks``: a line of text is being typed."""
+def page_keys(state: RecoveryState, width: int, *, asks: bool, more: bool) -> list[Row]:
+    """The keys of the open page and what they do; ``asks``: a line of text is being typed; ``more``: rows are hidden
+    below."""
     back, following = ("esc", _("back")), ("enter", _("next page"))
     unless_blocked = () if state.is_blocked else (following,)
+    further = (("pgdn", _("more")),) if more else ()
     keys: dict[int, tuple[tuple[str, str], ...]] = {
         WHAT: (following, ("space", _("choose")), ("esc", _("cancel"))),
         WHERE: (("space", _("enter the directory")), following, back),
-        CHECKS: (*unless_blocked, ("R", _("recheck")), ("o", _("all checks")), back),
-        CONFIRM: (("enter", _("restore (type the name first)")), back),
+        CHECKS: (*unless_blocked, ("R", _("recheck")), ("o", _("all checks")), *further, back),
+        CONFIRM: (("enter", _("restore (type the name first)")), *further, back),
         RUN: (("esc", _("close: the job keeps running")),),
-        RESULT: (("enter", _("close")),),
+        RESULT: (("enter", _("close")), *further),
     }
     shown = (("enter", _("accept")), ("esc", _("go back"))) if asks and state.step != CONFIRM else keys[state.step]
     return key_rows(shown, width)
+
+
+class _RecoveryPages:
+    """The pages of a recovery."""
+
+    def __init__(self, state: RecoveryState, glyphs: Glyphs, zone: tzinfo) -> None:
+        self.state, self._glyphs, self._zone = state, glyphs, zone
+
+    def items(self) -> list[WizardItem]:
+        if self.state.step == WHAT:
+            return goal_items(self.state, self._glyphs, self._zone)
+        return [place_item(self.state)] if self.state.step == WHERE else []
+
+    def rows(self, style: PageStyle) -> list[Row]:
+        return page_rows(self.state, style)
+
+    def below(self, _style: PageStyle, _above: int) -> list[Row]:
+        return []
+
+    def keys(self, width: int, hiding: WizardPage | None, *, asks: bool) -> list[Row]:
+        return page_keys(self.state, width, asks=asks, more=hiding is not None and hiding.below > 0)
 
 
 def _now(zone: tzinfo) -> datetime:
@@ -242,47 +254,40 @@ class RecoveryWizard(Dialog[None]):
     def __init__(self, state: RecoveryState, *, glyphs: Glyphs, zone: tzinfo, slow: bool) -> None:
         super().__init__()
         self.state = state
-        self._glyphs, self._zone, self._slow = glyphs, zone, slow
-        self._line = WizardLine(self, self.repaint)
-        self._note: tuple[str, str] = ("", "muted")
-        self._page = WizardPage()
-        self._paint_due = False
+        self._zone = zone
+        self.frame = WizardFrame(self, _RecoveryPages(state, glyphs, zone), glyphs=glyphs, zone=zone, slow=slow)
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="query"):
-            yield Lines(id="wizard-body")
-            yield TextField(id="wizard-input", select_on_focus=False)
-            yield Lines(ground="bar", id="wizard-keys")
+        yield from wizard_parts()
 
     def on_mount(self) -> None:
         self.query_one("#wizard-input", Input).display = False
-        self.repaint()
+        self.frame.repaint()
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self.repaint)
+        self.call_after_refresh(self.frame.repaint)
 
     # ---- pages -----------------------------------------------------------------------------------------------------
 
     def _open(self, step: int) -> None:
         state = self.state
         state.open(step)
-        self._note, self._page.top = ("", "muted"), 0
-        self._line.close()
+        self.frame.turn_page()
         if CHECKS <= step < RUN and not state.is_looked_at:
             self._look()
         if step == WHERE and not state.into:
             self._ask_place()
         elif step == CONFIRM:
             self.asks_anew()
-            self._line.ask(word_prompt(state.word, self.app.size.width - PADDING, goes_back=True), "", self._take_word)
-        self.repaint()
+            self.frame.ask(word_prompt(state.word, self.app.size.width - PADDING, goes_back=True), "", self._take_word)
+        self.frame.repaint()
 
     def _next(self) -> None:
         state = self.state
         if state.step == WHAT:
             self._choose(goes_on=True)
         elif (why := state.why_no_next()) is not None:
-            self._tell(why)
+            self.frame.tell(why)
             state.goes_on = state.step == CHECKS
         elif state.step < CONFIRM:
             self._open(state.step + 1)
@@ -290,9 +295,9 @@ class RecoveryWizard(Dialog[None]):
             self.close(None)
 
     def _back(self) -> None:
-        if self._line.take is not None and self.state.step != CONFIRM:
-            self._line.close()
-            self.repaint()
+        if self.frame.take is not None and self.state.step != CONFIRM:
+            self.frame.close_line()
+            self.frame.repaint()
         elif self.state.step in (WHAT, RUN, RESULT):
             self.close(None)
         else:
@@ -311,29 +316,29 @@ class RecoveryWizard(Dialog[None]):
             state.goal = goal
             if goes_on:
                 self._open(WHERE)
-        self.repaint()
+        self.frame.repaint()
 
     def _ask_time(self) -> None:
         reach = self.state.backup.until or self.state.backup.finished
         offered = self.state.time or reach.astimezone(self._zone).isoformat(" ", "seconds")
-        self._line.ask(_("a time with its offset from UTC, such as {time}", time=offered), offered, self._take_time)
+        self.frame.ask(_("a time with its offset from UTC, such as {time}", time=offered), offered, self._take_time)
 
     def _take_time(self, text: str) -> None:
         try:
             read_time(text)
         except UsageError:
-            self._tell(tr("not a time with its offset from UTC: {value}", value=text), "failing")
+            self.frame.tell(tr("not a time with its offset from UTC: {value}", value=text), "failing")
             return
         self.state.goal, self.state.time = "time", text
         self._open(WHERE)
 
     def _ask_place(self) -> None:
         prompt = _("an absolute path that does not exist yet, such as {path}", path=EXAMPLE)
-        self._line.ask(prompt, self.state.into, self._take_place)
+        self.frame.ask(prompt, self.state.into, self._take_place)
 
     def _take_place(self, text: str) -> None:
         if not text.startswith("/") or posixpath.normpath(text) != text or text == "/":
-            self._tell(tr("not a plain absolute path: {path}", path=text), "failing")
+            self.frame.tell(tr("not a plain absolute path: {path}", path=text), "failing")
             return
         self.state.into = text
         self._open(CHECKS)
@@ -341,13 +346,9 @@ class RecoveryWizard(Dialog[None]):
     def _take_word(self, text: str) -> None:
         if not self.state.is_ready:
             self._open(CHECKS)
-        elif self.state.may_run(text):
-            self.state.starting = True
+        elif self.frame.confirm(text):
             self._open(RUN)
             self._run_job()
-        else:
-            word = self.state.word
-            self._tell(_("nothing was written: type {word} in full, or press esc to go back", word=word), "failing")
 
     # ---- work beside the keys --------------------------------------------------------------------------------------
 
@@ -368,83 +369,33 @@ class RecoveryWizard(Dialog[None]):
                 state.recovery = found.goal
         if state.goes_on and state.step == CHECKS and state.is_ready and looked.all_good:
             self._open(CONFIRM)
-        state.goes_on, self._note = False, ("", "muted")
-        self.repaint()
+        state.goes_on = False
+        self.frame.hush()
+        self.frame.repaint()
 
     @work(exclusive=True, group="run")
     async def _run_job(self) -> None:
         try:
-            job = await asyncio.to_thread(starting.start, request_of("restore", self.state.request()))
+            await self.frame.run(request_of("restore", self.state.request()))
         except LilFoxError as error:
-            self.state.starting = False
             self._open(CHECKS)
-            self._tell(error, "failing")
-            return
-        self.state.log = JobLog(job)
-        try:
-            await self.state.log.follow(self._repaint_soon)
-        except LilFoxError as error:
-            self._tell(error, "failing")
-        self.repaint()
-
-    # ---- drawing ---------------------------------------------------------------------------------------------------
-
-    def _items(self) -> list[WizardItem]:
-        if self.state.step == WHAT:
-            return goal_items(self.state, self._glyphs, self._zone)
-        return [place_item(self.state)] if self.state.step == WHERE else []
-
-    def _repaint_soon(self) -> None:
-        if not self._paint_due:
-            self._paint_due = True
-            self.set_timer(SLOW_PAINT_S if self._slow else PAINT_S, self.repaint)
-
-    def repaint(self) -> None:
-        """Draws the open page again, or the result page once the job has ended."""
-        self._paint_due = False
-        if not self.is_mounted or not self.is_attached:
-            return
-        state, page, width = self.state, self._page, self.app.size.width
-        if state.take_end():
-            page.top = 0
-        asks = self.query_one("#wizard-input", Input).display
-        told: Sequence[Row] = page_keys(state, width, asks=self._line.take is not None)
-        if self._note[0]:
-            told = wrapped([(Piece(" "), Piece(*self._note))], width)
-        page.take_room(width, self.app.size.height - len(told) - asks, slow_link=self._slow)
-        style = PageStyle(page.width, page.room, self._glyphs, self._zone)
-        rows = wrapped([BLANK, *page_rows(state, style)], page.width - 1)
-        shown = page.draw(rows, self._items(), (), state, self._glyphs, follow=True)
-        keys = self.query_one("#wizard-keys", Lines)
-        keys.styles.height = len(told)
-        keys.show(told)
-        self.query_one("#wizard-body", Lines).show(shown)
-
-    def _tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
-        text = f"{what} {self._glyphs.dash} {what.hint}" if isinstance(what, LilFoxError) and what.hint else str(what)
-        self._note = (text, role)
-        self.repaint()
-
-    # ---- one line to type in ----------------------------------------------------------------------------------------
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """What was told of the last text does not hold for this one."""
-        event.stop()
-        if self._note[0] and self._line.take is not None:
-            self._note = ("", "muted")
-            self.repaint()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        if self._line.take is not None:
-            self._line.take(event.value.strip())
+            self.frame.tell(error, "failing")
 
     # ---- keys and the mouse ----------------------------------------------------------------------------------------
 
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.frame.typed(event)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self.frame.take is not None:
+            self.frame.take(event.value.strip())
+
     def on_key(self, event: events.Key) -> None:
-        typing, checks = self._line.take is not None, self.state.step == CHECKS
+        typing, checks = self.frame.take is not None, self.state.step == CHECKS
         self.state.goes_on = False
-        self._note = ("", "muted") if event.key != "enter" else self._note
+        if event.key != "enter":
+            self.frame.hush()
         steps = _STEPS if typing else _STEPS | _LETTER_STEPS
         if event.key == "escape":
             self._back()
@@ -458,29 +409,28 @@ class RecoveryWizard(Dialog[None]):
             self._choose()
         elif event.key == "o" and checks:
             self.state.all_checks = not self.state.all_checks
-            self.repaint()
+            self.frame.repaint()
         elif event.key == "R" and checks:
             self._look()
-            self.repaint()
+            self.frame.repaint()
         else:
             return
         event.stop()
         event.prevent_default()
 
     def _move(self, step: int) -> None:
-        items = self._items()
         if self.state.step == WHAT:
-            self.state.at, self.state.moved = max(0, min(len(items) - 1, self.state.at + step)), True
+            self.state.at, self.state.moved = max(0, min(len(GOALS) - 1, self.state.at + step)), True
         else:
-            self._page.top += step
-        self.repaint()
+            self.frame.page.top += step
+        self.frame.repaint()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
-        self._page.top += event.delta
-        self.repaint()
+        self.frame.page.top += event.delta
+        self.frame.repaint(follow=False)
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
-        item = self._page.item_at(event.x, event.index) if event.lines.id == "wizard-body" else None
-        if item is not None and self._line.take is None:
+        item = self.frame.page.item_at(event.x, event.index) if event.lines.id == "wizard-body" else None
+        if item is not None and self.frame.take is None:
             self.state.at, self.state.moved = item, True
             self._choose()

@@ -295,13 +295,17 @@ class Looked(Struct):
 
 
 class WizardState(Protocol):
-    """What the frame of a wizard's page shows of its state."""
+    """What the frame of a wizard's pages needs of its state."""
 
     step: int
     at: int
     """The highlighted line of those that the keys move to."""
     moved: bool
     """The highlight was moved on this page: it is kept in sight."""
+    log: JobLog | None
+    """Of the job, once it runs."""
+    starting: bool
+    """The job was begun: it is not begun twice."""
 
     @property
     def set_id(self) -> str:
@@ -309,9 +313,26 @@ class WizardState(Protocol):
         ...
 
     @property
+    def word(self) -> str:
+        """The word to type before the job begins."""
+        ...
+
+    def may_run(self, typed: str) -> bool:
+        """Return whether the job may begin after this word was typed."""
+        ...
+
+    @property
     def failed(self) -> bool:
         """Whether the restore has ended and did not work."""
         ...
+
+
+def take_end(state: WizardState) -> bool:
+    """Open the result page if the job has ended; return whether it did."""
+    if state.step != RUN or state.log is None or state.log.ended is None:
+        return False
+    state.step = RESULT
+    return True
 
 
 class RestoreState:
@@ -416,13 +437,6 @@ class RestoreState:
     def may_run(self, typed: str) -> bool:
         """Return whether the restore may begin after this word was typed."""
         return self.is_ready and typed == self.word and not self.starting
-
-    def take_end(self) -> bool:
-        """Opens the result page if the job has ended; returns whether it did."""
-        if self.step != RUN or self.log is None or self.log.ended is None:
-            return False
-        self.step = RESULT
-        return True
 
     def highlight_what_allows(self, options: Sequence[str]) -> None:
         """Highlights the option that allows what the first failed check forbids, unless the highlight was moved; once

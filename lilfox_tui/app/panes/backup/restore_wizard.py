@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from textual import events, work
 from textual.app import ComposeResult
@@ -42,6 +42,8 @@ from lilfox_tui.app.panes.backup.restore_state import (
     RestoreChoice,
     RestoreState,
     SourceChoice,
+    WizardState,
+    take_end,
 )
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from lilfox_tui.backup.checks import Check
     from lilfox_tui.backup.plan import BackupRequest
     from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.jobs.model import JobRequest
     from lilfox_tui.monitor.model import PlanView
 
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
@@ -67,13 +70,6 @@ _STEPS = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}
 _LETTER_STEPS = {"j": 1, "k": -1}
 
 
-def _items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
-    """The selectable lines of the open page; the highlight stays on its own where others come or go."""
-    items = page_items(state, glyphs)
-    state.keep_highlight([item.act for item in items])
-    return items
-
-
 def _asks_only(state: RestoreState, items: Sequence[WizardItem]) -> bool:
     """Whether ``enter`` asks for the one table, file or folder of the highlighted line: to go on with everything from
     there would be a surprise."""
@@ -81,29 +77,54 @@ def _asks_only(state: RestoreState, items: Sequence[WizardItem]) -> bool:
     return item is not None and item.act == "only" and state.choice.only_of != item.source
 
 
-def _keys(
-    state: RestoreState, items: Sequence[WizardItem], width: int, hiding: WizardPage | None, *, asks: bool
-) -> list[Row]:
-    """The keys of the open page, with those for what it is ``hiding``; None while it is not drawn."""
-    item = items[min(max(0, state.at), len(items) - 1)] if items else None
-    space = "" if item is None else space_does(state, item.act, item.source)
-    enter = _("choose") if _asks_only(state, items) else _("next page")
-    if state.is_blocked:
-        enter = _("show what blocks") if hiding is not None and hiding.hidden_failed is not None else ""
-    more = hiding is not None and hiding.below > 0
-    return page_keys(
-        state.step, width, asks=asks, undoes=state.undoable, tables=bool(state.choice.tables), enter=enter,
-        space=space, more=more,
-    )  # fmt: skip
+class WizardPages(Protocol):
+    """What the pages of a wizard have. Pure: only the highlight changes."""
+
+    @property
+    def state(self) -> WizardState:
+        """The wizard's state."""
+        ...
+
+    def items(self) -> Sequence[WizardItem]:
+        """The selectable lines of the open page."""
+        ...
+
+    def rows(self, style: PageStyle) -> Sequence[Row]:
+        """The rows above them."""
+        ...
+
+    def below(self, style: PageStyle, above: int) -> Sequence[Row]:
+        """The rows below them; ``above`` rows stand above them."""
+        ...
+
+    def keys(self, width: int, hiding: WizardPage | None, *, asks: bool) -> list[Row]:
+        """The keys of the open page, with those for what it is ``hiding``; None while it is not drawn. ``asks``: a line
+        of text is being typed."""
+        ...
 
 
-class WizardLine:
-    """The line of a page to type in: a path, a name, or the word that confirms. ``take`` gets what is entered; None
-    while nothing is asked."""
+def wizard_parts() -> ComposeResult:
+    """The widgets of a wizard."""
+    with Vertical(id="query"):
+        yield Lines(id="wizard-body")
+        yield TextField(id="wizard-input", select_on_focus=False)
+        yield Lines(ground="bar", id="wizard-keys")
 
-    def __init__(self, wizard: Dialog[Any], repaint: Callable[[], None]) -> None:
-        self._wizard, self._repaint = wizard, repaint
+
+class WizardFrame:
+    """The frame of a wizard's pages: the panel, the line to type in, and the keys or a note below. It follows the
+    job."""
+
+    def __init__(self, wizard: Dialog[Any], pages: WizardPages, *, glyphs: Glyphs, zone: tzinfo, slow: bool) -> None:
+        self.page = WizardPage()
         self.take: Callable[[str], None] | None = None
+        """Gets what is entered in the line; None while nothing is asked."""
+        self._wizard, self._pages = wizard, pages
+        self._glyphs, self._zone, self._slow = glyphs, zone, slow
+        self._note: tuple[str, str] = ("", "muted")
+        self._paint_due = False
+
+    # ---- the line to type in: a path, a name, or the word that confirms
 
     def ask(self, prompt: str, text: str, take: Callable[[str], None]) -> None:
         """Opens the line with ``text`` in it; ``prompt`` stands there while it is empty."""
@@ -113,13 +134,137 @@ class WizardLine:
         line.placeholder, line.display = prompt, True
         self.take = take
         self._wizard.set_focus(line)
-        self._repaint()
+        self.repaint()
 
-    def close(self) -> None:
+    def close_line(self) -> None:
         """Takes the line away."""
         self.take = None
         self._wizard.query_one("#wizard-input", Input).display = False
         self._wizard.set_focus(None)
+
+    def typed(self, event: Input.Changed) -> None:
+        """What was told of the last text does not hold for this one."""
+        event.stop()
+        if self._note[0] and self.take is not None:
+            self.hush()
+            self.repaint()
+
+    def confirm(self, text: str) -> bool:
+        """Return whether the job begins now; tell which word is missing, if it does not."""
+        state = self._pages.state
+        if state.may_run(text):
+            state.starting = True
+            return True
+        if text != state.word:
+            note = _("nothing was written: type {word} in full, or press esc to go back", word=state.word)
+            self.tell(note, "failing")
+        return False
+
+    # ---- notes, pages and the job
+
+    def tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
+        """Shows a note instead of the keys."""
+        text = f"{what} {self._glyphs.dash} {what.hint}" if isinstance(what, LilFoxError) and what.hint else str(what)
+        self._note = (text, role)
+        self.repaint()
+
+    def hush(self) -> None:
+        """Takes the note away; the next drawing shows the keys."""
+        self._note = ("", "muted")
+
+    def turn_page(self) -> None:
+        """Begins a page at its top, with its keys and without the line."""
+        self.hush()
+        self.close_line()
+        self.page.top = 0
+
+    async def run(self, request: JobRequest) -> None:
+        """Starts the job and follows it to its end. Raises LilFoxError if it cannot be started."""
+        state = self._pages.state
+        try:
+            state.log = JobLog(await asyncio.to_thread(starting.start, request))
+        except LilFoxError:
+            state.starting = False
+            raise
+        try:
+            await state.log.follow(self.repaint_soon)
+        except LilFoxError as error:
+            self.tell(error, "failing")
+        self.repaint()
+
+    # ---- drawing
+
+    def repaint_soon(self) -> None:
+        """Draws the page once for all that changes within half a second."""
+        if not self._paint_due:
+            self._paint_due = True
+            self._wizard.set_timer(SLOW_PAINT_S if self._slow else PAINT_S, self.repaint)
+
+    def repaint(self, *, follow: bool = True) -> None:
+        """Draws the open page again, or the result page once the job has ended. ``follow`` keeps the highlighted line
+        in sight."""
+        self._paint_due = False
+        if not self._wizard.is_mounted or not self._wizard.is_attached:
+            return
+        size, page, pages = self._wizard.app.size, self.page, self._pages
+        if take_end(pages.state):
+            page.top = 0
+        items, asks = pages.items(), self._wizard.query_one("#wizard-input", Input).display
+
+        def drawn(below: int) -> Sequence[Row]:
+            page.take_room(size.width, size.height - below - asks, slow_link=self._slow)
+            style = PageStyle(page.width, page.room - _SPARE_ROWS, self._glyphs, self._zone)
+            rows = wrapped([BLANK, *pages.rows(style)], page.width - 1)
+            return page.draw(rows, items, pages.below(style, len(rows)), pages.state, self._glyphs, follow=follow)
+
+        def said(hiding: WizardPage | None) -> list[Row]:
+            if self._note[0]:
+                return wrapped([(Piece(" "), Piece(*self._note))], size.width)[:MOST_SAID]
+            return pages.keys(size.width, hiding, asks=self.take is not None)
+
+        told = said(None)
+        shown = drawn(len(told))
+        before, told = len(told), said(page)
+        if len(told) != before:
+            shown = drawn(len(told))
+        keys = self._wizard.query_one("#wizard-keys", Lines)
+        keys.styles.height = len(told)
+        keys.show(told)
+        self._wizard.query_one("#wizard-body", Lines).show(shown)
+
+
+class _RestorePages:
+    """The pages of a restore."""
+
+    def __init__(self, state: RestoreState, glyphs: Glyphs) -> None:
+        self.state, self._glyphs = state, glyphs
+
+    def items(self) -> list[WizardItem]:
+        """The selectable lines; the highlight stays on its own where others come or go."""
+        items = page_items(self.state, self._glyphs)
+        options = [item.act for item in items]
+        self.state.keep_highlight(options)
+        self.state.highlight_what_allows(options)
+        return items
+
+    def rows(self, style: PageStyle) -> list[Row]:
+        return page_rows(self.state, style)
+
+    def below(self, style: PageStyle, above: int) -> list[Row]:
+        return rows_below(self.state, style, above)
+
+    def keys(self, width: int, hiding: WizardPage | None, *, asks: bool) -> list[Row]:
+        state, items = self.state, self.items()
+        item = items[min(max(0, state.at), len(items) - 1)] if items else None
+        space = "" if item is None else space_does(state, item.act, item.source)
+        enter = _("choose") if _asks_only(state, items) else _("next page")
+        if state.is_blocked:
+            enter = _("show what blocks") if hiding is not None and hiding.hidden_failed is not None else ""
+        more = hiding is not None and hiding.below > 0
+        return page_keys(
+            state.step, width, asks=asks, undoes=state.undoable, tables=bool(state.choice.tables), enter=enter,
+            space=space, more=more,
+        )  # fmt: skip
 
 
 def _now(zone: tzinfo) -> datetime:
@@ -135,55 +280,47 @@ class RestoreWizard(Dialog[bool]):
     ) -> None:
         super().__init__()
         self.state = RestoreState(choice, undo_command)
-        self._glyphs, self._zone, self._slow = glyphs, zone, slow
-        self._line = WizardLine(self, self.repaint)
-        self._note: tuple[str, str] = ("", "muted")
-        self._paint_due = False
-        self._page = WizardPage()
+        self._pages, self._zone = _RestorePages(self.state, glyphs), zone
+        self.frame = WizardFrame(self, self._pages, glyphs=glyphs, zone=zone, slow=slow)
         self._queries = False
         """A server is asked for its databases: keys are for what is asked then."""
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="query"):
-            yield Lines(id="wizard-body")
-            yield TextField(id="wizard-input", select_on_focus=False)
-            yield Lines(ground="bar", id="wizard-keys")
+        yield from wizard_parts()
 
     def on_mount(self) -> None:
         self.query_one("#wizard-input", Input).display = False
-        self.repaint()
+        self.frame.repaint()
         if self.state.choice.why_not_where() is None:
             self._look()
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self.repaint)
+        self.call_after_refresh(self.frame.repaint)
 
     # ---- pages -----------------------------------------------------------------------------------------------------
 
     def _open(self, step: int) -> None:
         state = self.state
         state.open(step)
-        self._note = ("", "muted")
-        self._line.close()
-        self._page.top = 0
+        self.frame.turn_page()
         if state.wants_look:
             self._look()
         if step == CONFIRM and state.looked is not None:
             self.asks_anew()
             prompt = word_prompt(state.word, self.app.size.width - PADDING, goes_back=True)
-            self._line.ask(prompt, "", self._take_word)
-        self.repaint()
+            self.frame.ask(prompt, "", self._take_word)
+        self.frame.repaint()
 
     def _next(self) -> None:
         state = self.state
         if (why := state.why_no_next()) is not None:
-            self._tell(why)
+            self.frame.tell(why)
             if state.step == CHECKS:
                 state.goes_on = True
-                if (failed := self._page.hidden_failed) is not None:
-                    self._page.top, state.moved = failed, False  # the highlight no longer holds the page
-                self.repaint()
-        elif _asks_only(state, _items(state, self._glyphs)):
+                if (failed := self.frame.page.hidden_failed) is not None:
+                    self.frame.page.top, state.moved = failed, False  # the highlight no longer holds the page
+                self.frame.repaint()
+        elif _asks_only(state, self._pages.items()):
             self._choose()
         elif state.step < CONFIRM:
             self._open(state.step + 1)
@@ -191,9 +328,9 @@ class RestoreWizard(Dialog[bool]):
             self.close(False)
 
     def _back(self) -> None:
-        if self._line.take is not None and self.state.step != CONFIRM:
-            self._line.close()
-            self.repaint()
+        if self.frame.take is not None and self.state.step != CONFIRM:
+            self.frame.close_line()
+            self.frame.repaint()
         elif self.state.step in (WHAT, RUN, RESULT):
             self.close(False)
         else:
@@ -202,13 +339,9 @@ class RestoreWizard(Dialog[bool]):
     def _take_word(self, text: str) -> None:
         if not self.state.is_ready:
             self._open(CHECKS)
-        elif self.state.may_run(text):
-            self.state.starting = True
+        elif self.frame.confirm(text):
             self._open(RUN)
             self._run_job()
-        elif text != self.state.word:
-            word = self.state.word
-            self._tell(_("nothing was written: type {word} in full, or press esc to go back", word=word), "failing")
 
     # ---- work beside the keys --------------------------------------------------------------------------------------
 
@@ -223,12 +356,12 @@ class RestoreWizard(Dialog[bool]):
         def heard(check: Check) -> None:
             looked.checks.append(check)
             looked.checked_at = _now(self._zone)
-            self._repaint_soon()
+            self.frame.repaint_soon()
 
         try:
             async with effects.looked_at(request) as (_found, restore):
                 looked.where, looked.names = dict(restore.where), dict(restore.names)
-                self._repaint_soon()
+                self.frame.repaint_soon()
                 await restore.checks(heard)
                 looked.checked = True
                 self._go_on()
@@ -241,7 +374,7 @@ class RestoreWizard(Dialog[bool]):
                     looked.uncounted = error  # what a check blocks may be out of reach
         except LilFoxError as error:
             looked.error = error
-        self._repaint_soon()
+        self.frame.repaint_soon()
 
     def _go_on(self) -> None:
         """Opens the next page if it was asked for while the checks ran, and they have all passed."""
@@ -249,100 +382,40 @@ class RestoreWizard(Dialog[bool]):
             self._open(CONFIRM)
         elif self.state.goes_on:
             self.state.goes_on = False
-            self._note = ("", "muted")
-        self._repaint_soon()
+            self.frame.hush()
+        self.frame.repaint_soon()
 
     @work(exclusive=True, group="run")
     async def _run_job(self) -> None:
         try:
-            job = await asyncio.to_thread(starting.start, request_of("restore", self.state.choice.request()))
+            await self.frame.run(request_of("restore", self.state.choice.request()))
         except LilFoxError as error:
-            self.state.starting = False
             self._open(CHECKS)
-            self._tell(error, "failing")
-            return
-        self.state.log = JobLog(job)
-        try:
-            await self.state.log.follow(self._repaint_soon)
-        except LilFoxError as error:
-            self._tell(error, "failing")
-        self.repaint()
+            self.frame.tell(error, "failing")
 
-    # ---- drawing ---------------------------------------------------------------------------------------------------
-
-    def _repaint_soon(self) -> None:
-        if not self._paint_due:
-            self._paint_due = True
-            self.set_timer(SLOW_PAINT_S if self._slow else PAINT_S, self.repaint)
-
-    def repaint(self, *, follow: bool = True) -> None:
-        """Draws the open page again, or the result page once the job has ended. ``follow`` keeps the highlighted line
-        in sight."""
-        self._paint_due = False
-        if not self.is_mounted or not self.is_attached:
-            return
-        state = self.state
-        if state.take_end():
-            self._page.top = 0
-        items = _items(state, self._glyphs)
-        state.highlight_what_allows([item.act for item in items])
-        page, width, asks = self._page, self.app.size.width, self.query_one("#wizard-input", Input).display
-
-        def drawn(below: int) -> Sequence[Row]:
-            page.take_room(width, self.app.size.height - below - asks, slow_link=self._slow)
-            style = PageStyle(page.width, page.room - _SPARE_ROWS, self._glyphs, self._zone)
-            rows = wrapped([BLANK, *page_rows(state, style)], page.width - 1)
-            more = rows_below(state, style, len(rows))
-            return page.draw(rows, items, more, state, self._glyphs, follow=follow)
-
-        def said(hiding: WizardPage | None) -> list[Row]:
-            if self._note[0]:
-                return wrapped([(Piece(" "), Piece(*self._note))], width)[:MOST_SAID]
-            return _keys(state, items, width, hiding, asks=self._line.take is not None)
-
-        told = said(None)
-        shown = drawn(len(told))
-        before, told = len(told), said(page)
-        if len(told) != before:
-            shown = drawn(len(told))
-        keys = self.query_one("#wizard-keys", Lines)
-        keys.styles.height = len(told)
-        keys.show(told)
-        self.query_one("#wizard-body", Lines).show(shown)
-
-    def _tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
-        text = f"{what} {self._glyphs.dash} {what.hint}" if isinstance(what, LilFoxError) and what.hint else str(what)
-        self._note = (text, role)
-        self.repaint()
-
-    # ---- one line to type in ----------------------------------------------------------------------------------------
+    # ---- keys and the mouse ----------------------------------------------------------------------------------------
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """What was told of the last word does not hold for this one."""
-        event.stop()
-        if self._note[0] and self._line.take is not None:
-            self._note = ("", "muted")
-            self.repaint()
+        self.frame.typed(event)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        take = self._line.take
+        take = self.frame.take
         if take is not None:
             if self.state.step != CONFIRM:
-                self._line.close()
+                self.frame.close_line()
             take(event.value.strip())
-            self.repaint()
-
-    # ---- keys and the mouse ----------------------------------------------------------------------------------------
+            self.frame.repaint()
 
     def on_key(self, event: events.Key) -> None:
         if self._queries and event.key != "escape":
             event.stop()
             event.prevent_default()
             return
-        typing, checks = self._line.take is not None, self.state.step == CHECKS
+        typing, checks = self.frame.take is not None, self.state.step == CHECKS
         self.state.goes_on = False
-        self._note = ("", "muted") if event.key != "enter" else self._note
+        if event.key != "enter":
+            self.frame.hush()
         steps = _STEPS if typing else _STEPS | _LETTER_STEPS
         if event.key == "escape":
             self._back()
@@ -360,26 +433,26 @@ class RestoreWizard(Dialog[bool]):
             self.close(True)
         elif event.key == "o" and checks:
             self.state.all_checks = not self.state.all_checks
-            self.repaint()
+            self.frame.repaint()
         elif event.key == "R" and checks:
             self._look()
-            self.repaint()
+            self.frame.repaint()
         else:
             return
         event.stop()
         event.prevent_default()
 
     def _move(self, step: int) -> None:
-        if not self.state.move(step, len(_items(self.state, self._glyphs)), more_below=self._page.below > 0):
-            self._page.top += step
-        self.repaint()
+        if not self.state.move(step, len(self._pages.items()), more_below=self.frame.page.below > 0):
+            self.frame.page.top += step
+        self.frame.repaint()
 
     def _choose(self) -> None:
-        state, items = self.state, _items(self.state, self._glyphs)
+        state, items = self.state, self._pages.items()
         if not items:
             return
         if not state.take_choice():
-            self._tell(_("press space again to confirm"))
+            self.frame.tell(_("press space again to confirm"))
             return
         item = items[min(state.at, len(items) - 1)]
         if item.act == "only":
@@ -390,7 +463,7 @@ class RestoreWizard(Dialog[bool]):
             state.choice.toggle(item.act, item.source)
             if state.step == CHECKS:
                 self._look()
-        self.repaint()
+        self.frame.repaint()
 
     def _ask_only(self, source: SourceChoice) -> None:
         choice = self.state.choice
@@ -399,7 +472,7 @@ class RestoreWizard(Dialog[bool]):
         elif choice.tables_of(source.name):
             self._choose_table(source.name)
         else:
-            self._line.ask(only_prompt(source), "", lambda text: choice.keep_only(source.name, text))
+            self.frame.ask(only_prompt(source), "", lambda text: choice.keep_only(source.name, text))
 
     def _choose_table(self, source: str = "") -> None:
         """Asks which recorded table is restored, of ``source`` or of any; the page that follows opens then."""
@@ -417,7 +490,7 @@ class RestoreWizard(Dialog[bool]):
     def _ask_place(self, source: SourceChoice) -> None:
         if source.is_database and not self.state.choice.planless:
             self._queries = True
-            self._tell(_("querying the server's databases …"), "muted")
+            self.frame.tell(_("querying the server's databases …"), "muted")
             self._offer_places(source)
         else:
             self._type_place(source)
@@ -426,7 +499,7 @@ class RestoreWizard(Dialog[bool]):
         def take(text: str) -> None:
             source.place = text
 
-        self._line.ask(where_prompt(source), source.place, take)
+        self.frame.ask(where_prompt(source), source.place, take)
 
     @work(exclusive=True, group="places")
     async def _offer_places(self, source: SourceChoice) -> None:
@@ -438,9 +511,9 @@ class RestoreWizard(Dialog[bool]):
             urls = await effects.other_places(state.choice.request(), source.name)
         except LilFoxError as error:
             urls = []
-            self._tell(error)
+            self.frame.tell(error)
         else:
-            self._note = ("", "muted")
+            self.frame.hush()
         finally:
             self._queries = False
         if state.step != WHERE or not self.is_current:
@@ -456,18 +529,18 @@ class RestoreWizard(Dialog[bool]):
                 source.place = "" if chosen == ORIGINAL else chosen
                 if len(state.choice.chosen) == 1:
                     self._open(CHECKS)
-            self.repaint()
+            self.frame.repaint()
 
         own = state.looked.where.get(source.name, "") if state.looked is not None and not source.place else ""
         title = _("Where to restore {source}?", source=source.name)
         self.app.push_screen(Chooser(title, place_choices(own, urls), wide=True, at=1), take)
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
-        self._page.top += event.delta
-        self.repaint(follow=False)
+        self.frame.page.top += event.delta
+        self.frame.repaint(follow=False)
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
-        item = self._page.item_at(event.x, event.index) if event.lines.id == "wizard-body" else None
+        item = self.frame.page.item_at(event.x, event.index) if event.lines.id == "wizard-body" else None
         if item is not None:
             self.state.at, self.state.moved = item, True
             self._choose()
