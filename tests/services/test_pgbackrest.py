@@ -290,6 +290,27 @@ def test_a_full_repository_leaves_the_sets_before(plan: Plan) -> None:
     assert [each["id"] for each in plan.sets()] == before
 
 
+@pytest.mark.root
+@pytest.mark.fault("1.73")
+def test_a_filesystem_that_is_full_when_wal_is_replayed_is_told(plan: Plan) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    found = plan.backed_up("--type", "full")
+    size = next(each["physical"]["database_bytes"] for each in plan.sets() if each["id"] == found)
+    small = plan.scratch / "small"
+    small.mkdir()
+    argv = ["mount", "-t", "tmpfs", "-o", f"size={size + 6_000_000},mode=777", "none", str(small)]
+    if subprocess.run(argv, capture_output=True, check=False).returncode:
+        pytest.skip("cannot mount")
+    try:
+        done = plan.lilfox("restore", found, "--into", small / "new", "--yes", code=1)
+        assert "WAL could not be written into the new data directory" in done.stderr
+        assert "Is its filesystem full?" in done.stderr
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
+
+
 def test_a_wrong_stanza_and_a_broken_configuration_are_told(plan: Plan) -> None:
     plan.write(stanza="other")
     for words in (("backup", "run", "big"), ("backup", "verify")):

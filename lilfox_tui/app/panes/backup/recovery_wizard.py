@@ -364,9 +364,10 @@ class RecoveryWizard(Dialog[None]):
         except LilFoxError as error:
             looked.error = error
         else:
-            looked.checks, looked.checked, looked.checked_at = [*found.checks], True, _now(self._zone)
+            looked.checks, looked.checked = [*found.checks], True
             if state.looked is looked:
                 state.recovery = found.goal
+        looked.checked_at = _now(self._zone)
         if state.goes_on and state.step == CHECKS and state.is_ready and looked.all_good:
             self._open(CONFIRM)
         state.goes_on = False
