@@ -244,16 +244,23 @@ def _stands_at(pane: LogsPane, at: datetime) -> None:
 # ---- outages ---------------------------------------------------------------------------------------------------------
 
 
+SSHD_MAY_START = "var/tmp/sshd-may-start"
+
+
 def kill_sshd(machine: Machine) -> None:
-    """Ends sshd and every session, and starts it anew after 3 s."""
-    script = "systemctl stop ssh; pkill -KILL sshd; sleep 3; systemctl start ssh"
+    """Ends sshd and every session; it starts again after ``start_sshd``, however long the test looks before."""
+    script = f"systemctl stop ssh; pkill -KILL sshd; until rm /{SSHD_MAY_START}; do sleep 0.1; done; systemctl start ssh"
     machine.ssh(f"systemd-run --quiet sh -c '{script}'")
+
+
+def start_sshd(machine: Machine) -> None:
+    (machine.root / SSHD_MAY_START).touch()
 
 
 OUTAGES: dict[str, tuple[Callable[[Machine], None], Callable[[Machine], None]]] = {
     "cut": (Machine.cut, Machine.heal),
     "frozen": (Machine.freeze, Machine.thaw),
-    "sshd": (kill_sshd, lambda _machine: None),
+    "sshd": (kill_sshd, start_sshd),
 }
 
 

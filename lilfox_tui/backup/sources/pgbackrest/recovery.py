@@ -42,7 +42,7 @@ _TELLS = re.compile(
     r"recovery stopping|last completed transaction|selected new timeline|consistent recovery state|FATAL"
 )
 _STOPPED = re.compile(r"recovery stopping (?:before|after) ")
-_NOT_WRITTEN = re.compile(r"\[FileWriteError\] (.+)|(.*No space left on device.*)")
+_NOT_WRITTEN = "[FileWriteError] ", "No space left on device"
 """What pgbackrest archive-get and the server say where the filesystem is full; the first names no errno."""
 _RESTORED = re.compile(r'restored log file "([0-9A-F]{24})" from archive')
 # $1 programs, $2 the scratch folder for a directory that is removed, or else the new data directory, $3 ``scratch`` or
@@ -359,9 +359,10 @@ def _not_recovered(log: str, goal: RecoveryGoal) -> BackupError:
             tr("Recovery to a time needs a transaction that was committed after it. Choose an earlier time, or "
                "--target {end} for everything that is archived.", end=END),
         )  # fmt: skip
-    if (unwritten := _NOT_WRITTEN.search(log)) is not None:
+    unwritten = next((line for line in log.splitlines() if any(words in line for words in _NOT_WRITTEN)), None)
+    if unwritten is not None:
         return BackupError(
-            tr("WAL could not be written into the new data directory: {why}", why=clean(unwritten[1] or unwritten[2])),
+            tr("WAL could not be written into the new data directory: {why}", why=clean(unwritten)),
             tr("Is its filesystem full? Nothing of it was kept; free up space, or restore to another filesystem."),
         )
     return BackupError(tr("the restored server could not be recovered: {why}", why=why),
