@@ -57,6 +57,18 @@ def make_ill(console: Console) -> None:
     console.until(lambda text: re.search(r"backend.*firing.*HighErrorRate", text) is not None)
 
 
+def select_backend(console: Console) -> None:
+    """The alert of the backend, by ``!``: others fire too, of a busy machine's CPU."""
+    chosen = re.compile(r"HighErrorRate +firing [^\n]{1,9} +backend: ")
+    console.until("r runbook")
+    for _ in range(6):
+        console.press("!")
+        console.quiet()
+        if chosen.search(console.text):
+            return
+    raise AssertionError(f"the alert of the backend cannot be selected\n{console.text}")
+
+
 def heal(console: Console) -> None:
     """The runbook to its end: its log is read, the service is healed and proves it."""
     console.until("step 2 on")  # the first step only reads, and ran at once
@@ -85,8 +97,7 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         assert "runbook for alert HighErrorRate" in console.until("‹"), text
         if "‹backend›" not in console.text:  # the gateway's, which passes on what the backend answers, fired last
             console.press("1")
-            console.until("r runbook")
-            console.press("!!")
+            select_backend(console)
             console.press("r")
             console.until("‹backend›")
         keys.press("\r", "open an incident (SEV-2) and run")
@@ -109,7 +120,7 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         console.until("exported:")
         console.press("4")
         console.press(":run-again\r")  # another run, which waits when the demo ends
-        console.until("open an incident")
+        console.until("run without an incident")  # the palette says "open an incident" too
         console.press("w")
         console.until(lambda text: re.search(r"◐  2\.", text) is not None)  # the first only reads, and runs at once
         demo = demo_folder(console)
