@@ -249,8 +249,8 @@ SSHD_MAY_START = "var/tmp/sshd-may-start"
 
 def kill_sshd(machine: Machine) -> None:
     """Ends sshd and every session; it starts again after ``start_sshd``, however long the test looks before."""
-    script = f"systemctl stop ssh; pkill -KILL sshd; until rm /{SSHD_MAY_START}; do sleep 0.1; done; systemctl start ssh"
-    machine.ssh(f"systemd-run --quiet sh -c '{script}'")
+    waits = f"until rm /{SSHD_MAY_START}; do sleep 0.1; done"
+    machine.ssh(f"systemd-run --quiet sh -c 'systemctl stop ssh; pkill -KILL sshd; {waits}; systemctl start ssh'")
 
 
 def start_sshd(machine: Machine) -> None:
