@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from io import BytesIO
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -28,6 +29,8 @@ _KEYS_MOST = 64
 _ODD_LINES = 50
 """So many lines with keys that the plan does not know make a new one."""
 _LEARNED_MOST = 10_000
+_SHORT = 64
+"""Text of so many characters is read faster as text than as ``Raw``."""
 _LEAST_US, _MOST_US = 0, 250_000_000_000_000_000
 _MINUTE = timedelta(minutes=1)
 _Duration: TypeAlias = Annotated[int, Meta(ge=0, lt=2**53)] | Annotated[float, Meta(ge=0, lt=1e18)]
@@ -53,14 +56,26 @@ class _UnreadableLine(Struct, frozen=True):
 _UNREADABLE = _UnreadableLine()
 
 
+def _kind_of(value: object) -> object:
+    """The type that msgspec reads such a value as in the least time: a short text and a number, in two thirds of the
+    time of ``Raw``, which serves for any value. Text that was not UTF-8 has become U+FFFD, which is not short text."""
+    if type(value) is str:
+        return str if len(value) <= _SHORT and value.isascii() else Raw
+    return float if type(value) is int or (type(value) is float and math.isfinite(value)) else Raw
+
+
 class _DecodePlan:
     """How to decode lines whose keys are all among those given.
 
     A line becomes a struct with what plays a role (``time``, ``level``, ``module``, ``duration``, ``route``). Where a
     second key could play one, lines without the first cannot be read. Where nothing is counted by time it is not read.
+
+    The other fields are only there to be known. ``kinds`` are the cheapest types that their values can be read as (see
+    :func:`_kind_of`); a line with a value of another type cannot be read.
     """
 
-    def __init__(self, keys: tuple[str, ...], *, timed: bool) -> None:
+    def __init__(self, kinds: Mapping[str, object], *, timed: bool) -> None:
+        keys = tuple(kinds)
         players = {role: _players(keys, role) for role in _ROLES}
         players["route"] = ["route"] if "route" in keys else []
         attributes = {names[0]: role for role, names in players.items() if names}
@@ -69,6 +84,9 @@ class _DecodePlan:
         attributes |= {name: f"other_{number}" for number, name in enumerate(keys) if name not in attributes}
         types = _TYPES if timed else {role: type_ for role, type_ in _TYPES.items() if role != "time"}
         absent = _ABSENT | {role: NODEFAULT for role, names in players.items() if role in types and len(names) > 1}
+        told_names = {name for name, _ in told}
+        self._kinds = {name: kinds[name] for name in keys if attributes[name] not in types and name not in told_names}
+        types = types | {attributes[name]: kind for name, kind in self._kinds.items()}
         line = msgspec.defstruct(
             "Line",
             [(each, types.get(each, Raw), absent.get(each, UNSET)) for each in map(attributes.__getitem__, keys)],
@@ -83,9 +101,17 @@ class _DecodePlan:
         self.time_key = next(iter(players["time"]), None)
         self.level_key = next(iter(players["level"]), None)
         self.module_key = next(iter(players["module"]), None)
+        self.has_route = bool(players["route"])
         self.unit_s = names_of(keys).unit_s
         self._faults = [operator.attrgetter(attributes[name]) for name, _ in told]
         self._only_fault = [role for _, role in told] == ["fault"]
+
+    def knows(self, fields: Mapping[str, object]) -> bool:
+        """Whether the plan has a place for each of the fields."""
+        kinds = self._kinds
+        return self.keys.issuperset(fields) and all(
+            kinds.get(name, Raw) in (Raw, _kind_of(value)) for name, value in fields.items()
+        )
 
     def read(self, lines: Sequence[bytes]) -> list[Any]:
         """Decode the lines into structs, with _UNREADABLE for each unreadable one."""
@@ -187,7 +213,7 @@ class JsonCount:
         self._source = source
         self._zone = zone
         self._timed = timed
-        self._keys: dict[str, None] = {}
+        self._kinds: dict[str, object] = {}
         self._odd_lines = 0
         self._plan: _DecodePlan | None = None
         self._routes: dict[object, _Route] = {}
@@ -198,9 +224,7 @@ class JsonCount:
 
     def count(self, block: bytes) -> None:
         """Count a block of whole lines; ``hand_on`` completes it."""
-        lines = block.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
+        lines = BytesIO(block).readlines()  # each with its newline; in half of the time of split
         if len(block) > RAW_LIMIT:
             for line in lines:
                 if len(line) > RAW_LIMIT:
@@ -240,14 +264,17 @@ class JsonCount:
         """Count the lines of one minute up to the first one with an unknown property; return how many."""
         if self._timed:
             seen = seen[: self._of_one_minute(seen)]
-        minute = self._minute
+        minute, no_route = self._minute, UNSET
         left = iter(seen)
-        for line in left:
-            try:
-                minute[line.level, line.module, line.route](line.duration)
-            except KeyError:
-                seen = seen[: -1 - operator.length_hint(left)]
-                break
+        try:
+            if plan.has_route:
+                for line in left:
+                    minute[line.level, line.module, line.route](line.duration)
+            else:
+                for line in left:
+                    minute[line.level, line.module, no_route](line.duration)
+        except KeyError:
+            seen = seen[: -1 - operator.length_hint(left)]
         error_levels = self._error_levels
         for error in [line for line in seen if line.level in error_levels]:
             fault_type = plan.fault_type(error)
@@ -267,6 +294,7 @@ class JsonCount:
 
     def _count_slowly(self, line: bytes) -> LogEntry | None:
         """Count a line through its format; return None if it is not a record."""
+        line = line.removesuffix(b"\n")
         if not line or line == b"\r":
             return None
         entry = self._parse(line)
@@ -277,13 +305,13 @@ class JsonCount:
         return entry
 
     def _parse(self, line: bytes) -> LogEntry | None:
-        return parse(line.removesuffix(b"\r")[:RAW_LIMIT], self._zone)
+        return parse(line.removesuffix(b"\n").removesuffix(b"\r")[:RAW_LIMIT], self._zone)
 
     def _learn(self, entry: LogEntry | None) -> None:
         if entry is None:
             return
         fields, plan = entry.fields, self._plan
-        if plan is None or not plan.keys.issuperset(fields):
+        if plan is None or not plan.knows(fields):
             self._learn_keys(fields)
             return
         time = UNSET if plan.time_key is None else fields.get(plan.time_key)
@@ -306,17 +334,19 @@ class JsonCount:
         self._routes[said] = _Route(cell, entry.module, entry.severity)
 
     def _learn_keys(self, fields: Mapping[str, object]) -> None:
-        self._keys |= dict.fromkeys(fields)
+        for name, value in fields.items():
+            kind = _kind_of(value)
+            self._kinds[name] = kind if self._kinds.get(name, kind) is kind else Raw
         self._odd_lines += 1
         if self._plan is not None and self._odd_lines < _ODD_LINES:
             return
         self._odd_lines = 0
-        alike = len({key.lower() for key in self._keys}) < len(self._keys)
-        if alike or len(self._keys) > _KEYS_MOST:  # which of two is meant depends on the line
-            self._keys = {}
+        alike = len({key.lower() for key in self._kinds}) < len(self._kinds)
+        if alike or len(self._kinds) > _KEYS_MOST:  # which of two is meant depends on the line
+            self._kinds = {}
             return
         self.hand_on()
-        self._plan = _DecodePlan(tuple(self._keys), timed=self._timed)
+        self._plan = _DecodePlan(self._kinds, timed=self._timed)
         self._routes.clear()
 
     def _learn_minute(self, text: str, us: int) -> None:
