@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from io import BytesIO
@@ -44,18 +45,6 @@ _ROLES = ("time", "level", "module", "duration")
 _FAULT_ROLES = ("fault", "fault_type", "error")
 
 
-class _UnreadableLine(Struct, frozen=True):
-    """Stands for a line that the plan cannot read: it has no time, and its route is always unknown."""
-
-    time: object = None
-    level: object = None
-    module: object = None
-    route: object = None
-
-
-_UNREADABLE = _UnreadableLine()
-
-
 def _kind_of(value: object) -> object:
     """The type that msgspec reads such a value as in the least time: a short text and a number, in two thirds of the
     time of ``Raw``, which serves for any value. Text that was not UTF-8 has become U+FFFD, which is not short text."""
@@ -75,9 +64,10 @@ class _DecodePlan:
     """
 
     def __init__(self, kinds: Mapping[str, object], *, timed: bool) -> None:
+        kinds = {"route": str, **kinds}  # also where no line has one: what is in each line is looked up in no time
         keys = tuple(kinds)
         players = {role: _players(keys, role) for role in _ROLES}
-        players["route"] = ["route"] if "route" in keys else []
+        players["route"] = ["route"]
         attributes = {names[0]: role for role, names in players.items() if names}
         told = [(name, role) for role in _FAULT_ROLES for name in _players(keys, role)]
         attributes |= {name: f"fault_{number}" for number, (name, _) in enumerate(told) if name not in attributes}
@@ -96,12 +86,12 @@ class _DecodePlan:
             kw_only=True,
             gc=False,
         )
-        self._decode = msgspec.json.Decoder(line).decode
+        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(line).decode
+        """Reads one line into a struct. Raises one of ``_UNDECIDED`` for a line that cannot be read."""
         self.keys = frozenset(keys)
         self.time_key = next(iter(players["time"]), None)
         self.level_key = next(iter(players["level"]), None)
         self.module_key = next(iter(players["module"]), None)
-        self.has_route = bool(players["route"])
         self.unit_s = names_of(keys).unit_s
         self._faults = [operator.attrgetter(attributes[name]) for name, _ in told]
         self._only_fault = [role for _, role in told] == ["fault"]
@@ -112,17 +102,6 @@ class _DecodePlan:
         return self.keys.issuperset(fields) and all(
             kinds.get(name, Raw) in (Raw, _kind_of(value)) for name, value in fields.items()
         )
-
-    def read(self, lines: Sequence[bytes]) -> list[Any]:
-        """Decode the lines into structs, with _UNREADABLE for each unreadable one."""
-        seen: list[Any] = []
-        left = iter(lines)
-        while len(seen) < len(lines):
-            try:
-                seen.extend(map(self._decode, left))
-            except _UNDECIDED:
-                seen.append(_UNREADABLE)
-        return seen
 
     def fault_type(self, seen: object) -> str | None:
         """Return the class of the exception in the line, "" for none; None if the format has to decide."""
@@ -150,8 +129,8 @@ class _Route(Struct, frozen=True):
     severity: Severity
 
 
-_Take: TypeAlias = Callable[[float], None]
-"""Takes how long a line says that something took, in its own unit; NaN where it does not."""
+_Take: TypeAlias = Callable[[float], bool | None]
+"""Takes how long a line says that something took, in its own unit; NaN where it does not. Returns True for an error."""
 
 
 class _Minute(dict[object, _Take]):
@@ -162,27 +141,19 @@ class _Minute(dict[object, _Take]):
         self, begins: datetime, time_us: int | None, routes: Mapping[object, _Route], begun: list[_Begun]
     ) -> None:
         self.time_us = time_us
-        self._begins, self._ends = begins, begins + _MINUTE
+        self.begins, self.ends = begins, begins + _MINUTE
         self._routes, self._begun = routes, begun
 
     def __missing__(self, said: object) -> _Take:
         """Create the collector of a new route. Raises KeyError if the route is unknown."""
         begun = _Begun(self, self._routes[said])
         self._begun.append(begun)
-        take = self[said] = begun.taken.append
+        take = self[said] = begun.take_error if begun.is_error else begun.taken.append
         return take
 
-    def first(self, seen: Sequence[Any]) -> int:
-        """Return how many of the first lines are in this minute. One at its very start does not count: its time may
-        have been rounded to that."""
-        begins, ends, at = self._begins, self._ends, 0
-        try:
-            for at, line in enumerate(seen):
-                if not begins < line.time < ends:
-                    return at
-        except TypeError:  # one of the two has an offset; or the line has no time
-            return at
-        return len(seen)
+    def holds(self, time: datetime) -> bool:
+        """Whether a time is in this minute. One at its very start is not: it may have been rounded to that."""
+        return self.begins < time < self.ends
 
 
 class _Begun:
@@ -190,8 +161,14 @@ class _Begun:
 
     def __init__(self, minute: _Minute, route: _Route) -> None:
         self.taken = array("d")
+        self.is_error = route.severity >= Severity.ERROR
         self._minute = minute
         self._route = route
+
+    def take_error(self, duration: float) -> bool:
+        """Count an error. See ``_Take``."""
+        self.taken.append(duration)
+        return True
 
     def hand_on(self, tally: Tally, unit_s: float) -> None:
         """Add the counts to the tally and reset them."""
@@ -217,29 +194,28 @@ class JsonCount:
         self._odd_lines = 0
         self._plan: _DecodePlan | None = None
         self._routes: dict[object, _Route] = {}
-        self._error_levels: set[object] = set()
         self._begun: list[_Begun] = []
         self._minutes: dict[datetime, _Minute] = {}
         self._minute = _Minute(datetime(1, 1, 1, tzinfo=UTC), None, self._routes, self._begun)
 
     def count(self, block: bytes) -> None:
         """Count a block of whole lines; ``hand_on`` completes it."""
-        lines = BytesIO(block).readlines()  # each with its newline; in half of the time of split
-        if len(block) > RAW_LIMIT:
-            for line in lines:
-                if len(line) > RAW_LIMIT:
-                    self._count_slowly(line)
-            lines = [line for line in lines if len(line) <= RAW_LIMIT]
-        read = 0
-        while read < len(lines):
-            plan = self._plan
-            if plan is None:
-                self._learn(self._count_slowly(lines[read]))
-                read += 1
+        lines = BytesIO(block if len(block) <= RAW_LIMIT else self._short_lines(block))
+        while line := self._count_known(lines):
+            if self._enters_minute(line):
+                lines.seek(-len(line), os.SEEK_CUR)
             else:
-                read += self._count_by(plan, lines[read:] if read else lines)
+                self._learn(self._count_slowly(line))
         if len(self._begun) > _LEARNED_MOST:
             self.hand_on()
+
+    def _short_lines(self, block: bytes) -> bytes:
+        """Count the lines longer than RAW_LIMIT; return the others."""
+        lines = BytesIO(block).readlines()
+        for line in lines:
+            if len(line) > RAW_LIMIT:
+                self._count_slowly(line)
+        return b"".join([line for line in lines if len(line) <= RAW_LIMIT])
 
     def hand_on(self) -> None:
         """Add the counts to the tally."""
@@ -248,49 +224,64 @@ class JsonCount:
             begun.hand_on(self._tally, unit_s)
         self._begun.clear()
 
-    def _count_by(self, plan: _DecodePlan, lines: Sequence[bytes]) -> int:
-        """Count lines for as long as the plan is in force; return how many."""
-        seen = plan.read(lines)
-        at = 0
-        while at < len(lines) and self._plan is plan:
-            known = self._count_known(plan, seen[at:] if at else seen, lines[at:] if at else lines)
-            at += known
-            if not known:
-                self._learn(self._count_slowly(lines[at]))
-                at += 1
-        return at
-
-    def _count_known(self, plan: _DecodePlan, seen: Sequence[Any], lines: Sequence[bytes]) -> int:
-        """Count the lines of one minute up to the first one with an unknown property; return how many."""
-        if self._timed:
-            seen = seen[: self._of_one_minute(seen)]
-        minute, no_route = self._minute, UNSET
-        left = iter(seen)
+    def _count_known(self, lines: BytesIO) -> bytes:
+        """Count lines as long as they are of the current minute and known in every property; return the first one that
+        is not, which is passed; empty at the end."""
+        plan, minute = self._plan, self._minute
+        if plan is None:
+            return lines.readline()
+        errors: list[tuple[Any, int]] = []
+        passed = True
         try:
-            if plan.has_route:
-                for line in left:
-                    minute[line.level, line.module, line.route](line.duration)
+            if self._timed:
+                passed = self._take_of_minute(map(plan.decode, lines), minute, lines.tell, errors)
             else:
-                for line in left:
-                    minute[line.level, line.module, no_route](line.duration)
-        except KeyError:
-            seen = seen[: -1 - operator.length_hint(left)]
-        error_levels = self._error_levels
-        for error in [line for line in seen if line.level in error_levels]:
-            fault_type = plan.fault_type(error)
-            if fault_type is None:
-                entry = self._parse(next(line for line, read in zip(lines, seen, strict=False) if read is error))
-                fault_type = "" if entry is None or entry.fault is None else entry.fault.type
-            self._tally.add_error(fault_type, self._routes[error.level, error.module, error.route].module)
-        return len(seen)
+                for line in map(plan.decode, lines):
+                    if minute[line.level, line.module, line.route](line.duration):
+                        errors.append((line, lines.tell()))  # noqa: PERF401  those before a failure stay
+        except (KeyError, *_UNDECIDED):
+            passed = False
+        for error, end in errors:
+            self._add_error(plan, error, lines, end)
+        return b"" if passed else _line_before(lines, lines.tell())
 
-    def _of_one_minute(self, seen: Sequence[Any]) -> int:
-        """Return how many lines, from the first on, are in one known minute."""
-        if not (count := self._minute.first(seen)) and isinstance(time := seen[0].time, datetime):
-            minute = self._minutes.get(time.replace(second=0, microsecond=0))
-            if minute is not None and (count := minute.first(seen)):
-                self._minute = minute
-        return count
+    def _take_of_minute(
+        self, seen: Iterable[Any], minute: _Minute, tell: Callable[[], int], errors: list[tuple[Any, int]]
+    ) -> bool:
+        """Count lines up to the first one that is not of the minute; return whether there is none. Errors are added to
+        ``errors`` with the place of their end."""
+        begins, ends = minute.begins, minute.ends
+        try:
+            for line in seen:
+                if not begins < line.time < ends:
+                    return False
+                if minute[line.level, line.module, line.route](line.duration):
+                    errors.append((line, tell()))
+        except TypeError:  # one of the two times has an offset; or the line has no time
+            return False
+        return True
+
+    def _add_error(self, plan: _DecodePlan, error: Any, lines: BytesIO, end: int) -> None:
+        """Count the exception of the line that ends at ``end``."""
+        fault_type = plan.fault_type(error)
+        if fault_type is None:
+            entry = self._parse(_line_before(lines, end))
+            fault_type = "" if entry is None or entry.fault is None else entry.fault.type
+        self._tally.add_error(fault_type, self._routes[error.level, error.module, error.route].module)
+
+    def _enters_minute(self, line: bytes) -> bool:
+        """Whether the line is of another known minute, which is the current one then."""
+        if not self._timed or self._plan is None:
+            return False
+        try:
+            time = self._plan.decode(line).time
+        except _UNDECIDED:
+            return False
+        minute = self._minutes.get(time.replace(second=0, microsecond=0)) if isinstance(time, datetime) else None
+        if minute is None or minute is self._minute or not minute.holds(time):
+            return False
+        self._minute = minute
+        return True
 
     def _count_slowly(self, line: bytes) -> LogEntry | None:
         """Count a line through its format; return None if it is not a record."""
@@ -328,8 +319,6 @@ class JsonCount:
         if len(self._routes) > _LEARNED_MOST:
             self.hand_on()
             self._routes.clear()
-        if entry.severity >= Severity.ERROR:
-            self._error_levels.add(said[0])
         cell = self._tally.route(self._source, route_of(entry.fields, entry.module))
         self._routes[said] = _Route(cell, entry.module, entry.severity)
 
@@ -364,6 +353,12 @@ class JsonCount:
             if begins not in self._minutes:
                 self._minutes[begins] = _Minute(begins, us - into_us, self._routes, self._begun)
             self._minute = self._minutes[begins]
+
+
+def _line_before(lines: BytesIO, end: int) -> bytes:
+    """Return the line that ends at ``end``, its newline included."""
+    block = lines.getvalue()  # no copy: nothing was written
+    return block[block.rfind(b"\n", 0, end - 1) + 1 : end]
 
 
 def _players(keys: tuple[str, ...], role: str) -> list[str]:
