@@ -14,10 +14,9 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host, wait_until_reconnected
-from lilfox_tui.hosts.open import open_host
+from lilfox_tui.hosts.open import open_host, this_machine
 from lilfox_tui.logs.files.log_file_set import literal, named_files
 from lilfox_tui.logs.source import LogSource, file_log, find_logs, open_logs
-from lilfox_tui.monitor.model import this_machine
 
 if TYPE_CHECKING:
     from lilfox_tui.app.console import Console

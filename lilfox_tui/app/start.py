@@ -24,8 +24,8 @@ from lilfox_tui.core.crash import kept_in
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import language_from_locale, set_language, set_language_from_locale, tr
 from lilfox_tui.core.paths import config_file, state_path
+from lilfox_tui.hosts.open import this_machine
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
-from lilfox_tui.monitor.model import this_machine
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.watchers import scrape
 

@@ -17,12 +17,11 @@ from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import listed, tr
 from lilfox_tui.core.plugins import LOG_SOURCES
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.open import open_host
+from lilfox_tui.hosts.open import open_host, this_machine
 from lilfox_tui.logs.files.log_file_set import is_pattern, literal, named_files
 from lilfox_tui.logs.source import LogSource, find_logs, open_logs
 from lilfox_tui.logs.sources.file import Options
 from lilfox_tui.logs.sources.stdin import Options as StdinOptions
-from lilfox_tui.monitor.model import this_machine
 
 STDIN = "-"
 PODS = "kubernetes://"

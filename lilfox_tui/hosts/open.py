@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host, OfferedKey
 from lilfox_tui.hosts.local import LocalHost
+
+_NAME_LENGTH = 64
+
+
+def this_machine() -> str:
+    """Return this machine's name in a form that a config accepts (``Name``)."""
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname()).lstrip("._-")
+    return cleaned[:_NAME_LENGTH] or "localhost"
 
 
 def open_host(

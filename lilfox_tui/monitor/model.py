@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections import Counter
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from lilfox_tui.core.aio import Pending, State, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message
 from lilfox_tui.hosts.base import Link
+from lilfox_tui.hosts.open import this_machine
 from lilfox_tui.hosts.process import LostCommand
 from lilfox_tui.metrics.model import Health, HostSummary, Level, ServiceState
 from lilfox_tui.metrics.traffic import Traffic
@@ -439,9 +439,6 @@ class Overview(Struct, frozen=True):
 # What is watched: what the config names; with nothing in it, this machine and the services that are found here.
 
 
-_NAME_LENGTH = 64
-
-
 def watched_hosts(config: Config) -> Mapping[str, HostConfig]:
     """Return the hosts of ``config``; this machine if it names none."""
     return config.hosts or {this_machine(): HostConfig(local=True)}
@@ -479,9 +476,3 @@ def accepts(port: int) -> bool:
             continue
         return True
     return False
-
-
-def this_machine() -> str:
-    """Return this machine's name in a form that a config accepts (``Name``)."""
-    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname()).lstrip("._-")
-    return cleaned[:_NAME_LENGTH] or "localhost"

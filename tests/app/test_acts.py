@@ -20,12 +20,13 @@ from lilfox_tui.backends.model import ClientSession
 from lilfox_tui.config.model import HostConfig, RecoveryConfig, RunbooksConfig
 from lilfox_tui.core.errors import HostError, LilFoxError
 from lilfox_tui.core.i18n import tr
+from lilfox_tui.hosts.open import this_machine
 from lilfox_tui.jobs import start
 from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.jobs.model import JobRequest
 from lilfox_tui.jobs.reader import start_of
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
-from lilfox_tui.monitor.model import HostView, Overview, this_machine
+from lilfox_tui.monitor.model import HostView, Overview
 from tests.app.alerts_made import alerting
 from tests.app.log_files import line, settled
 from tests.app.overviews import NOW, host, mixed, service, summary

@@ -9,7 +9,7 @@ from lilfox_tui.cli.main import add_screen
 from lilfox_tui.cli.output import flush, print_line
 from lilfox_tui.core.i18n import Message, _
 from lilfox_tui.demo.stack import run_headless
-from lilfox_tui.monitor.model import this_machine
+from lilfox_tui.hosts.open import this_machine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
