@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from msgspec import Struct, field
 
+from lilfox_tui.logs.field_statistics import ResponseTimes, counted_together, response_times_of
 from lilfox_tui.logs.filter.model import field_values, text_of
 from lilfox_tui.logs.record import (
     LONGEST,
@@ -50,6 +50,8 @@ class TallyCell(Struct):
     """Those at WARNING that are no errors."""
     errors: int = 0
     response_times_s: array[float] = field(default_factory=lambda: array("d"))
+    repeated_s: dict[float, int] = {}
+    """More response times, in seconds: by how many records each was told."""
 
     def join(self, other: TallyCell) -> None:
         """Add the counts of ``other``."""
@@ -57,6 +59,17 @@ class TallyCell(Struct):
         self.warnings += other.warnings
         self.errors += other.errors
         self.response_times_s.extend(other.response_times_s)
+        for value, records in other.repeated_s.items():
+            self.repeated_s[value] = self.repeated_s.get(value, 0) + records
+
+    def put_in_order(self) -> None:
+        """Count the response times that are equal together if few differ, else sort them."""
+        counts = counted_together(self.response_times_s)
+        if counts is None:
+            self.response_times_s = array("d", sorted(self.response_times_s))
+        else:
+            self.join(TallyCell(repeated_s=counts))
+            self.response_times_s = array("d")
 
 
 def cell_of(records: int, severity: Severity, response_times_s: array[float]) -> TallyCell:
@@ -130,9 +143,9 @@ class Tally(Struct):
             _cell(self.by_slice, begins - begins % slice_us).join(cell)
 
     def put_in_order(self) -> None:
-        """Sort the response times of each cell; merging presorted parts later takes a fraction of the time."""
+        """Put the response times of each cell in order; joining such parts later takes a fraction of the time."""
         for cell in (*self.by_route.values(), *self.by_slice.values()):
-            cell.response_times_s = array("d", sorted(cell.response_times_s))
+            cell.put_in_order()
 
     def join(self, other: Tally) -> None:
         """Add the counts of ``other``, which must not be used afterwards."""
@@ -175,19 +188,6 @@ def _cell(cells: dict[Key, TallyCell], key: Key) -> TallyCell:
 SLICES_MOST = 32
 _MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440, 2880, 10080)
 _WIDTHS_US = tuple(SECOND_US * seconds for seconds in (1, 2, 5, 10, 15, 30, *(60 * each for each in _MINUTES)))
-_SAMPLE = 1024
-_BLOCK = 64 * _SAMPLE
-
-
-class ResponseTimes(Struct, frozen=True):
-    """Response times in seconds. Percentiles are the nearest rank: of n sorted values, that at index ceil(p·n) - 1,
-    counted from 0."""
-
-    count: int
-    mean_s: float
-    p50_s: float
-    p95_s: float
-    p99_s: float
 
 
 class StatisticsGroup(Struct, frozen=True):
@@ -293,37 +293,8 @@ def _slices(tally: Tally) -> tuple[Slice, ...]:
 
 
 def _response_times(cells: Sequence[TallyCell]) -> ResponseTimes | None:
-    """Return the response times of cells whose values are sorted."""
-    arrays = [cell.response_times_s for cell in cells if cell.response_times_s]
-    count = sum(map(len, arrays))
-    if not count:
-        return None
-    ranks = [-(-percent * count // 100) - 1 for percent in (50, 95, 99)]
-    if len(arrays) == 1:
-        return ResponseTimes(count, sum(arrays[0]) / count, *(arrays[0][rank] for rank in ranks))
-    found: list[float] = []
-    passed, total = 0, 0.0
-    for block in _in_order(arrays):
-        total = sum(block, total)
-        while len(found) < len(ranks) and ranks[len(found)] < passed + len(block):
-            found.append(block[ranks[len(found)] - passed])
-        passed += len(block)
-    return ResponseTimes(count, total / count, *found)
-
-
-def _in_order(arrays: Sequence[array[float]]) -> Iterator[list[float]]:
-    """Yield all values of sorted arrays in order, some ten thousand at a time, so that the numbers of a large log are
-    never all unpacked at once. The sum, taken in this order, equals that of the ops manual to the last bit."""
-    sample = sorted(value for each in arrays for value in each[_SAMPLE - 1 :: _SAMPLE])
-    starts = [0] * len(arrays)
-    for upto in [*dict.fromkeys(sample[_BLOCK // _SAMPLE :: _BLOCK // _SAMPLE]), float("inf")]:
-        ends = [bisect_right(each, upto, start) for each, start in zip(arrays, starts, strict=True)]
-        block: list[float] = []
-        for each, start, end in zip(arrays, starts, ends, strict=True):
-            block += each[start:end]
-        block.sort()
-        yield block
-        starts = ends
+    """Return the response times of cells that are in order."""
+    return response_times_of([cell.response_times_s for cell in cells], [cell.repeated_s for cell in cells])
 
 
 # Templates of messages: what is said, whatever the numbers, names and addresses in it, how often, and what is new.

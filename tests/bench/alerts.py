@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from lilfox_tui.monitor.model import this_machine
+from lilfox_tui.hosts.open import this_machine
 from tests.bench.metric_pages import metric_targets
 from tests.bench.on_terminal import CannotMeasure, tree_cpu_s
 from tests.bench.programs import LILFOX, TREE, Peers, environment, median_ratio

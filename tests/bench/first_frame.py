@@ -10,7 +10,7 @@ from statistics import median
 
 import psutil
 
-from lilfox_tui.monitor.model import this_machine
+from lilfox_tui.hosts.open import this_machine
 from tests.bench.bare import TEXT
 from tests.bench.on_terminal import OnTerminal
 from tests.bench.programs import BARE, LILFOX, Peers, median_ratio

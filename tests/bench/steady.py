@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from lilfox_tui.config.model import Thresholds
-from lilfox_tui.monitor.model import this_machine
+from lilfox_tui.hosts.open import this_machine
 from tests.bench.first_frame import GLANCES, OURS, WITHIN_S, true_numbers
 from tests.bench.on_terminal import OnTerminal, Steady
 from tests.bench.programs import LILFOX, Peers, median_ratio

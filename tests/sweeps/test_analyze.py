@@ -196,6 +196,39 @@ def test_many_response_times_are_put_in_order_without_holding_them_all() -> None
     assert found.mean_s == sum(ordered) / len(ordered)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.one_of(st.floats(0, 1e6), st.sampled_from([0.0, -0.0, 0.1, 0.2, 0.3])), min_size=1, max_size=40),
+    st.integers(1, 400),
+    st.lists(st.floats(0, 1e6), max_size=5),
+)
+@example([0.1, 0.7], 4096, [0.2])
+@example([0.0, -0.0], 4096, [])
+def test_equal_response_times_are_counted_together_to_the_same_result(
+    values: list[float], times_over: int, others: list[float]
+) -> None:
+    ordered, together = values * times_over + others, Tally()
+    for part, where in ((values * times_over, "a"), (others, "b")):
+        tally = Tally()
+        tally.route("s", where).response_times_s.extend(part)
+        tally.put_in_order()
+        together.join(tally)
+    found = statistics_of(together).response_times
+    ordered.sort()
+    assert found is not None
+    assert (found.count, found.mean_s) == (len(ordered), sum(ordered) / len(ordered))
+    ranks = [math.ceil(p * len(ordered)) - 1 for p in (0.5, 0.95, 0.99)]
+    assert [str(each) for each in (found.p50_s, found.p95_s, found.p99_s)] == [str(ordered[rank]) for rank in ranks]
+
+
+def test_few_different_response_times_take_little_room() -> None:
+    tally = Tally()
+    tally.route("s", "m").response_times_s.extend([0.001, 0.002, 0.004] * 5000)
+    tally.put_in_order()
+    assert tally.route("s", "m").repeated_s == {0.001: 5000, 0.002: 5000, 0.004: 5000}
+    assert not tally.route("s", "m").response_times_s
+
+
 def test_no_response_time_is_none_and_odd_ones_are_not_counted() -> None:
     tally = Tally()
     for value in (None, -1.0, math.nan, math.inf):

@@ -47,12 +47,12 @@ from lilfox_tui.logs.filter.syntax import Clock, parse_filter, text_like_field
 from lilfox_tui.logs.merge import MergedStream
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.source import LogSource, MultiLogSource, SourceNotice, zone_of
-from lilfox_tui.logs.statistics import MINUTE_US, ResponseTimes, Slice, Statistics, StatisticsGroup
+from lilfox_tui.logs.statistics import MINUTE_US, Slice, Statistics, StatisticsGroup
 from lilfox_tui.metrics.model import Level
 
 if TYPE_CHECKING:
     from lilfox_tui.logs.analyze import Analysis, Responses, SourceResponses
-    from lilfox_tui.logs.field_statistics import FieldGroup, FieldQuestion, FieldTally
+    from lilfox_tui.logs.field_statistics import FieldGroup, FieldQuestion, FieldTally, ResponseTimes
 
 
 T = TypeVar("T")

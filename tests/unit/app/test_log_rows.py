@@ -31,11 +31,11 @@ from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
+from lilfox_tui.hosts.open import this_machine
 from lilfox_tui.logs.record import LoggedException, Severity, headline, template_of
 from lilfox_tui.logs.source import SourceNotice
 from lilfox_tui.logs.statistics import Slice
 from lilfox_tui.logs.window import MergeKey, WindowItem
-from lilfox_tui.monitor.model import this_machine
 from tests.unit.logs.memory_source import record
 
 AT_US = 1_774_753_964_250_000  # 2026-03-29 03:12:44.250 UTC
