@@ -11,11 +11,11 @@ import math
 import operator
 import os
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from io import BytesIO
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import NODEFAULT, UNSET, Meta, Raw, Struct, UnsetType
@@ -30,6 +30,8 @@ _KEYS_MOST = 64
 _ODD_LINES = 50
 """So many lines with keys that the plan does not know make a new one."""
 _LEARNED_MOST = 10_000
+_WORDS_MOST = 64
+_NO_WORDS: Mapping[str, Collection[str]] = {}
 _SHORT = 64
 """Text of so many characters is read faster as text than as ``Raw``."""
 _LEAST_US, _MOST_US = 0, 250_000_000_000_000_000
@@ -60,10 +62,13 @@ class _DecodePlan:
     second key could play one, lines without the first cannot be read. Where nothing is counted by time it is not read.
 
     The other fields are only there to be known. ``kinds`` are the cheapest types that their values can be read as (see
-    :func:`_kind_of`); a line with a value of another type cannot be read.
+    :func:`_kind_of`); a line with a value of another type cannot be read. ``words`` are the values of the level and the
+    module, where these are few: one that is known is not made anew for each line. A line with another cannot be read.
     """
 
-    def __init__(self, kinds: Mapping[str, object], *, timed: bool) -> None:
+    def __init__(
+        self, kinds: Mapping[str, object], words: Mapping[str, Collection[str]] = _NO_WORDS, *, timed: bool
+    ) -> None:
         kinds = {"route": str, **kinds}  # also where no line has one: what is in each line is looked up in no time
         keys = tuple(kinds)
         players = {role: _players(keys, role) for role in _ROLES}
@@ -72,7 +77,9 @@ class _DecodePlan:
         told = [(name, role) for role in _FAULT_ROLES for name in _players(keys, role)]
         attributes |= {name: f"fault_{number}" for number, (name, _) in enumerate(told) if name not in attributes}
         attributes |= {name: f"other_{number}" for number, name in enumerate(keys) if name not in attributes}
-        types = _TYPES if timed else {role: type_ for role, type_ in _TYPES.items() if role != "time"}
+        types = _TYPES | {role: Literal[tuple(each)] for role, each in words.items() if 0 < len(each) <= _WORDS_MOST}
+        if not timed:
+            del types["time"]
         absent = _ABSENT | {role: NODEFAULT for role, names in players.items() if role in types and len(names) > 1}
         told_names = {name for name, _ in told}
         self._kinds = {name: kinds[name] for name in keys if attributes[name] not in types and name not in told_names}
@@ -133,23 +140,14 @@ _Take: TypeAlias = Callable[[float], bool | None]
 """Takes how long a line says that something took, in its own unit; NaN where it does not. Returns True for an error."""
 
 
-class _Minute(dict[object, _Take]):
+class _Minute:
     """Collects the lines of one minute by their level, module and route, so that a line needs a single look-up.
     ``time_us`` is None for lines of any time."""
 
-    def __init__(
-        self, begins: datetime, time_us: int | None, routes: Mapping[object, _Route], begun: list[_Begun]
-    ) -> None:
+    def __init__(self, begins: datetime, time_us: int | None) -> None:
         self.time_us = time_us
         self.begins, self.ends = begins, begins + _MINUTE
-        self._routes, self._begun = routes, begun
-
-    def __missing__(self, said: object) -> _Take:
-        """Create the collector of a new route. Raises KeyError if the route is unknown."""
-        begun = _Begun(self, self._routes[said])
-        self._begun.append(begun)
-        take = self[said] = begun.take_error if begun.is_error else begun.taken.append
-        return take
+        self.takes: dict[object, _Take] = {}
 
     def holds(self, time: datetime) -> bool:
         """Whether a time is in this minute. One at its very start is not: it may have been rounded to that."""
@@ -178,7 +176,7 @@ class _Begun:
         self._route.cell.join(counted)
         if self._minute.time_us is not None:
             tally.slice(self._minute.time_us).join(counted)
-        self._minute.clear()
+        self._minute.takes.clear()
 
 
 class JsonCount:
@@ -191,18 +189,19 @@ class JsonCount:
         self._zone = zone
         self._timed = timed
         self._kinds: dict[str, object] = {}
+        self._words: dict[str, dict[str, None]] = {"level": {}, "module": {}}
         self._odd_lines = 0
         self._plan: _DecodePlan | None = None
         self._routes: dict[object, _Route] = {}
         self._begun: list[_Begun] = []
         self._minutes: dict[datetime, _Minute] = {}
-        self._minute = _Minute(datetime(1, 1, 1, tzinfo=UTC), None, self._routes, self._begun)
+        self._minute = _Minute(datetime(1, 1, 1, tzinfo=UTC), None)
 
     def count(self, block: bytes) -> None:
         """Count a block of whole lines; ``hand_on`` completes it."""
         lines = BytesIO(block if len(block) <= RAW_LIMIT else self._short_lines(block))
         while line := self._count_known(lines):
-            if self._enters_minute(line):
+            if self._is_ready_for(line):
                 lines.seek(-len(line), os.SEEK_CUR)
             else:
                 self._learn(self._count_slowly(line))
@@ -227,17 +226,17 @@ class JsonCount:
     def _count_known(self, lines: BytesIO) -> bytes:
         """Count lines as long as they are of the current minute and known in every property; return the first one that
         is not, which is passed; empty at the end."""
-        plan, minute = self._plan, self._minute
+        plan, takes = self._plan, self._minute.takes
         if plan is None:
             return lines.readline()
         errors: list[tuple[Any, int]] = []
         passed = True
         try:
             if self._timed:
-                passed = self._take_of_minute(map(plan.decode, lines), minute, lines.tell, errors)
+                passed = self._take_of_minute(map(plan.decode, lines), lines.tell, errors)
             else:
                 for line in map(plan.decode, lines):
-                    if minute[line.level, line.module, line.route](line.duration):
+                    if takes[line.level, line.module, line.route](line.duration):
                         errors.append((line, lines.tell()))  # noqa: PERF401  those before a failure stay
         except (KeyError, *_UNDECIDED):
             passed = False
@@ -245,17 +244,15 @@ class JsonCount:
             self._add_error(plan, error, lines, end)
         return b"" if passed else _line_before(lines, lines.tell())
 
-    def _take_of_minute(
-        self, seen: Iterable[Any], minute: _Minute, tell: Callable[[], int], errors: list[tuple[Any, int]]
-    ) -> bool:
-        """Count lines up to the first one that is not of the minute; return whether there is none. Errors are added to
-        ``errors`` with the place of their end."""
-        begins, ends = minute.begins, minute.ends
+    def _take_of_minute(self, seen: Iterable[Any], tell: Callable[[], int], errors: list[tuple[Any, int]]) -> bool:
+        """Count lines up to the first one that is not of the current minute; return whether there is none. Errors are
+        added to ``errors`` with the place of their end."""
+        begins, ends, takes = self._minute.begins, self._minute.ends, self._minute.takes
         try:
             for line in seen:
                 if not begins < line.time < ends:
                     return False
-                if minute[line.level, line.module, line.route](line.duration):
+                if takes[line.level, line.module, line.route](line.duration):
                     errors.append((line, tell()))
         except TypeError:  # one of the two times has an offset; or the line has no time
             return False
@@ -269,16 +266,30 @@ class JsonCount:
             fault_type = "" if entry is None or entry.fault is None else entry.fault.type
         self._tally.add_error(fault_type, self._routes[error.level, error.module, error.route].module)
 
-    def _enters_minute(self, line: bytes) -> bool:
-        """Whether the line is of another known minute, which is the current one then."""
-        if not self._timed or self._plan is None:
+    def _is_ready_for(self, line: bytes) -> bool:
+        """Whether a line at which counting has stopped can be counted by what is known already: its minute becomes the
+        current one, and its route gets a collector in it."""
+        if self._plan is None:
             return False
         try:
-            time = self._plan.decode(line).time
+            seen = self._plan.decode(line)
         except _UNDECIDED:
             return False
-        minute = self._minutes.get(time.replace(second=0, microsecond=0)) if isinstance(time, datetime) else None
-        if minute is None or minute is self._minute or not minute.holds(time):
+        minute = self._minute
+        if self._timed:
+            time = seen.time
+            found = self._minutes.get(time.replace(second=0, microsecond=0)) if isinstance(time, datetime) else None
+            if found is None or not found.holds(time):
+                return False
+            minute = found
+        said = seen.level, seen.module, seen.route
+        if said not in minute.takes:
+            if said not in self._routes:
+                return False
+            begun = _Begun(minute, self._routes[said])
+            self._begun.append(begun)
+            minute.takes[said] = begun.take_error if begun.is_error else begun.taken.append
+        elif minute is self._minute:
             return False
         self._minute = minute
         return True
@@ -319,6 +330,10 @@ class JsonCount:
         if len(self._routes) > _LEARNED_MOST:
             self.hand_on()
             self._routes.clear()
+        for role, word in zip(("level", "module"), said, strict=False):
+            if isinstance(word, str) and word not in (words := self._words[role]) and len(words) <= _WORDS_MOST:
+                words[word] = None
+                self._plan = None if self._plan is None else self._new_plan()
         cell = self._tally.route(self._source, route_of(entry.fields, entry.module))
         self._routes[said] = _Route(cell, entry.module, entry.severity)
 
@@ -335,8 +350,12 @@ class JsonCount:
             self._kinds = {}
             return
         self.hand_on()
-        self._plan = _DecodePlan(self._kinds, timed=self._timed)
+        self._words = {"level": {}, "module": {}}
+        self._plan = self._new_plan()
         self._routes.clear()
+
+    def _new_plan(self) -> _DecodePlan:
+        return _DecodePlan(self._kinds, self._words, timed=self._timed)
 
     def _learn_minute(self, text: str, us: int) -> None:
         """Remember a minute: all times that differ from this one only in seconds and their fraction are in the same
@@ -351,7 +370,7 @@ class JsonCount:
                 self._minutes.clear()
             begins = time.replace(second=0, microsecond=0)
             if begins not in self._minutes:
-                self._minutes[begins] = _Minute(begins, us - into_us, self._routes, self._begun)
+                self._minutes[begins] = _Minute(begins, us - into_us)
             self._minute = self._minutes[begins]
 
 
