@@ -111,7 +111,7 @@ class _ProgressSource:
 # Statistics over sources: files of this machine in processes of their own, everything else page by page.
 
 
-RANGE_BYTES = 32 * 1024 * 1024
+RANGE_BYTES = 16 * 1024 * 1024
 """So much of a file is given to a process at once: enough to be worth it, little enough to deal evenly."""
 _PROCESSES_MOST = 8
 _PAGE = 2000

@@ -104,7 +104,9 @@ def field_values(record: LogRecord, name: str) -> tuple[object, ...]:
     if value is None or value == "":
         value = _own(record.entry.fields, name)
     if value is None and name == "status":
-        value = next((v for v in (_own(record.entry.fields, one) for one in STATUS_NAMES) if v is not None), None)
+        for one in STATUS_NAMES:
+            if (value := _own(record.entry.fields, one)) is not None:
+                break
     if value is None and name in FAULT_TYPE_NAMES and record.entry.fault is not None:
         value = record.entry.fault.type
     if value is None:
@@ -157,7 +159,7 @@ def _own(fields: Mapping[str, object], name: str) -> object:
             return fields[rest]
         head, dot, rest = rest.partition(".")
         deeper = fields.get(head) if dot else None
-        if not isinstance(deeper, Mapping):
+        if deeper is None or not isinstance(deeper, Mapping):
             return None
         fields = deeper
 
