@@ -43,10 +43,14 @@ def slowly(log: bytes) -> Tally:
     return tally
 
 
-def fast(log: bytes, *, timed: bool = True) -> Tally:
+def fast(log: bytes, *, timed: bool = True, blocks: int = 1) -> Tally:
+    """In so many blocks of whole lines, of which one may be empty."""
     tally = Tally()
     counting = JsonCount(tally, "s", EAST, timed=timed)
-    counting.count(log)
+    lines = log.split(b"\n")
+    for part in range(blocks):
+        mine = lines[len(lines) * part // blocks : len(lines) * (part + 1) // blocks]
+        counting.count(b"\n".join(mine) + (b"\n" if part < blocks - 1 and mine else b""))
     counting.hand_on()
     return tally
 
@@ -83,10 +87,17 @@ records = st.fixed_dictionaries(
         "caller": modules, "log": st.just({"level": "error"}), "other": st.integers(), "RESPONSE_TIME": response_times,
     },
 )  # fmt: skip
+numbers_or_not: st.SearchStrategy[object] = st.one_of(
+    st.integers(), st.floats(), st.sampled_from([2**64, -(10**400), 1e308, "12", None, True, [], {"n": 1}, "\ud800"])
+)
 usual = st.fixed_dictionaries(
     {"timestamp": times, "level": levels, "message": texts, "module": modules},
-    optional={"response_time": response_times, "exception": exceptions, "user_id": st.integers()},
-)
+    optional={
+        "response_time": response_times, "exception": exceptions, "user_id": st.integers(), "line": numbers_or_not,
+        "logger": st.sampled_from(["app", "app.db", "日志", "x" * 70, "a\tb", "", None, 7, ["app"]]),
+        "n": numbers_or_not,
+    },
+)  # fmt: skip
 
 
 @st.composite
@@ -103,7 +114,9 @@ def lines(draw: st.DrawFn) -> bytes:
              lambda b: b"\xef\xbb\xbf" + b, lambda b: b.replace(b"a", b"\xff"), lambda b: b + b"}", lambda _: b"",
              lambda _: b"\r", lambda _: b"Traceback (most recent call last):", lambda _: b"[1, 2]", lambda _: b"ERROR",
              lambda b: b.replace(b"{", b'{"level": "DEBUG", ', 1), lambda b: b.replace(b"{", b'{"x": 1e999, ', 1),
-             lambda b: b.replace(b"{", b'{"x": "\\q", ', 1)]
+             lambda b: b.replace(b"{", b'{"x": "\\q", ', 1), lambda b: b + b, lambda b: b + b" " + b,
+             lambda b: b.replace(b",", b",\n", 1), lambda b: b.replace(b"{", b"{\n", 1), lambda _: b" ",
+             lambda _: b"\t\r", lambda b: b.replace(b"app", b"\xff\xfe"), lambda b: b.replace(b'"n": ', b'"n": -0.0, "n": ')]
         )
     )  # fmt: skip
     return broken(line)
@@ -113,11 +126,13 @@ LONG = b'{"level": "ERROR", "module": "m", "message": "%b", "response_time": 3}'
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(lines(), min_size=1, max_size=30), st.sampled_from([1, 80]))
-@example([b'{"level": "INFO", "response_time": 1}', b'{"level": "INFO", "response_time": 1}', LONG], 1)
-def test_counting_fast_is_the_same_as_reading_every_record(found: list[bytes], times_over: int) -> None:
+@given(st.lists(lines(), min_size=1, max_size=30), st.sampled_from([1, 80]), st.integers(1, 4))
+@example([b'{"level": "INFO", "response_time": 1}', b'{"level": "INFO", "response_time": 1}', LONG], 1, 1)
+@example([b'{"level": "INFO"}'] * 3 + [b'{"level": "INFO"}{"level": "INFO"}', b'{"level":\n"INFO"}'], 1, 1)
+@example([b'{"level": "ERROR", "n": 1, "logger": "a"}', b'{"level": "ERROR", "n": "1", "logger": 5}'], 80, 2)
+def test_counting_fast_is_the_same_as_reading_every_record(found: list[bytes], times_over: int, blocks: int) -> None:
     log = b"\n".join(found * times_over)  # what is learned from a line is used for the next
-    quick, untimed, thorough = fast(log), fast(log, timed=False), slowly(log)
+    quick, untimed, thorough = fast(log, blocks=blocks), fast(log, timed=False, blocks=blocks), slowly(log)
     for tally in (quick, untimed, thorough):
         tally.put_in_order()
     assert quick == thorough
