@@ -116,17 +116,38 @@ def lines(draw: st.DrawFn) -> bytes:
              lambda b: b.replace(b"{", b'{"level": "DEBUG", ', 1), lambda b: b.replace(b"{", b'{"x": 1e999, ', 1),
              lambda b: b.replace(b"{", b'{"x": "\\q", ', 1), lambda b: b + b, lambda b: b + b" " + b,
              lambda b: b.replace(b",", b",\n", 1), lambda b: b.replace(b"{", b"{\n", 1), lambda _: b" ",
-             lambda _: b"\t\r", lambda b: b.replace(b"app", b"\xff\xfe"), lambda b: b.replace(b'"n": ', b'"n": -0.0, "n": ')]
+             lambda _: b"\t\r", lambda b: b.replace(b"app", b"\xff\xfe"),
+             lambda b: b.replace(b'"n": ', b'"n": -0.0, "n": ')]
         )
     )  # fmt: skip
     return broken(line)
 
 
+ORDINARY = {"timestamp": "2026-03-01T10:00:07.5Z", "level": "INFO", "module": "m", "message": "x", "response_time": 0.5}
+FAILED = ORDINARY | {"level": "ERROR", "exception": "ValueError: no"}
+
+
+@st.composite
+def changed_lines(draw: st.DrawFn) -> list[bytes]:
+    """A log of one logger, in which a few lines differ in a field or two: what is known of the others must not count
+    for these."""
+    base = draw(st.sampled_from([ORDINARY, FAILED]))
+    changes = draw(st.lists(st.tuples(st.sets(st.sampled_from(sorted(base)), max_size=2), records), max_size=4))
+    odd = [
+        {name: value for name, value in base.items() if name not in left_out}
+        | {name: found[name] for name in draw(st.permutations(sorted(found)))[:2]}
+        for left_out, found in changes
+    ]
+    return [json.dumps(each).encode() for each in [ORDINARY, FAILED, *[ORDINARY, FAILED] * 2, *odd, ORDINARY]]
+
+
 LONG = b'{"level": "ERROR", "module": "m", "message": "%b", "response_time": 3}' % (b"x" * RAW_LIMIT)
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(lines(), min_size=1, max_size=30), st.sampled_from([1, 80]), st.integers(1, 4))
+@settings(max_examples=400, deadline=None)
+@given(
+    st.one_of(st.lists(lines(), min_size=1, max_size=30), changed_lines()), st.sampled_from([1, 30]), st.integers(1, 4)
+)
 @example([b'{"level": "INFO", "response_time": 1}', b'{"level": "INFO", "response_time": 1}', LONG], 1, 1)
 @example([b'{"level": "INFO"}'] * 3 + [b'{"level": "INFO"}{"level": "INFO"}', b'{"level":\n"INFO"}'], 1, 1)
 @example([b'{"level": "ERROR", "n": 1, "logger": "a"}', b'{"level": "ERROR", "n": "1", "logger": 5}'], 80, 2)
@@ -141,6 +162,35 @@ def test_counting_fast_is_the_same_as_reading_every_record(found: list[bytes], t
     for tally in (untimed, thorough):
         tally.by_slice, tally.slice_us, tally.timeless = {}, nothing.slice_us, 0
     assert untimed == thorough
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"response_time": -1}, {"response_time": -0.5}, {"response_time": 2**53 + 1}, {"response_time": "0.5"},
+        {"level": "WARN"}, {"level": 50}, {"severity": "ERROR"}, {"Level": "ERROR"}, {"lvl": "ERROR", "level": None},
+        {"module": "other"}, {"module": "api.py:12"}, {"caller": "c"}, {"route": "/a"}, {"route": ""}, {"route": None},
+        {"timestamp": "2026-03-01T10:00:59.9999999Z"}, {"timestamp": "2026-03-01T10:01:00Z"}, {"timestamp": "later"},
+        {"timestamp": "2026-03-01T10:00:07.5"}, {"timestamp": "2026-03-01T15:45:07.5+05:45"}, {"timestamp": 1772359207},
+        {"timestamp": "2026-03-01T09:59:59.9999999Z"}, {"time": "2026-03-02T10:00:00Z"}, {"exception": {"type": "E"}},
+        {"error": "KeyError: x"}, {"error_type": "a.B"}, {"duration_ms": 7}, {"n": 1}, {"n": "1"},
+        {"message": "x" * RAW_LIMIT, "level": "WARN"}, {"message": "x" * RAW_LIMIT}, {"logger": "é"}, {"log": {"level": "error"}},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("left_out", [(), ("level",), ("timestamp",), ("module",), ("response_time",)])
+def test_what_is_known_of_other_lines_does_not_count_for_an_odd_one(
+    odd: dict[str, Any], left_out: tuple[str, ...]
+) -> None:
+    known = [*[ORDINARY, FAILED] * 40, ORDINARY | {"lvl": "INFO", "caller": "c", "duration_ms": 5, "error": ""}]
+    strange = [{name: value for name, value in each.items() if name not in left_out} | odd for each in known[:2]]
+    log = [json.dumps(each).encode() for each in (*known * 30, *strange * 3, *known, *strange)]
+    for timed in (True, False):
+        quick, thorough = fast(b"\n".join(log), timed=timed, blocks=50), slowly(b"\n".join(log))
+        for tally in (quick, thorough):
+            tally.put_in_order()
+            if not timed:
+                tally.by_slice, tally.slice_us, tally.timeless = {}, 0, 0
+        assert quick == thorough
 
 
 def test_most_lines_of_an_ordinary_log_are_not_read_by_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,12 +268,13 @@ def test_many_response_times_are_put_in_order_without_holding_them_all() -> None
     st.lists(st.floats(0, 1e6), max_size=5),
 )
 @example([0.1, 0.7], 4096, [0.2])
+@example([0.1, 0.7], 4096, [])
 @example([0.0, -0.0], 4096, [])
 def test_equal_response_times_are_counted_together_to_the_same_result(
     values: list[float], times_over: int, others: list[float]
 ) -> None:
-    ordered, together = values * times_over + others, Tally()
-    for part, where in ((values * times_over, "a"), (others, "b")):
+    ordered, together = values * times_over * 2 + others, Tally()
+    for part, where in ((values * times_over, "a"), (values * times_over, "a"), (others, "b")):
         tally = Tally()
         tally.route("s", where).response_times_s.extend(part)
         tally.put_in_order()
