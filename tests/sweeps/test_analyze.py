@@ -174,7 +174,8 @@ def test_counting_fast_is_the_same_as_reading_every_record(found: list[bytes], t
         {"timestamp": "2026-03-01T10:00:07.5"}, {"timestamp": "2026-03-01T15:45:07.5+05:45"}, {"timestamp": 1772359207},
         {"timestamp": "2026-03-01T09:59:59.9999999Z"}, {"time": "2026-03-02T10:00:00Z"}, {"exception": {"type": "E"}},
         {"error": "KeyError: x"}, {"error_type": "a.B"}, {"duration_ms": 7}, {"n": 1}, {"n": "1"},
-        {"message": "x" * RAW_LIMIT, "level": "WARN"}, {"message": "x" * RAW_LIMIT}, {"logger": "é"}, {"log": {"level": "error"}},
+        {"message": "x" * RAW_LIMIT, "level": "WARN"}, {"message": "x" * RAW_LIMIT}, {"logger": "é"},
+        {"log": {"level": "error"}},
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("left_out", [(), ("level",), ("timestamp",), ("module",), ("response_time",)])
