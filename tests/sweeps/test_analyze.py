@@ -182,7 +182,8 @@ def test_counting_fast_is_the_same_as_reading_every_record(found: list[bytes], t
 def test_what_is_known_of_other_lines_does_not_count_for_an_odd_one(
     odd: dict[str, Any], left_out: tuple[str, ...]
 ) -> None:
-    known = [*[ORDINARY, FAILED] * 40, ORDINARY | {"lvl": "INFO", "caller": "c", "duration_ms": 5, "error": ""}]
+    more = ORDINARY | {"lvl": "INFO", "caller": "c", "duration_ms": 5, "error": ""}
+    known = [*[ORDINARY, FAILED] * 20, {"level": "INFO", "timestamp": ORDINARY["timestamp"]}, more, more]
     strange = [{name: value for name, value in each.items() if name not in left_out} | odd for each in known[:2]]
     log = [json.dumps(each).encode() for each in (*known * 30, *strange * 3, *known, *strange)]
     for timed in (True, False):
