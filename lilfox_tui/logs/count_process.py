@@ -20,7 +20,7 @@ from lilfox_tui.logs.field_statistics import FieldQuestion, FieldTally
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.filter.needles import Needles, needles
 from lilfox_tui.logs.json_count import JsonCount
-from lilfox_tui.logs.record import RAW_LIMIT, Format, LogRecord, load_sent_format, split_records
+from lilfox_tui.logs.record import RAW_LIMIT, Format, LogRecord, every_line, load_sent_format, split_records
 from lilfox_tui.logs.statistics import MINUTE_US, Statistics, Tally, statistics_of
 
 # A range of a file as blocks of whole records, for counting: each record is in the range that it begins in.
@@ -45,8 +45,13 @@ def whole_records(file: BufferedIOBase, start: int, end: int | None, begins: Beg
         file.seek(at)
     held, read_to = b"", file.tell() if start else 0
     while block := file.read(BLOCK):
-        held += block
         read_to += len(block)
+        lines_end = block.rfind(b"\n") + 1 if begins is every_line and (end is None or read_to < end) else 0
+        if lines_end:
+            yield held + memoryview(block)[:lines_end]  # copied once
+            held = block[lines_end:]
+            continue
+        held += block
         if end is not None and read_to > end:
             cut = _beginning_in(held, max(1, end - (read_to - len(held))), begins)
             if cut is not None:

@@ -112,10 +112,10 @@ class _DecodePlan:
 
     def fault_type(self, seen: object) -> str | None:
         """Return the class of the exception in the line, "" for none; None if the format has to decide."""
-        held = [value for get in self._faults if (value := get(seen)) is not UNSET]
-        if not held:
-            return ""
-        return _fault_type(bytes(held[0])) if self._only_fault else None
+        for get in self._faults:
+            if (value := get(seen)) is not UNSET:
+                return _fault_type(bytes(value)) if self._only_fault else None
+        return ""
 
 
 @lru_cache(maxsize=512)
@@ -171,7 +171,8 @@ class _Begun:
     def hand_on(self, tally: Tally, unit_s: float) -> None:
         """Add the counts to the tally and reset them."""
         records = len(self.taken)
-        times_s = array("d", [value * unit_s for value in self.taken if value == value])  # NaN is not
+        told = [value for value in self.taken if value == value]  # NaN is not
+        times_s = array("d", told if unit_s == 1.0 else [value * unit_s for value in told])
         counted = cell_of(records, self._route.severity, times_s)
         self._route.cell.join(counted)
         if self._minute.time_us is not None:
@@ -194,6 +195,7 @@ class JsonCount:
         self._plan: _DecodePlan | None = None
         self._routes: dict[object, _Route] = {}
         self._begun: list[_Begun] = []
+        self._errors: dict[tuple[str, str], int] = {}
         self._minutes: dict[datetime, _Minute] = {}
         self._minute = _Minute(datetime(1, 1, 1, tzinfo=UTC), None)
 
@@ -205,7 +207,7 @@ class JsonCount:
                 lines.seek(-len(line), os.SEEK_CUR)
             else:
                 self._learn(self._count_slowly(line))
-        if len(self._begun) > _LEARNED_MOST:
+        if len(self._begun) + len(self._errors) > _LEARNED_MOST:
             self.hand_on()
 
     def _short_lines(self, block: bytes) -> bytes:
@@ -222,6 +224,9 @@ class JsonCount:
         for begun in self._begun:
             begun.hand_on(self._tally, unit_s)
         self._begun.clear()
+        for (fault_type, module), count in self._errors.items():
+            self._tally.add_error(fault_type, module, count)
+        self._errors.clear()
 
     def _count_known(self, lines: BytesIO) -> bytes:
         """Count lines as long as they are of the current minute and known in every property; return the first one that
@@ -264,7 +269,8 @@ class JsonCount:
         if fault_type is None:
             entry = self._parse(_line_before(lines, end))
             fault_type = "" if entry is None or entry.fault is None else entry.fault.type
-        self._tally.add_error(fault_type, self._routes[error.level, error.module, error.route].module)
+        said = fault_type, self._routes[error.level, error.module, error.route].module
+        self._errors[said] = self._errors.get(said, 0) + 1
 
     def _is_ready_for(self, line: bytes) -> bool:
         """Whether a line at which counting has stopped can be counted by what is known already: its minute becomes the

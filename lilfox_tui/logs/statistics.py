@@ -112,11 +112,11 @@ class Tally(Struct):
         if is_error:
             self.add_error(entry.fault.type if entry.fault is not None else "", entry.module)
 
-    def add_error(self, fault_type: str, module: str) -> None:
-        """Count an error by its exception's type and its module; "" if it has none."""
+    def add_error(self, fault_type: str, module: str, count: int = 1) -> None:
+        """Count errors by their exception's type and their module; "" if they have none."""
         fault_type, module = fault_type or UNKNOWN_TYPE, module or UNKNOWN_MODULE
-        self.errors_by_type[fault_type] = self.errors_by_type.get(fault_type, 0) + 1
-        self.errors_by_module[module] = self.errors_by_module.get(module, 0) + 1
+        self.errors_by_type[fault_type] = self.errors_by_type.get(fault_type, 0) + count
+        self.errors_by_module[module] = self.errors_by_module.get(module, 0) + count
 
     def route(self, source: str, route: str) -> TallyCell:
         """Return the cell for records of that source and route."""

@@ -222,6 +222,8 @@ JSON = b"".join(b'{"level": "INFO", "n": %d}\n' % number for number in range(300
     ("kind", "log"), [("console", b"no beginning\n" + CONSOLE), ("json_lines", JSON), ("console", b"x")]
 )
 @settings(max_examples=60, deadline=None)
+@example(cuts=[26, 52, 78], block=26)
+@example(cuts=[26, 52, 78], block=13)
 @given(cuts=st.lists(st.integers(0, 10_000), max_size=6), block=st.sampled_from([7, 64, 1000, 1 << 20]))
 def test_ranges_share_no_record_and_leave_none_out(kind: str, log: bytes, cuts: list[int], block: int) -> None:
     format_ = load_format(kind)
