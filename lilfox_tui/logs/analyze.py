@@ -278,6 +278,12 @@ async def newest_records(sources: Sequence[LogSource], where: Filter) -> tuple[l
     return found, are_all
 
 
+async def newest_responses(sources: Sequence[LogSource], where: Filter) -> tuple[Sequence[LogRecord], Responses]:
+    """Return the newest records of :func:`newest_records`, and the HTTP responses among them."""
+    newest, are_all = await newest_records(sources, where)
+    return newest, await asyncio.to_thread(count_responses, newest, are_all=are_all)
+
+
 def counted_ones(read: Sequence[LogRecord], counted: Statistics) -> list[LogRecord]:
     """Of all records, those of each source oldest first, the ones that were there when they were counted: else there
     would be more errors in a part of the statistics than in all."""

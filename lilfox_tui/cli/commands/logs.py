@@ -502,13 +502,13 @@ async def _statistics(config: Config, args: argparse.Namespace, where: Filter, *
 async def _print_statistics(
     sources: Sequence[LogSource], args: argparse.Namespace, where: Filter, *, is_stream: bool
 ) -> Mapping[str, LilFoxError]:
-    from lilfox_tui.logs.analyze import analyze_stream, count_responses, counted_ones
+    from lilfox_tui.logs.analyze import analyze_stream, count_responses, counted_ones, newest_responses
 
     if is_stream:
         found, responses = await analyze_stream(sources[0], where)
     else:
         counting = _counted(sources, where, slices=not args.json)
-        found, (newest, responses) = await asyncio.gather(counting, _newest_responses(sources, where))
+        found, (newest, responses) = await asyncio.gather(counting, newest_responses(sources, where))
         if responses.are_all:
             responses = count_responses(counted_ones(newest, found.statistics), are_all=True)
     if len(found.failed) < len(sources):
@@ -517,14 +517,6 @@ async def _print_statistics(
         else:
             print_statistics(found.statistics, responses, zone_of(""))
     return found.failed
-
-
-async def _newest_responses(sources: Sequence[LogSource], where: Filter) -> tuple[Sequence[LogRecord], Responses]:
-    """The newest records, and the HTTP responses that they tell."""
-    from lilfox_tui.logs.analyze import count_responses, newest_records
-
-    newest, are_all = await newest_records(sources, where)
-    return newest, await asyncio.to_thread(count_responses, newest, are_all=are_all)
 
 
 async def _print_field_statistics(
