@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -102,27 +103,17 @@ class Plan:
         return str(made["set"])
 
     def rows(self, data: Path) -> int:
-        """Rows of the table ``shop`` in a data directory, read by a server on it."""
-        argv = [
-            *ACCOUNT,
-            str(self.stanza.server._bin / "postgres"),
-            "--single",
-            "-D",
-            str(data),
-            *(
-                "-c",
-                "archive_mode=off",
-                "-c",
-                "shared_buffers=16MB",
-                "-c",
-                "huge_pages=off",
-                "-c",
-                "statement_timeout=0",
-            ),
-        ]
+        """Rows of the table ``shop`` in a data directory."""
+        return self.count(data, "FROM shop")
+
+    def count(self, data: Path, what: str, database: str = "postgres") -> int:
+        """Rows in a data directory, read by a server on it."""
+        settings = [word for setting in OF_A_SINGLE_USER for word in ("-c", setting)]
+        program = str(self.stanza.server._bin / "postgres")
         done = subprocess.run(
-            argv, input="SELECT count(*) FROM shop\n", cwd="/", capture_output=True, text=True, timeout=60, check=False
-        )
+            [*ACCOUNT, program, "--single", "-D", str(data), *settings, database],
+            input=f"SELECT count(*) {what}\n", cwd="/", capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return int(done.stdout.partition('count = "')[2].partition('"')[0])
 
@@ -164,6 +155,8 @@ def test_a_plan_is_run_listed_verified_drilled_and_recovered_to_a_second(plan: P
     jsonschema.validate(json.loads(done.stdout), schema("restore"))
     assert "recovery stopping before commit of transaction" in done.stderr
     assert plan.rows(into) == 3100
+    for database in ("postgres", "template1"):
+        assert plan.count(into, "FROM pg_extension WHERE extname = 'amcheck'", database) == 0, "as it was backed up"
     assert "it exists already" in plan.lilfox(*words, "--yes", code=1).stderr
     inside = plan.lilfox("restore", incr, "--into", server.folder / "data/new", "--yes", code=1)
     assert "inside the data directory" in inside.stderr
@@ -225,6 +218,32 @@ def test_a_byte_that_changed_in_the_repository_breaks_every_set_that_needs_it(pl
         file.write_bytes(good)
     plan.lilfox("backup", "verify", full)
     assert {each["status"] for each in plan.sets() if each["id"] in (full, incr)} == {"intact"}
+
+
+@pytest.mark.fault("1.75")
+def test_a_table_that_is_corrupt_on_the_server_breaks_a_drill_and_stops_a_restore(plan: Plan) -> None:
+    """pgBackRest copies pages as they are: without checksums of pages it notices nothing."""
+    stanza, server = plan.stanza, plan.stanza.server
+    server.csv("CREATE TABLE sold AS SELECT n AS id FROM generate_series(1, 10) n")
+    server.csv("CHECKPOINT")
+    [[path]] = server.csv("SELECT pg_relation_filepath('sold')")
+    file = stanza.folder / "data" / path
+    page = file.read_bytes()
+    begins = int.from_bytes(page[24:28], sys.byteorder) & 0x7FFF  # of the first row, by its line pointer
+    file.write_bytes(page[: begins + 22] + b"\xff" + page[begins + 23 :])  # where its data begin
+    try:
+        found = plan.backed_up("--type", "full")
+        into = plan.scratch / "new"
+        refused = plan.lilfox("restore", found, "--into", into, "--yes", code=1)
+        drilled = plan.lilfox("backup", "drill", "--json", code=1)
+    finally:
+        file.write_bytes(page)
+        server.csv("DROP TABLE sold")
+    assert json.loads(drilled.stdout)["status"] == "broken"
+    assert "data begins at offset 255" in drilled.stderr
+    assert ("is corrupt" in refused.stderr, into.exists()) == (True, False)
+    newest = plan.sets()[0]
+    assert (newest["id"], newest["status"]) == (found, "broken")
 
 
 @pytest.mark.fault("1.73")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,6 +28,7 @@ from lilfox_tui.backup.sources.pgbackrest.repository import (
 )
 from lilfox_tui.backup.store import BackupError, BrokenSet, NotReady
 from lilfox_tui.config.foreign import PgbackrestPlanConfig
+from lilfox_tui.core.aio import end_task
 from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import clauses, ntr, tr
@@ -237,20 +239,25 @@ async def _recovered(run: Run, cluster: recovery.RecoveredCluster, goal: Recover
 
 
 async def _checked(run: Run, cluster: recovery.RecoveredCluster) -> tuple[str, bool, dict[str, Any]]:
-    """Return what is wrong with the recovered cluster, whether all was checked, and what was counted."""
+    """Return what is wrong with the recovered cluster, whether all was checked, and what was counted: nothing in a
+    corrupt one. Rows are counted beside pg_amcheck, which reads a large table with one session only."""
     phase("compare")
     complete = cluster.programs.amcheck
-    trouble = ""
-    if complete:
-        trouble = await cluster.amcheck(run)
-        if not trouble:
+    databases = await cluster.databases()
+    counting = asyncio.ensure_future(cluster.counts(databases))
+    try:
+        if not complete:
+            run.say(str(tr("not checked: pg_amcheck is not installed with that server")), "warning")
+        elif trouble := await cluster.amcheck(run, databases):
+            return trouble, complete, {}
+        else:
             run.say(str(tr("pg_amcheck found no corruption in the tables and B-tree indexes of any database")), "good")
-    else:
-        run.say(str(tr("not checked: pg_amcheck is not installed with that server")), "warning")
-    counts = await cluster.counts()
+        counts = await counting
+    finally:
+        await end_task(counting)
     run.say(str(recovery.counted_text(counts)), "good")
-    databases = {name: {"tables": tables, "rows": rows} for name, (tables, rows) in counts.items()}
-    return trouble, complete, {"databases": databases}
+    counted = {name: {"tables": tables, "rows": rows} for name, (tables, rows) in counts.items()}
+    return "", complete, {"databases": counted}
 
 
 async def expire(run: Run, repository: PgBackRestRepository, request: BackupRequest) -> Outcome:  # noqa: ARG001

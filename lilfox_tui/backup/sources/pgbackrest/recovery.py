@@ -14,7 +14,7 @@ import posixpath
 import re
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
@@ -145,6 +145,8 @@ for folder in "$1" "/usr/lib/postgresql/$2/bin" "/usr/pgsql-$2/bin" "/usr/libexe
     exit 0
 done
 """
+_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname"
+_HAS_AMCHECK = "SELECT 1 FROM pg_extension WHERE extname = 'amcheck'"
 _TABLES = """
 SELECT count(*), coalesce(sum((xpath('/row/c/text()', query_to_xml(
     format('SELECT count(*) AS c FROM %I.%I', n.nspname, c.relname), false, true, '')))[1]::text::bigint), 0)
@@ -270,14 +272,22 @@ class RecoveredCluster:
         """End the server and remove everything. Raises HostError."""
         await self._ask("remove", timeout_s=_REMOVE_S)
 
-    async def amcheck(self, run: Run) -> str:
-        """Check tables and B-tree indexes of all databases; return what is corrupt, empty if nothing is. Raises
-        BackupError if it could not be checked, HostError."""
+    async def databases(self) -> list[str]:
+        """Return the databases that can be connected to. Raises BackupError, HostError."""
+        return (await self._sql("postgres", _DATABASES)).splitlines()
+
+    async def amcheck(self, run: Run, databases: Sequence[str]) -> str:
+        """Check tables and B-tree indexes of all databases; return what is corrupt, empty if nothing is. The extension
+        that checks them stays only where the backup holds it. Raises BackupError if it could not be checked,
+        HostError."""
+        lacking = [name for name in databases if not await self._sql(name, _HAS_AMCHECK)]
         words = ("--all", "--install-missing", "-h", self._run, "-U", self.program.config.role, "-w", "-j", "2")
         argv = await self.program.as_account(f"{self.programs.folder}/pg_amcheck", *words)
         done = await self.program.host.run(argv, timeout_s=_CHECK_S, sudo=await self.program.by_sudo())
         said = (done.stdout + done.stderr).decode("utf-8", "replace")
         if done.ok:
+            for name in lacking:
+                await self._sql(name, "DROP EXTENSION IF EXISTS amcheck")
             return ""
         if done.exit_status == _CORRUPT:
             for line in said.splitlines()[:20]:
@@ -285,11 +295,10 @@ class RecoveredCluster:
             return clean(next((line for line in said.splitlines() if line.strip()), "pg_amcheck"))
         raise BackupError(tr("pg_amcheck failed: {why}", why=clean(said.strip()[-300:])))
 
-    async def counts(self) -> dict[str, tuple[int, int]]:
+    async def counts(self, databases: Sequence[str]) -> dict[str, tuple[int, int]]:
         """Return the tables and their rows of each database. Raises BackupError, HostError."""
-        names = await self._sql("postgres", "SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname")
         found: dict[str, tuple[int, int]] = {}
-        for name in names.splitlines():
+        for name in databases:
             tables, _bar, rows = (await self._sql(name, _TABLES)).partition("|")
             found[name] = int(tables), int(rows)
         return found
