@@ -12,8 +12,9 @@ from lilfox_tui.backup.sets import catalogue
 from lilfox_tui.backup.sets.model import BackupSet, SigningKeys, keys_of
 from lilfox_tui.backup.source import BackupSource, RestoreTarget, RestoreTask
 from lilfox_tui.backup.sources.pgbackrest.repository import PgBackRestRepository
+from lilfox_tui.backup.sources.restic.repository import ResticRepository
 from lilfox_tui.backup.store import BackupStore
-from lilfox_tui.config.foreign import ForeignPlace, PgbackrestPlanConfig
+from lilfox_tui.config.foreign import ForeignPlace, PgbackrestPlanConfig, ResticPlanConfig
 from lilfox_tui.config.model import Config, HostConfig, allows_no_change
 from lilfox_tui.core import plugins
 from lilfox_tui.core.errors import UsageError
@@ -60,7 +61,7 @@ class BackupContext:
         if name not in self._stores:
             host = self.host(getattr(options, "host", None))
             if isinstance(options, ForeignPlace):
-                self._stores[name] = cast("BackupStore", _repository(options, host))
+                self._stores[name] = cast("BackupStore", repository_of(options, host))
                 return self._stores[name]
             self._stores[name] = cast("BackupStore", plugins.load(STORES, options.kind).open_store(name, options, host))
         return self._stores[name]
@@ -73,7 +74,7 @@ class BackupContext:
 
     async def sets_in(self, store: BackupStore) -> list[BackupSet]:
         """Return all sets of a store, newest first, each with its state. Raises StoreError, HostError, LilFoxError."""
-        if isinstance(store, ForeignRepository | PgBackRestRepository):
+        if isinstance(store, ForeignRepository | PgBackRestRepository | ResticRepository):
             return await store.sets()
         return await catalogue.read_sets(store, keys=await self.keys())
 
@@ -106,10 +107,15 @@ class BackupContext:
             ) from None
 
 
-def _repository(place: ForeignPlace, host: Host) -> ForeignRepository | PgBackRestRepository:
-    if isinstance(place.config, PgbackrestPlanConfig):
-        return PgBackRestRepository(place.plan, place.config, host)
-    return ForeignRepository(place, place.config, host)
+def repository_of(place: ForeignPlace, host: Host) -> ForeignRepository | PgBackRestRepository | ResticRepository:
+    """Return the repository of a plan whose sets another program makes."""
+    match place.config:
+        case PgbackrestPlanConfig() as config:
+            return PgBackRestRepository(place.plan, config, host)
+        case ResticPlanConfig() as config:
+            return ResticRepository(place.plan, config, host)
+        case config:
+            return ForeignRepository(place, config, host)
 
 
 def source_module(kind: str) -> ModuleType:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from lilfox_tui.backup.checks import Check, check_text, labelled, signature_text
-from lilfox_tui.backup.context import BackupContext, source_module
+from lilfox_tui.backup.context import BackupContext, repository_of, source_module
 from lilfox_tui.backup.plan import BackupPlan, BackupRequest, plan_named, plan_of, read_request, undo_command
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import (
@@ -45,12 +45,15 @@ from lilfox_tui.backup.selection import choose
 from lilfox_tui.backup.sets.model import BackupSet, Proof, Status, outcome_of
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.backup.sets.retention import RetentionVerdict
-from lilfox_tui.backup.sources.pgbackrest import effects as pgbackrest
+from lilfox_tui.backup.source import Engine, EngineRestore
+from lilfox_tui.backup.sources.pgbackrest.effects import PgBackRestEngine
 from lilfox_tui.backup.sources.pgbackrest.repository import PgBackRestRepository
+from lilfox_tui.backup.sources.restic.effects import ResticEngine
+from lilfox_tui.backup.sources.restic.repository import ResticRepository
 from lilfox_tui.backup.store import BackupError, BrokenSet, retry
 from lilfox_tui.backup.verify import refuse_untrusted
 from lilfox_tui.backup.verify import verify as verify_set
-from lilfox_tui.config.foreign import PgbackrestPlanConfig
+from lilfox_tui.config.foreign import EnginePlan, ForeignPlace
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, refuse_change
 from lilfox_tui.core.errors import HostError, LilFoxError, NotAllowed, UsageError
@@ -70,46 +73,57 @@ def opened(request: BackupRequest) -> tuple[Config, BackupPlan]:
 
 
 @asynccontextmanager
-async def pgbackrest_plan(request: BackupRequest) -> AsyncIterator[PgBackRestRepository | None]:
-    """Yield the stanza of the request's plan; None if the plan is not of pgBackRest. Raises ConfigError, UsageError,
-    NotAllowed."""
+async def engine_of(request: BackupRequest) -> AsyncIterator[Engine | None]:
+    """Yield the program that makes the sets of the request's plan; None if LilFox makes them itself. Raises
+    ConfigError, UsageError, NotAllowed."""
     config = _changeable(request)
     plan = config.backup.plans.get(request.plan)
-    if not isinstance(plan, PgbackrestPlanConfig):
+    if not isinstance(plan, EnginePlan):
         yield None
         return
     async with BackupContext(config) as context:
-        yield PgBackRestRepository(request.plan, plan, context.host(plan.host))
+        repository = repository_of(ForeignPlace(request.plan, plan), context.host(plan.host))
+        match repository:
+            case PgBackRestRepository():
+                yield PgBackRestEngine(repository)
+            case ResticRepository():
+                yield ResticEngine(repository)
 
 
-async def pgbackrest_preflight(request: BackupRequest) -> list[Check] | None:
-    """Return the checks of a run of a pgBackRest plan; None if the plan is another. Raises LilFoxError."""
-    async with pgbackrest_plan(request) as repository:
-        return None if repository is None else (await pgbackrest.preflight(repository, request)).checks
+async def engine_preflight(request: BackupRequest) -> list[Check] | None:
+    """Return the checks of a run by another program; None if LilFox makes the plan's sets. Raises LilFoxError."""
+    async with engine_of(request) as engine:
+        return None if engine is None else await engine.preflight(request)
 
 
-async def pgbackrest_restore(request: BackupRequest) -> pgbackrest.PgBackRestRestore:
-    """Return what a restore of a pgBackRest plan would do, without writing. Raises LilFoxError."""
-    async with pgbackrest_plan(request) as repository:
-        if repository is None:
-            raise UsageError(tr("{plan} is not a plan of kind pgbackrest", plan=request.plan))
-        refuse_change(_changeable(request), [repository.program.config.host])
-        return await pgbackrest.look(repository, request)
+async def engine_restore(request: BackupRequest) -> EngineRestore:
+    """Return what a restore by another program would do, without writing. Raises LilFoxError."""
+    async with engine_of(request) as engine:
+        if engine is None:
+            raise UsageError(tr("{plan} is not a plan of kind pgbackrest or restic", plan=request.plan))
+        refuse_change(_changeable(request), [_host_name(request)])
+        return await engine.look(request)
 
 
-async def expired_by_pgbackrest(request: BackupRequest) -> list[str]:
-    """Return the labels that ``pgbackrest expire`` would remove. Raises LilFoxError."""
-    async with pgbackrest_plan(request) as repository:
-        return [] if repository is None else await pgbackrest.would_expire(repository)
+async def removed_by_engine(request: BackupRequest) -> list[str]:
+    """Return the ids of the sets that pruning by another program would remove. Raises LilFoxError."""
+    async with engine_of(request) as engine:
+        return [] if engine is None else await engine.would_remove(request)
 
 
-async def _by_pgbackrest(kind: str, run: Run, request: BackupRequest) -> Outcome | None:
-    async with pgbackrest_plan(request) as repository:
-        if repository is None:
+async def _by_engine(kind: str, run: Run, request: BackupRequest) -> Outcome | None:
+    async with engine_of(request) as engine:
+        if engine is None:
             return None
         if kind in ("drill", "restore"):
-            refuse_change(_changeable(request), [repository.program.config.host])
-        return await pgbackrest.EFFECTS[kind](run, repository, request)
+            refuse_change(_changeable(request), [_host_name(request)])
+        return await engine.act(kind, run, request)
+
+
+def _host_name(request: BackupRequest) -> str | None:
+    plan = _changeable(request).backup.plans[request.plan]
+    assert isinstance(plan, EnginePlan)
+    return plan.host
 
 
 @asynccontextmanager
@@ -130,7 +144,7 @@ async def looked_at(request: BackupRequest) -> AsyncIterator[tuple[BackupSet, Re
 async def backup(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Run a plan."""
     request = read_request(arguments)
-    if (done := await _by_pgbackrest("backup", run, request)) is not None:
+    if (done := await _by_engine("backup", run, request)) is not None:
         return done
     config, plan = opened(request)
     async with BackupContext(config) as context:
@@ -142,7 +156,7 @@ async def backup(run: Run, arguments: dict[str, Any]) -> Outcome:
 async def verify(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Read a whole set and verify it."""
     request = read_request(arguments)
-    if (done := await _by_pgbackrest("verify", run, request)) is not None:
+    if (done := await _by_engine("verify", run, request)) is not None:
         return done
     config, plan = opened(request)
     async with BackupContext(config) as context:
@@ -159,7 +173,7 @@ async def verify(run: Run, arguments: dict[str, Any]) -> Outcome:
 async def drill(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Restore a set to scratch locations, compare it, and remove it again."""
     request = read_request(arguments)
-    if (done := await _by_pgbackrest("drill", run, request)) is not None:
+    if (done := await _by_engine("drill", run, request)) is not None:
         return done
     config, plan = opened(request)
     async with BackupContext(config) as context:
@@ -196,7 +210,7 @@ def _drilled(found: BackupSet, proof: Proof) -> Outcome:
 async def prune(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Remove the sets that retention no longer keeps, in every store of the plan."""
     request = read_request(arguments)
-    if (done := await _by_pgbackrest("prune", run, request)) is not None:
+    if (done := await _by_engine("prune", run, request)) is not None:
         return done
     config, plan = opened(request)
     told: list[RetentionVerdict] = []
@@ -221,7 +235,7 @@ async def prune(run: Run, arguments: dict[str, Any]) -> Outcome:
 async def restore(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Restore a set, or part of one."""
     request = read_request(arguments)
-    if (done := await _by_pgbackrest("restore", run, request)) is not None:
+    if (done := await _by_engine("restore", run, request)) is not None:
         return done
     config, plan = opened(request)
     with _in_timeline(run, request.config):

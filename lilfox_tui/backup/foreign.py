@@ -1,21 +1,27 @@
 """Backups that other programs make: when each was finished and how large it is, read without their passwords.
 
-Nothing of them is proven here: a set of theirs is ``foreign``, never ``intact``.
+Nothing of them is proven here: a set of theirs is ``foreign``, never ``intact``. Where LilFox drives the program
+(``sources/pgbackrest``, ``sources/restic``), what it has proven is kept beside the repository, on this machine.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
-from lilfox_tui.backup.store import StoreError
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Proof, Status
+from lilfox_tui.backup.store import BackupError, StoreError
 from lilfox_tui.config.foreign import ForeignPlace, ForeignPlanConfig
+from lilfox_tui.core import files, paths
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
 
@@ -283,3 +289,57 @@ def _of_json(answer: Any) -> Iterator[ForeignBackup]:
             ended = summary.get("backup_end", each["time"])
             size = summary.get("data_added_packed", summary.get("data_added"))
             yield ForeignBackup(str(each["id"])[:12], _time(ended), size, str(each.get("hostname", "")))
+
+
+# What LilFox has proven of sets in the repository of another program: one file for each set, in the state folder of the
+# machine that made the proof. The repository is the other program's own: LilFox writes nothing into it.
+
+
+_KEPT = 2000
+"""Proofs of a program on this machine, the newest: repositories remove backups without asking."""
+_PROOF_BYTES = 64 * 1024
+
+
+def read_proofs(folder: str, identities: Mapping[str, str]) -> dict[str, Proof]:
+    """Return the newest proof of each set, by its id. ``folder`` is the name of the program's folder of state,
+    ``identities`` a digest of what makes each set the one that was looked at. Blocks."""
+    found: dict[str, Proof] = {}
+    for name, identity in identities.items():
+        for place in paths.all_folders(folder):
+            proof = _read_proof(place / f"{identity[:32]}.json")
+            if proof is None or (proof.set, proof.manifest) != (name, identity):
+                continue
+            if name not in found or proof.at > found[name].at:
+                found[name] = proof
+    return found
+
+
+def _read_proof(file: Path) -> Proof | None:
+    try:
+        raw = file.read_bytes()
+        return None if len(raw) > _PROOF_BYTES else msgspec.json.decode(raw, type=Proof)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+async def put_proof(folder: str, made: Proof, before: Proof | None) -> Proof:
+    """Write a proof, whose ``manifest`` is the set's identity, and return it. Reading files proves nothing about a
+    restore: an earlier test stays (``before``), unless it is broken. Raises BackupError."""
+    if made.level == "intact" and before is not None and before.level == "restored":
+        made = msgspec.structs.replace(before, at=made.at)
+    await asyncio.to_thread(_write_proof, folder, made)
+    return made
+
+
+def _write_proof(name: str, proof: Proof) -> None:
+    try:
+        folder = paths.own_folder(name)
+        place, mode = folder / f"{proof.manifest[:32]}.json", paths.modes(folder)[1]
+        files.replace_file(place, msgspec.json.encode(proof), mode=mode)
+        known = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
+        for file in known[:-_KEPT]:
+            with suppress(OSError):
+                file.unlink()
+    except OSError as error:
+        raise BackupError(tr("the proof of {set} cannot be written: {error}", set=proof.set, error=error.strerror),
+                          paths.write_hint(error)) from None  # fmt: skip

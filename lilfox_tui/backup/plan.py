@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.config.cron import Cron, read_cron
-from lilfox_tui.config.foreign import ForeignPlanConfig, PgbackrestPlanConfig, WatchedPlan
+from lilfox_tui.config.foreign import EnginePlan, ForeignPlanConfig, WatchedPlan
 from lilfox_tui.config.model import BackupConfig, KeepConfig, PlanConfig
 from lilfox_tui.core import plugins
 from lilfox_tui.core.errors import UsageError
@@ -76,14 +76,12 @@ def plan_named(config: BackupConfig, name: str) -> BackupPlan:
             tr("{plan} is a plan of kind foreign: LilFox only watches its backups", plan=name),
             tr("back up, verify and restore with {tool}", tool=plan.command[0] if plan.command else plan.tool),
         )
-    if isinstance(plan, PgbackrestPlanConfig):
+    if isinstance(plan, EnginePlan):
         raise UsageError(
-            tr(
-                "{plan} is a plan of kind pgbackrest: it has no sources, stores and retention of LilFox's own",
-                plan=name,
-            ),
-            tr("use backup run, list, verify, drill and prune, and restore --target"),
-        )
+            tr("{plan} is a plan of kind {kind}: it has no sources and stores of LilFox's own", plan=name,
+               kind=plan.kind),
+            tr("use backup run, list, verify, drill and prune, and restore --into"),
+        )  # fmt: skip
     return BackupPlan(name=name, config=plan, stores={each: config.stores[each] for each in (plan.store, *plan.copies)})
 
 
@@ -181,7 +179,7 @@ class RestoreSpec(Struct, frozen=True, kw_only=True):
     target: str = ""
     """Of a pgBackRest plan: the time to recover to, ISO 8601 with its offset; the end of the set when empty."""
     into: str = ""
-    """Of a pgBackRest plan: the new data directory."""
+    """Of a plan of pgBackRest or restic: the new folder."""
 
 
 class BackupRequest(Struct, frozen=True, kw_only=True):

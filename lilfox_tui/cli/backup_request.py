@@ -54,7 +54,7 @@ def print_preflight(request: BackupRequest) -> int:
 async def _preflight(request: BackupRequest) -> int:
     from lilfox_tui.backup import effects, run
 
-    if (checks := await effects.pgbackrest_preflight(request)) is not None:
+    if (checks := await effects.engine_preflight(request)) is not None:
         print_checks(checks)
         return 1 if any(check.state == "bad" for check in checks) else 0
     config, plan = effects.opened(request)
@@ -384,14 +384,14 @@ def add_target(parser: argparse.ArgumentParser) -> None:
 
 
 def add_recovery(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of a restore by pgBackRest."""
+    """Adds the options of a restore by pgBackRest or restic."""
     add_target(parser)
     parser.add_argument(
         "--into",
         metavar="DIR",
         action=NonEmptyValue,
         default="",
-        help=_("pgBackRest plans: the new data directory; it must not exist yet"),
+        help=_("pgBackRest and restic plans: the new folder; it must not exist yet"),
     )
 
 

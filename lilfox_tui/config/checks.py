@@ -15,7 +15,7 @@ import msgspec
 from lilfox_tui.config.audit import AuditConfig
 from lilfox_tui.config.convert import to_struct, to_whole_struct
 from lilfox_tui.config.cron import read_cron
-from lilfox_tui.config.foreign import ForeignPlanConfig, PgbackrestPlanConfig, WatchedPlan
+from lilfox_tui.config.foreign import PLANS_BY_KIND, WatchedPlan
 from lilfox_tui.config.log_formats import LogFormatConfig, charset_problem, unknown_parts
 from lilfox_tui.config.model import (
     AlertsConfig,
@@ -450,12 +450,9 @@ def with_backup_options(config: BackupConfig, host_names: Collection[str], findi
     plans: dict[str, PlanConfig | WatchedPlan] = {}
     for name, node in config.plans.items():
         path: KeyPath = ("backup", "plans", name)
-        if _kind(node, "") == "foreign":
-            if (foreign := to_whole_struct(ForeignPlanConfig, node, findings, path)) is not None:
-                plans[name] = foreign
-        elif _kind(node, "") == "pgbackrest":
-            if (driven := to_whole_struct(PgbackrestPlanConfig, node, findings, path)) is not None:
-                plans[name] = driven
+        if (watched := PLANS_BY_KIND.get(_kind(node, ""))) is not None:
+            if (found := to_whole_struct(watched, node, findings, path)) is not None:
+                plans[name] = found
         elif (plan := to_whole_struct(PlanConfig, node, findings, path)) is not None:
             plans[name] = _checked_plan(plan, path, config.stores, host_names, findings)
     _check_foreign(plans, host_names, findings)

@@ -1,15 +1,16 @@
 """Plans of ``backup:`` whose backups another program makes: LilFox watches those of ``kind: foreign``, and drives
-pgBackRest for those of ``kind: pgbackrest``."""
+pgBackRest for those of ``kind: pgbackrest``, restic for those of ``kind: restic``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from lilfox_tui.config.model import BackupConfig, PlanConfig
+from lilfox_tui.config.model import BackupConfig, KeepConfig, PlanConfig
 from lilfox_tui.config.values import AbsolutePath, Name, Seconds
 from lilfox_tui.core.i18n import _
 
@@ -128,8 +129,83 @@ class PgbackrestPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
             yield "diff_every", _("diff_every must be shorter than full_every")
 
 
-WatchedPlan = ForeignPlanConfig | PgbackrestPlanConfig
+class ResticPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Backups of folders that LilFox has restic make, verify and restore: each holds all files, and stores only the
+    parts of them that the repository does not hold yet. Its snapshots have the tag ``lilfox:PLAN``."""
+
+    kind: Literal["restic"]
+    repository: Word | None = None
+    """Where the repository is, as ``restic -r`` takes it; without a password."""
+    repository_file: AbsolutePath | None = None
+    """File on the host that holds the place of the repository, instead of ``repository``."""
+    password_file: AbsolutePath
+    """File on the host that holds the password of the repository."""
+    paths: Annotated[tuple[AbsolutePath, ...], Meta(min_length=1, max_length=100)]
+    """Folders and files to back up."""
+    exclude: tuple[Word, ...] = ()
+    """Patterns of what is left out, as ``restic backup --exclude`` takes them."""
+    one_file_system: bool = False
+    """Other file systems below the paths are left out."""
+    host: str | None = None
+    """Name of the host where restic runs; this machine when not given."""
+    sudo: bool = False
+    """restic runs as root."""
+    keep: KeepConfig | None = None
+    """Which sets are kept; all when not given."""
+    verify: bool = True
+    """After each run all files of the new set are read back. Without it a set counts only after ``backup verify``."""
+    drill: bool = False
+    """After each run the set is restored into a scratch folder."""
+    scratch: AbsolutePath = "/var/tmp"  # noqa: S108  a directory of mode 0700 is made in it
+    """Folder on the host where drills restore to; it needs room for all files."""
+    every: Seconds = Seconds(300)
+    """How often the repository is read."""
+    schedule: str | None = None
+    """When LilFox runs it, as cron has it, in local time."""
+    late_after: Seconds | None = None
+    """So long after a scheduled run without a good set the plan is late; an hour when not given."""
+    window: Seconds | None = None
+    """The backup window: a backup should take no longer."""
+
+    @property
+    def place(self) -> str:
+        """Where its sets are, for people; two plans cannot have the same."""
+        where = f"{self.repository or self.repository_file}#{','.join(self.paths)}"
+        return f"{self.host}:{where}" if self.host else where
+
+    @property
+    def store(self) -> Name:
+        """What stands for the name of the store."""
+        return self.place
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield the keys whose values are wrong, each with what is wrong."""
+        if (self.repository is None) == (self.repository_file is None):
+            yield "repository", _("give one of repository and repository_file")
+        if self.repository is not None and _holds_password(self.repository):
+            yield "repository", _("it holds a password; write it into a file and set repository_file")
+        if self.keep is not None and self.keep.tagged is not None:
+            yield "keep", _("sets of restic have no tags of LilFox; remove tagged")
+        if self.keep is not None and not any(msgspec.structs.astuple(self.keep)):
+            yield "keep", _("keep sets no retention; write last: 7, or remove keep to keep all")
+
+
+def _holds_password(repository: str) -> bool:
+    """Whether the URL of a repository, such as ``rest:https://user:secret@host/``, holds a password."""
+    try:
+        return urlsplit(repository.partition(":")[2]).password is not None
+    except ValueError:
+        return True
+
+
+EnginePlan = PgbackrestPlanConfig | ResticPlanConfig
+"""A plan whose sets another program makes, verifies and restores for LilFox."""
+WatchedPlan = ForeignPlanConfig | EnginePlan
 """A plan whose sets lie in another program's repository."""
+PLANS_BY_KIND: dict[str, type[WatchedPlan]] = {
+    "foreign": ForeignPlanConfig, "pgbackrest": PgbackrestPlanConfig, "restic": ResticPlanConfig,
+}  # fmt: skip
+"""Those of ``WatchedPlan``, by their key ``kind``; a plan of LilFox's own has none."""
 
 
 def own_plans(backup: BackupConfig) -> dict[str, PlanConfig]:
@@ -137,8 +213,8 @@ def own_plans(backup: BackupConfig) -> dict[str, PlanConfig]:
     return {name: plan for name, plan in backup.plans.items() if isinstance(plan, PlanConfig)}
 
 
-def run_plans(backup: BackupConfig) -> dict[str, PlanConfig | PgbackrestPlanConfig]:
-    """The plans that LilFox runs, itself or by pgBackRest."""
+def run_plans(backup: BackupConfig) -> dict[str, PlanConfig | EnginePlan]:
+    """The plans that LilFox runs, itself or by another program."""
     return {name: plan for name, plan in backup.plans.items() if not isinstance(plan, ForeignPlanConfig)}
 
 

@@ -480,8 +480,8 @@ class BackupConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     stores: dict[Name, Any] = {}
     """Name → store. After loading, values are the Options of the kinds, each a :class:`StoreConfig`."""
     plans: dict[Name, Any] = {}
-    """Name → plan. After loading, values are each a :class:`PlanConfig`, of ``kind: foreign`` a ForeignPlanConfig,
-    of ``kind: pgbackrest`` a PgbackrestPlanConfig."""
+    """Name → plan. After loading, values are each a :class:`PlanConfig`, of another ``kind`` what
+    ``PLANS_BY_KIND`` of :mod:`lilfox_tui.config.foreign` has for it."""
     signing: SigningConfig | None = None
 
 

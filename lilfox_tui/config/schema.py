@@ -10,7 +10,7 @@ import yaml
 from msgspec import inspect as types
 
 from lilfox_tui.config.checks import SOURCES, STORES
-from lilfox_tui.config.foreign import ForeignPlanConfig, PgbackrestPlanConfig
+from lilfox_tui.config.foreign import PLANS_BY_KIND
 from lilfox_tui.config.model import Config, LogConfig, PlanConfig, StoreConfig
 from lilfox_tui.config.probes import SERVICE_PLACES
 from lilfox_tui.config.values import Seconds, SecretRef, TemplateText, Wait
@@ -71,7 +71,7 @@ def schema() -> dict[str, Any]:
     plan["properties"]["sources"]["additionalProperties"] = {
         "oneOf": [_of_kind(SOURCES, kind, "") for kind in plugins.kinds(SOURCES)]
     }
-    others = [_of(types.type_info(each)) for each in (ForeignPlanConfig, PgbackrestPlanConfig)]
+    others = [_of(types.type_info(each)) for each in PLANS_BY_KIND.values()]
     backup["plans"]["additionalProperties"] = {"oneOf": [plan, *others]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "LilFox TUI", **made}
 

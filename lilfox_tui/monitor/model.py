@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct, field
 
 from lilfox_tui.backends.model import BackendReading, Figure
-from lilfox_tui.config.foreign import ForeignPlanConfig, PgbackrestPlanConfig, WatchedPlan
+from lilfox_tui.config.foreign import EnginePlan, ForeignPlanConfig, WatchedPlan
 from lilfox_tui.config.model import BackendConfig, Config, HostConfig, PlanConfig, ServiceConfig, Threshold, Thresholds
 from lilfox_tui.core.aio import Pending, State, Unavailable
 from lilfox_tui.core.errors import LilFoxError
@@ -97,9 +97,9 @@ class PlanView(Struct, frozen=True, kw_only=True):
         return None if isinstance(self.config, WatchedPlan) else self.config
 
     @property
-    def pgbackrest(self) -> PgbackrestPlanConfig | None:
-        """The plan if pgBackRest makes its sets for LilFox."""
-        return self.config if isinstance(self.config, PgbackrestPlanConfig) else None
+    def engine(self) -> EnginePlan | None:
+        """The plan if another program makes its sets for LilFox."""
+        return self.config if isinstance(self.config, EnginePlan) else None
 
 
 class EarlierSet(Struct, frozen=True):

@@ -376,6 +376,22 @@ class PhysicalBackup(Struct, frozen=True, kw_only=True, gc=False):
         return int(self.wal_stop[:8] or "0", 16)
 
 
+class FileSnapshot(Struct, frozen=True, kw_only=True, gc=False):
+    """What restic records of a snapshot. Times are aware UTC."""
+
+    id: str
+    """All of its digits."""
+    finished: datetime
+    paths: tuple[str, ...] = ()
+    """What was backed up."""
+    hostname: str = ""
+    files: int | None = None
+    total_bytes: int | None = None
+    """Size of all its files; like ``files`` None of a snapshot by restic before 0.17."""
+    added_bytes: int = 0
+    """So much it added to the repository."""
+
+
 class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
     """One set in one store; lists have the newest first. ``created`` is aware UTC."""
 
@@ -404,6 +420,8 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
     """The configuration does not accept its signature."""
     physical: PhysicalBackup | None = None
     """Set if pgBackRest made it."""
+    snapshot: FileSnapshot | None = None
+    """Set if restic made it for LilFox."""
 
     @property
     def size_bytes(self) -> int:
@@ -423,8 +441,9 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def finished(self) -> datetime:
         """When it was complete, or when it was started if that is not recorded."""
-        if self.physical is not None:
-            return self.physical.finished
+        recorded = self.physical or self.snapshot
+        if recorded is not None:
+            return recorded.finished
         return self.created if self.manifest is None else self.manifest.finished
 
     @property

@@ -39,6 +39,7 @@ from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, pri
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.config.foreign import (
+    EnginePlan,
     ForeignPlace,
     PgbackrestPlanConfig,
     WatchedPlan,
@@ -52,7 +53,7 @@ from lilfox_tui.monitor.model import SET_LEVELS
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore
-    from lilfox_tui.backup.sets.model import BackupSet, PhysicalBackup
+    from lilfox_tui.backup.sets.model import BackupSet, FileSnapshot, PhysicalBackup
     from lilfox_tui.backup.sets.retention import RetentionVerdict
     from lilfox_tui.config.loader import LoadedConfig
 
@@ -143,13 +144,15 @@ def run_backup(args: argparse.Namespace) -> int:
 
 def _refuse_type(args: argparse.Namespace, loaded: LoadedConfig) -> None:
     """Raises UsageError for ``--type`` and ``--tag`` where they mean nothing."""
-    driven = isinstance(loaded.config.backup.plans.get(args.plan), PgbackrestPlanConfig)
-    if args.type and not driven:
+    plan = loaded.config.backup.plans.get(args.plan)
+    if args.type and not isinstance(plan, PgbackrestPlanConfig):
         raise UsageError(
             tr("--type is for a plan of kind pgbackrest"), tr("for example: lilfox backup run PLAN --type full")
         )
-    if args.tag and driven:
-        raise UsageError(tr("a backup of pgBackRest has no tag"), tr("leave out --tag; its label names it"))
+    if args.tag and isinstance(plan, EnginePlan):
+        raise UsageError(
+            tr("a set of a plan of kind {kind} has no tag", kind=plan.kind), tr("leave out --tag; its id names it")
+        )
 
 
 def _run_one(args: argparse.Namespace, loaded: LoadedConfig, plan: str) -> tuple[int, dict[str, Any]]:
@@ -218,6 +221,18 @@ def list_document(found: BackupSet, interrupted_restores: Sequence[InterruptedRe
         **({"tag": tag} if tag else {}),
         **({"interrupted_restores": half} if half else {}),
         **({} if found.physical is None else {"physical": _physical_document(found.physical)}),
+        **({} if found.snapshot is None else {"snapshot": _snapshot_document(found.snapshot)}),
+    }
+
+
+def _snapshot_document(snapshot: FileSnapshot) -> dict[str, Any]:
+    return {
+        "id": snapshot.id,
+        "finished": snapshot.finished.isoformat(),
+        "hostname": snapshot.hostname,
+        "paths": list(snapshot.paths),
+        "files": snapshot.files,
+        "total_bytes": snapshot.total_bytes,
     }
 
 
@@ -440,7 +455,7 @@ def add_prune_arguments(parser: argparse.ArgumentParser) -> None:
 def run_prune(args: argparse.Namespace) -> int:
     """Shows which sets retention removes and why; with ``--yes`` removes them and what unfinished restores left."""
     loaded = settings(args)
-    if isinstance(loaded.config.backup.plans.get(args.plan), PgbackrestPlanConfig):
+    if isinstance(loaded.config.backup.plans.get(args.plan), EnginePlan):
         return _expire(args, loaded)
     verdicts = asyncio.run(_verdicts(args.plan, loaded))
     print_table([Cell(verdict.set.id), Cell(str(verdict.why))] for verdict in verdicts if verdict.goes)
@@ -460,9 +475,9 @@ def _expire(args: argparse.Namespace, loaded: LoadedConfig) -> int:
     request = request_from(args, loaded, plan=args.plan)
     if args.yes:
         return do("prune", request)[0]
-    from lilfox_tui.backup.effects import expired_by_pgbackrest
+    from lilfox_tui.backup.effects import removed_by_engine
 
-    gone = asyncio.run(expired_by_pgbackrest(request))
+    gone = asyncio.run(removed_by_engine(request))
     print_table([Cell(label)] for label in gone)
     print_line(_("sets to remove: {count}", count=len(gone)))
     return 0

@@ -31,7 +31,7 @@ from lilfox_tui.cli.backup_request import (
 from lilfox_tui.cli.output import Cell, ask_line, print_json, print_line, print_table, shape, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.config.foreign import PgbackrestPlanConfig, own_plans
+from lilfox_tui.config.foreign import EnginePlan, own_plans
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.core.text import clean, human_bytes
@@ -253,9 +253,12 @@ def run(args: argparse.Namespace) -> int:
     request = replace(request, restore=spec)
     if args.undo:
         return _done(args, "undo", request)
-    driven = isinstance(loaded.config.backup.plans.get(request.plan), PgbackrestPlanConfig)
+    driven = isinstance(loaded.config.backup.plans.get(request.plan), EnginePlan)
     if (args.target or args.into) and not driven:
-        raise UsageError(tr("--target and --into are for a plan of kind pgbackrest"), tr("name it: --plan NAME"))
+        raise UsageError(
+            tr("--target is for a plan of kind pgbackrest, --into for one of kind pgbackrest or restic"),
+            tr("name it: --plan NAME"),
+        )
     if args.dry_run or not args.yes:
         where, ready = asyncio.run(_show_plan(request, dry=args.dry_run, driven=driven))
         if args.dry_run:
@@ -272,12 +275,12 @@ def run(args: argparse.Namespace) -> int:
 
 async def _show_plan(request: BackupRequest, *, dry: bool, driven: bool) -> tuple[list[str], bool]:
     """Shows checks and changes before the decision (reads the existing data for that); returns the targets, and whether
-    the checks allow the restore. If they do not, only a ``dry`` run shows the changes. ``driven``: by pgBackRest, whose
-    restore replaces nothing."""
-    from lilfox_tui.backup.effects import looked_at, pgbackrest_restore
+    the checks allow the restore. If they do not, only a ``dry`` run shows the changes. ``driven``: by another program,
+    whose restore replaces nothing."""
+    from lilfox_tui.backup.effects import engine_restore, looked_at
 
     if driven:
-        looked = await pgbackrest_restore(request)
+        looked = await engine_restore(request)
         print_checks(looked.checks)
         return [looked.into], looked.ready
     async with looked_at(request) as (found, restore):
@@ -291,14 +294,13 @@ async def _show_plan(request: BackupRequest, *, dry: bool, driven: bool) -> tupl
 
 
 def _confirm_directory(path: str) -> None:
-    """Asks for confirmation of a restore into a new data directory. Raises UsageError without it."""
+    """Asks for confirmation of a restore into a new folder. Raises UsageError without it."""
     if not sys.stdin.isatty():
         raise UsageError(
             tr("this creates {path}, and there is no terminal to confirm it", path=path),
             tr("review it with --dry-run, then add --yes"),
         )
-    answer = ask_line(_("A new data directory is created; the running server is not touched. To restore, type: {where}",
-                        where=path))  # fmt: skip
+    answer = ask_line(_("A new folder is created; what exists is not touched. To restore, type: {where}", where=path))
     if (answer or "").strip() != path:
         raise UsageError(tr("the input does not match: nothing was written"))
 

@@ -13,7 +13,7 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.backup.pgbackrest_rows import pgbackrest_question
+from lilfox_tui.app.panes.backup.engine_rows import drill_text, engine_question
 from lilfox_tui.app.panes.backup.rows import SET_ROLES, fact_row
 from lilfox_tui.app.panes.backup.set_page import backup_question, drill_time_row, prune_question
 from lilfox_tui.app.panes.backup.state import BackupState, is_of, undoable
@@ -217,8 +217,8 @@ class PlanActions(ActionGroup):
         plan = self._state.selected_plan
         if plan is None:
             return
-        if plan.pgbackrest is not None:
-            rows = pgbackrest_question(plan.name, plan.pgbackrest)
+        if plan.engine is not None:
+            rows = engine_question(plan.name, plan.engine)
         elif plan.own_config is None:
             return
         else:
@@ -285,6 +285,9 @@ class SetActions(ActionGroup):
     def __init__(self, context: Context, starter: JobStarter, undo: Callable[[PlanView], None]) -> None:
         self._state, self._app, self._starter, self._undo = context.state, context.app, starter, undo
 
+    def _why_not_drill(self) -> Message | None:
+        return self._state.why_not_drill()
+
     def _why_not_restore(self) -> Message | None:
         return self._state.why_not_restore()
 
@@ -344,7 +347,7 @@ class SetActions(ActionGroup):
         "D",
         tr("drill"),
         tr("restore the set into a scratch location, compare, measure the time, remove it"),
-        why_not=_why_not_restore,
+        why_not=_why_not_drill,
         footer=2,
     )
     def drill(self) -> None:
@@ -367,10 +370,8 @@ class SetActions(ActionGroup):
             (Piece("  "), Piece(_("Restores the set into a scratch database and folder beside the live data, "
                                   "compares the result, then removes it. Live data is not touched."))),
         ]  # fmt: skip
-        if plan.pgbackrest is not None:
-            told = _("Restores the set into a scratch server that nobody else can reach, recovers and checks it, then "
-                     "removes it. Live data is not touched.")  # fmt: skip
-            rows[-1:] = [(Piece("  "), Piece(told))]
+        if plan.engine is not None:
+            rows[-1:] = [(Piece("  "), Piece(drill_text(plan.engine)))]
         self._starter.ask_and_start("drill", _("Run a restore drill"), rows, self._starter.request(plan, found.id))
 
 

@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.widgets import Input
 
 from lilfox_tui.app.dialogs.messages import PADDING, Dialog, key_rows, word_prompt
-from lilfox_tui.app.panes.backup.pgbackrest_rows import physical_facts
+from lilfox_tui.app.panes.backup.engine_rows import physical_facts
 from lilfox_tui.app.panes.backup.restore_checks import check_rows
 from lilfox_tui.app.panes.backup.restore_pages import PageStyle, WizardItem, WizardPage, result_rows, run_rows
 from lilfox_tui.app.panes.backup.restore_state import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE, Looked
@@ -27,7 +27,7 @@ from lilfox_tui.backup import effects
 from lilfox_tui.backup.checks import status_text
 from lilfox_tui.backup.plan import BackupRequest, request_of
 from lilfox_tui.backup.sets.model import BackupSet, PhysicalBackup
-from lilfox_tui.backup.sources.pgbackrest.effects import read_time
+from lilfox_tui.backup.sources.pgbackrest.effects import PgBackRestRestore, read_time
 from lilfox_tui.backup.sources.pgbackrest.recovery import END, RecoveryGoal
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, _, tr
@@ -360,12 +360,12 @@ class RecoveryWizard(Dialog[None]):
         looked = state.looked = Looked(request)
         state.recovery = None
         try:
-            found = await effects.pgbackrest_restore(request)
+            found = await effects.engine_restore(request)
         except LilFoxError as error:
             looked.error = error
         else:
             looked.checks, looked.checked = [*found.checks], True
-            if state.looked is looked:
+            if state.looked is looked and isinstance(found, PgBackRestRestore):
                 state.recovery = found.goal
         looked.checked_at = _now(self._zone)
         if state.goes_on and state.step == CHECKS and state.is_ready and looked.all_good:

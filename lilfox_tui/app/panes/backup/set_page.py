@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.backup.pgbackrest_rows import physical_facts, physical_proof
+from lilfox_tui.app.panes.backup.engine_rows import engine_facts, engine_proof
 from lilfox_tui.app.panes.backup.restore_state import contents_of, contents_text
 from lilfox_tui.app.panes.backup.rows import SET_ROLES, BackupStyle, fact_row, last_test, newest_good, took_s
 from lilfox_tui.app.panes.backup.state import newest_of
@@ -140,8 +140,8 @@ def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row
     is_told = found.missing or (found.proof is not None and str(found.reason) == found.proof.reason)
     if found.reason and not is_told:  # by a line of its own, or by the proof
         yield _field(_("why"), str(found.reason), SET_ROLES[found.status])
-    if found.physical is not None:
-        yield from (_field(*each) for each in physical_facts(found.physical, style.zone))
+    if (facts := engine_facts(found, style.zone)) is not None:
+        yield from (_field(*each) for each in facts)
         return
     manifest = found.manifest
     if manifest is None:
@@ -170,8 +170,8 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
         )
         return
     at = proof.at.astimezone(style.zone).strftime("%Y-%m-%d %H:%M")
-    if found.physical is not None and proof.level != "broken":
-        text = physical_proof(proof, style)
+    if proof.level != "broken" and (told := engine_proof(found, proof, style)):
+        text = told
     elif proof.level == "restored":
         text = _restore_test(proof, at, style)
     elif proof.level == "intact":

@@ -298,15 +298,20 @@ class BackupState:
     def why_not_prune(self) -> Message | None:
         """Why the retention of the selected plan cannot be applied."""
         why, plan = self.why_not_back_up(), self.selected_plan
-        if why is None and plan is not None and plan.pgbackrest is not None:
-            return tr(
-                "pgBackRest removes old sets after each backup; by hand: lilfox backup prune {plan}", plan=plan.name
-            )
+        if why is None and plan is not None and plan.engine is not None:
+            return tr("old sets are removed after each backup; by hand: lilfox backup prune {plan}", plan=plan.name)
         if why is None and plan is not None and plan.own_config is not None and plan.own_config.keep is None:
             return tr("the plan has no retention: its sets are never removed")
         return why
 
     def why_not_restore(self) -> Message | None:
+        """Why the selected set cannot be restored step by step."""
+        found = self.set_now()
+        if (why := self.why_not_drill()) is None and found is not None and found.snapshot is not None:
+            return tr("to restore it into a new folder: lilfox restore {set} --into DIR", set=found.id)
+        return why
+
+    def why_not_drill(self) -> Message | None:
         """Why the selected set cannot be restored, neither for use nor for a drill."""
         why = self.why_no_set() or self.why_foreign() or self.why_removed() or self.why_no_change()
         why = why or self.why_protected()
@@ -330,7 +335,7 @@ class BackupState:
         plan, hosts = self.selected_plan, self.config.hosts
         places: list[Any] = []
         if plan is not None:
-            places = [plan.pgbackrest] if plan.own_config is None else list(plan.own_config.sources.values())
+            places = [plan.engine] if plan.own_config is None else list(plan.own_config.sources.values())
         for options in places:
             name = getattr(options, "host", None)
             if name in hosts and hosts[name].protected:

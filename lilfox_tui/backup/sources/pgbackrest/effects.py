@@ -418,8 +418,32 @@ def _repo(config: PgbackrestPlanConfig) -> tuple[str, ...]:
     return () if config.repo is None else (f"--repo={config.repo}",)
 
 
-PgBackRestEffect = Callable[[Run, PgBackRestRepository, BackupRequest], Awaitable[Outcome]]
-EFFECTS: dict[str, PgBackRestEffect] = {
+_Effect = Callable[[Run, PgBackRestRepository, BackupRequest], Awaitable[Outcome]]
+_EFFECTS: dict[str, _Effect] = {
     "backup": back_up, "verify": verify, "drill": drill, "prune": expire, "restore": restore,
 }  # fmt: skip
 """By the kind of the request."""
+
+
+class PgBackRestEngine:
+    """pgBackRest as :class:`lilfox_tui.backup.source.Engine`."""
+
+    def __init__(self, repository: PgBackRestRepository) -> None:
+        self.repository = repository
+        self.host = repository.program.host
+
+    async def preflight(self, request: BackupRequest) -> list[Check]:
+        """See :func:`preflight`."""
+        return (await preflight(self.repository, request)).checks
+
+    async def look(self, request: BackupRequest) -> PgBackRestRestore:
+        """See :func:`look`."""
+        return await look(self.repository, request)
+
+    async def would_remove(self, _request: BackupRequest) -> list[str]:
+        """See :func:`would_expire`."""
+        return await would_expire(self.repository)
+
+    async def act(self, kind: str, run: Run, request: BackupRequest) -> Outcome:
+        """Run the effect of that kind."""
+        return await _EFFECTS[kind](run, self.repository, request)

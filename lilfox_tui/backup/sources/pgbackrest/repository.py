@@ -10,28 +10,20 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from lilfox_tui.backup import foreign
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Level, Proof, Status, state_of
 from lilfox_tui.backup.sources.pgbackrest.command import PgBackRest
 from lilfox_tui.backup.sources.pgbackrest.info import Archive, ListedBackup, StanzaInfo, read_archive
-from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.foreign import PgbackrestPlanConfig
-from lilfox_tui.core import files, paths
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Host
-
-_FOLDER = "pgbackrest"
-_KEPT = 2000
-"""Proofs on this machine, the newest: repositories expire backups without asking."""
-_LIMIT_BYTES = 64 * 1024
 
 
 class StanzaSets(Struct, frozen=True):
@@ -71,7 +63,8 @@ class PgBackRestRepository:
                 words = ("--recurse", "--output=json", f"--repo={repo}", f"archive/{info.name}")
                 text = await self.program.run("repo-ls", *words)
                 archives[repo] = read_archive(text.encode(), self.program.config.wal_segment_mb)
-        proofs = await asyncio.to_thread(_read_proofs, info.backups)
+        identities = {each.label: _identity(each) for each in info.backups}
+        proofs = await asyncio.to_thread(foreign.read_proofs, _PROOFS, identities)
         sets = tuple(sets_of(info.backups, archives, proofs, self._plan))
         return StanzaSets(sets, {each.label: each for each in info.backups}, archives, info)
 
@@ -125,6 +118,9 @@ def _fault(each: ListedBackup, lacks_wal: bool, gap: str, faults: Mapping[str, M
 # Proofs. A backup of pgBackRest never changes: a proof is bound to its label, its WAL and its sizes.
 
 
+_PROOFS = "pgbackrest"
+
+
 def _identity(each: ListedBackup) -> str:
     backup = each.backup
     words = [each.system, each.archive, each.label, backup.repo, backup.wal_start, backup.wal_stop]
@@ -132,54 +128,13 @@ def _identity(each: ListedBackup) -> str:
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
-def _read_proofs(backups: Sequence[ListedBackup]) -> dict[str, Proof]:
-    """The newest proof of each backup, by label. Blocks."""
-    found: dict[str, Proof] = {}
-    for each in backups:
-        identity = _identity(each)
-        for folder in paths.all_folders(_FOLDER):
-            proof = _read(folder / f"{identity[:32]}.json")
-            if proof is None or (proof.set, proof.manifest) != (each.label, identity):
-                continue
-            if each.label not in found or proof.at > found[each.label].at:
-                found[each.label] = proof
-    return found
-
-
-def _read(file: Path) -> Proof | None:
-    try:
-        raw = file.read_bytes()
-        return None if len(raw) > _LIMIT_BYTES else msgspec.json.decode(raw, type=Proof)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-
-
 async def put_proof(
     each: ListedBackup, level: Level, *, reason: str = "", before: Proof | None, **more: object
 ) -> Proof:
-    """Write what was found of a backup, and return it. Reading files proves nothing about a restore: an earlier test
-    stays, unless it is broken. Raises BackupError."""
+    """Write what was found of a backup, and return it. See :func:`foreign.put_proof`. Raises BackupError."""
     now = max(datetime.now(UTC), each.backup.finished)
     made = Proof(set=each.label, level=level, at=now, reason=reason, manifest=_identity(each), sha256={})
-    if level == "intact" and before is not None and before.level == "restored":
-        made = msgspec.structs.replace(before, at=now)
-    made = msgspec.structs.replace(made, **more)
-    await asyncio.to_thread(_write, made)
-    return made
-
-
-def _write(proof: Proof) -> None:
-    try:
-        folder = paths.own_folder(_FOLDER)
-        place, mode = folder / f"{proof.manifest[:32]}.json", paths.modes(folder)[1]
-        files.replace_file(place, msgspec.json.encode(proof), mode=mode)
-        known = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
-        for file in known[:-_KEPT]:
-            with suppress(OSError):
-                file.unlink()
-    except OSError as error:
-        raise BackupError(tr("the proof of {set} cannot be written: {error}", set=proof.set, error=error.strerror),
-                          paths.write_hint(error)) from None  # fmt: skip
+    return await foreign.put_proof(_PROOFS, msgspec.structs.replace(made, **more), before)
 
 
 # Which set a time is recovered from.

@@ -1,0 +1,1 @@
+"""restic as source and store of a plan of ``kind: restic``: docs/adr/0036-restic.md."""

@@ -1,0 +1,317 @@
+"""Plans of ``kind: restic`` by the real program: backed up, read back, drilled, restored, pruned, and what goes wrong
+on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from lilfox_tui.cli.schemas import schema
+from tests.lifetime import ending_with_us
+from tests.services.lilfox_command import Done, lilfox, running
+from tests.unit.jobs.running import jobs
+from tests.waiting import wait_for
+
+__all__ = ["jobs"]
+pytestmark = pytest.mark.usefixtures("jobs")
+NAME = b"line\nbreak \xff"
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository without snapshots, to be copied: to make one takes a second."""
+    folder = tmp_path_factory.mktemp("restic")
+    (folder / "password").write_text("of the test\n")
+    (folder / "password").chmod(0o600)
+    _restic(folder, "init")
+    return folder
+
+
+@pytest.fixture
+def plan(empty: Path) -> Iterator[Plan]:
+    folder = Path(tempfile.mkdtemp(prefix="lilfox-restic-"))
+    try:
+        shutil.copytree(empty, folder, dirs_exist_ok=True, symlinks=True)
+        folder.chmod(0o755)  # another account has to look into it
+        yield Plan(folder)
+        assert list((folder / "scratch").iterdir()) == []
+    finally:
+        shutil.rmtree(folder)
+
+
+def _restic(folder: Path, *words: str) -> str:
+    argv = ["restic", "-r", str(folder / "repository"), "--password-file", str(folder / "password"), *words]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class Plan:
+    """The plan ``uploads`` of two paths, and LilFox on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.repository = folder, folder / "repository"
+        self.scratch, self.source, self.file = folder / "scratch", folder / "source", folder / "settings.env"
+        (self.source / "deep").mkdir(parents=True)
+        self.scratch.mkdir()
+        (self.source / "large").write_bytes(os.urandom(600_000))
+        (self.source / "deep/small").write_text("small\n")
+        (self.source / "link").symlink_to("deep/small")
+        Path(os.fsdecode(os.fsencode(self.source) + b"/" + NAME)).write_text("odd\n")
+        self.file.write_text("A=1\n")
+        self.write()
+
+    def write(self, **keys: Any) -> None:
+        """Writes the configuration that every call below then reads."""
+        plan = {
+            "kind": "restic", "repository": str(self.repository), "password_file": str(self.folder / "password"),
+            "paths": [str(self.source), str(self.file)], "scratch": str(self.scratch), **keys,
+        }  # fmt: skip
+        file = Path(os.environ["XDG_CONFIG_HOME"]) / "lilfox/config.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(yaml.safe_dump({"backup": {"plans": {"uploads": plan}}}))
+        file.chmod(0o600)
+
+    def lilfox(self, *words: str | Path, code: int = 0) -> Done:
+        """Runs it; it ends with ``code``."""
+        done = lilfox(*words)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def sets(self) -> list[dict[str, Any]]:
+        """``lilfox backup list --json``, held against its schema."""
+        found: list[dict[str, Any]] = json.loads(lilfox("backup", "list", "--json").stdout)
+        jsonschema.validate(found, schema("backup-list"))
+        return found
+
+    def backed_up(self, code: int = 0) -> str:
+        """The id of a new set."""
+        (made,) = json.loads(self.lilfox("backup", "run", "uploads", "--json", code=code).stdout)
+        jsonschema.validate([made], schema("backup-run"))
+        return str(made["set"])
+
+    def packs(self, kind: str) -> list[Path]:
+        """The files of the repository that hold file content (``data``) or folders (``tree``)."""
+        found = (self.repository / "data").rglob("*")
+        large = {path: path.stat().st_size > 100_000 for path in found if path.is_file()}
+        return [path for path, is_large in large.items() if is_large == (kind == "data")]
+
+
+def test_a_plan_is_run_listed_verified_drilled_restored_and_pruned(plan: Plan) -> None:
+    plan.write(keep={"last": 2}, window=3600)
+    dry = plan.lilfox("backup", "run", "--dry-run").stdout
+    assert ("0 sets" in dry, "it can be read" in dry) == (True, True)
+    first = plan.backed_up()
+    (found,) = plan.sets()
+    assert (found["id"], found["status"], found["snapshot"]["files"]) == (first, "intact", 4)
+    assert sorted(found["snapshot"]["paths"]) == sorted([str(plan.source), str(plan.file)])
+    drilled = json.loads(plan.lilfox("backup", "drill", "--json").stdout)
+    jsonschema.validate(drilled, schema("backup-proof"))
+    assert (drilled["set"], drilled["status"]) == (first, "restored")
+    plan.lilfox("backup", "verify", first)
+    assert plan.sets()[0]["status"] == "restored"  # reading it does not undo the test
+    assert f"measured at {first}" in plan.lilfox("backup", "run", "--dry-run").stdout
+
+    (plan.source / "deep/small").write_text("changed\n")
+    second = plan.backed_up()
+    assert [each["id"] for each in plan.sets()] == [second, first]
+    assert plan.sets()[0]["parts"][0]["size_bytes"] < 10_000, "only what is new is stored"
+
+    into = plan.folder / "restored"
+    words = ("restore", first, "--into", into)
+    assert (" free; " in plan.lilfox(*words, "--dry-run").stdout, into.exists()) == (True, False)
+    assert "no terminal to confirm" in plan.lilfox(*words, code=2).stderr
+    restored = plan.lilfox(*words, "--yes", "--json")
+    jsonschema.validate(json.loads(restored.stdout), schema("restore"))
+    below = Path(f"{into}{plan.source}")
+    assert (below / "deep/small").read_text() == "small\n"
+    assert (below / "large").read_bytes() == (plan.source / "large").read_bytes()
+    assert (below / "link").readlink() == Path("deep/small")
+    assert NAME in os.listdir(os.fsencode(below))
+    assert Path(f"{into}{plan.file}").read_text() == "A=1\n"
+    assert "it exists already" in plan.lilfox(*words, "--yes", code=1).stderr
+
+    third = plan.backed_up()
+    assert [each["id"] for each in plan.sets()] == [third, second], "retention is applied after each run"
+    plan.write(keep={"last": 1})
+    assert second in plan.lilfox("backup", "prune", "uploads").stdout
+    assert len(plan.sets()) == 2
+    plan.lilfox("backup", "prune", "uploads", "--yes")
+    assert [each["id"] for each in plan.sets()] == [third]
+
+
+def test_snapshots_of_others_in_the_repository_are_not_the_plans_and_stay(plan: Plan) -> None:
+    _restic(plan.folder, "backup", str(plan.file))
+    _restic(plan.folder, "backup", "--host", "other", "--tag", "lilfox:uploads", str(plan.file))
+    plan.write(keep={"last": 1})
+    assert plan.sets() == []
+    plan.backed_up()
+    newest = plan.backed_up()
+    assert [each["id"] for each in plan.sets()] == [newest]
+    assert len(json.loads(_restic(plan.folder, "snapshots", "--json"))) == 3
+
+
+# What is not whole.
+
+
+def test_files_that_cannot_be_read_make_the_set_partial(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() == 0:
+        _as_nobody(plan, monkeypatch)
+    (plan.source / "deep/small").chmod(0)
+    plan.lilfox("backup", "run", code=3)
+    (found,) = plan.sets()
+    assert (found["status"], "could not read some files" in found["reason"]) == ("partial", True)
+    verified = plan.lilfox("backup", "verify", found["id"], code=3)
+    assert "partial" in verified.stderr
+    assert plan.sets()[0]["status"] == "partial"
+    words = ("restore", "latest", "--into", plan.folder / "new", "--yes")
+    assert "no set is complete" in plan.lilfox(*words, code=2).stderr
+
+
+def _as_nobody(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """restic runs as an account that may not read everything."""
+    programs = plan.folder / "programs"
+    programs.mkdir()
+    (programs / "restic").write_text(f'#!/bin/sh\nexec runuser -u nobody -- {shutil.which("restic")} "$@"\n')
+    (programs / "restic").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    for path in (plan.repository, plan.folder / "password", plan.scratch):
+        subprocess.run(["chown", "-R", "nobody", str(path)], check=True)
+
+
+def test_a_path_that_is_gone_makes_the_set_partial(plan: Plan) -> None:
+    plan.file.unlink()
+    assert "does not exist" in plan.lilfox("backup", "run", "--dry-run", code=1).stdout
+    plan.lilfox("backup", "run", code=3)
+    (found,) = plan.sets()
+    assert (found["status"], str(plan.file) in found["reason"]) == ("partial", True)
+
+
+def test_a_snapshot_whose_end_nobody_saw_is_partial(plan: Plan) -> None:
+    """LilFox was killed after restic had made the snapshot, and before it took the mark away."""
+    _restic(
+        plan.folder, "backup", "--tag", "lilfox:uploads", "--tag", "lilfox:incomplete", str(plan.source), str(plan.file)
+    )
+    (found,) = plan.sets()
+    assert (found["status"], "did not see its end" in found["reason"]) == ("partial", True)
+
+
+# What is damaged. restic's cache on the host is warm in all of these: it holds the folders of the set.
+
+
+def _flip(path: Path) -> None:
+    """In the middle: there ``restic dump`` 0.18 passes over a damaged folder, and ends with 0."""
+    path.chmod(0o600)
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 0xFF
+    path.write_bytes(raw)
+
+
+def _cut(path: Path) -> None:
+    path.chmod(0o600)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+DAMAGE: dict[str, tuple[Callable[[Plan], list[Path]], Callable[[Path], object]]] = {
+    "content-flipped": (lambda plan: plan.packs("data"), _flip),
+    "content-cut": (lambda plan: plan.packs("data"), _cut),
+    "content-gone": (lambda plan: plan.packs("data"), Path.unlink),
+    "folder-flipped": (lambda plan: plan.packs("tree"), _flip),
+    "folder-cut": (lambda plan: plan.packs("tree"), _cut),
+    "folder-gone": (lambda plan: plan.packs("tree"), Path.unlink),
+    "index-gone": (lambda plan: [*(plan.repository / "index").iterdir()], Path.unlink),
+    "index-flipped": (lambda plan: [*(plan.repository / "index").iterdir()], _flip),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_in_the_repository_breaks_the_set_and_leaves_no_restored_folder(plan: Plan, damage: str) -> None:
+    found = plan.backed_up()
+    files, harm = DAMAGE[damage]
+    for path in files(plan):
+        harm(path)
+    into = plan.folder / "restored"
+    plan.lilfox("restore", found, "--into", into, "--yes", code=1)
+    assert not into.exists()
+    assert json.loads(plan.lilfox("backup", "drill", found, "--json", code=1).stdout)["status"] == "broken"
+    verified = json.loads(plan.lilfox("backup", "verify", found, "--json", code=1).stdout)
+    assert verified["status"] == "broken"
+    assert plan.sets()[0]["status"] == "broken"
+    assert "broken" in plan.lilfox("restore", found, "--into", into, "--yes", code=1).stderr
+
+
+def test_a_snapshot_that_cannot_be_read_is_broken_and_not_gone(plan: Plan) -> None:
+    found = plan.backed_up()
+    shutil.rmtree(os.environ["XDG_CACHE_HOME"])  # where restic has the snapshot too
+    (file,) = (plan.repository / "snapshots").iterdir()
+    _flip(file)
+    (told,) = plan.sets()
+    assert (told["id"], told["status"], "cannot read this snapshot" in told["reason"]) == (found, "broken", True)
+    for words in (("backup", "verify", found), ("restore", found, "--into", plan.folder / "new", "--yes")):
+        assert "is broken" in plan.lilfox(*words, code=1).stderr
+
+
+# What has nothing to do with the data: no verdict.
+
+
+def test_errors_of_the_repository_prove_nothing_and_say_what_to_do(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = plan.backed_up()
+    away = plan.folder / "away"
+    plan.repository.rename(away)
+    for words in (("backup", "verify", found), ("backup", "run"), ("backup", "drill", found)):
+        assert "restic init" in plan.lilfox(*words, code=1).stderr
+    away.rename(plan.repository)
+    (plan.folder / "password").write_text("wrong\n")
+    assert "is not that of the repository" in plan.lilfox("backup", "verify", found, code=1).stderr
+    (plan.folder / "password").unlink()
+    plan.lilfox("backup", "verify", found, code=1)
+    (plan.folder / "password").write_text("of the test\n")
+    monkeypatch.setenv("PATH", str(_without_restic(plan)))
+    assert "install the package restic" in plan.lilfox("backup", "verify", found, code=1).stderr
+
+
+def _without_restic(plan: Plan) -> Path:
+    """A folder with the programs that are needed besides it."""
+    programs = plan.folder / "few"
+    programs.mkdir()
+    for name in ("env", "sh", "uname", "id"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    return programs
+
+
+def test_a_repository_that_another_restic_has_locked_is_told(plan: Plan) -> None:
+    found = plan.backed_up()
+    argv = ["restic", "-r", str(plan.repository), "--password-file", str(plan.folder / "password"), "check"]
+    with subprocess.Popen(ending_with_us(*argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as holder:
+        try:
+            wait_for(lambda: any((plan.repository / "locks").iterdir()), what="it is locked")
+            holder.send_signal(signal.SIGSTOP)
+            if any((plan.repository / "locks").iterdir()):  # it may have ended just before
+                assert "another restic is at work" in plan.lilfox("backup", "verify", found, code=1).stderr
+        finally:
+            holder.kill()
+    assert plan.sets()[0]["status"] == "intact"
+    plan.backed_up()  # the lock of a process that is gone is none
+
+
+def test_a_run_that_is_killed_leaves_no_set_and_the_next_one_is_whole(plan: Plan, tmp_path: Path) -> None:
+    (plan.source / "large").write_bytes(os.urandom(150_000_000))
+    with running(["backup", "run"], tmp_path / "said") as process:
+        kill = ["pkill", "-KILL", "-f", f"restic -r {plan.repository} .* backup "]
+        wait_for(lambda: subprocess.run(kill, check=False).returncode == 0, what="restic is at work")
+        assert process.wait(60) == 1
+    assert plan.sets() == []
+    plan.backed_up()
+    assert plan.sets()[0]["status"] == "intact"
