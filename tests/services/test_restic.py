@@ -20,6 +20,7 @@ import yaml
 from lilfox_tui.cli.schemas import schema
 from tests.lifetime import ending_with_us
 from tests.services.lilfox_command import Done, lilfox, running
+from tests.services.sshd import sshd_lab
 from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
 
@@ -72,7 +73,7 @@ class Plan:
         self.file.write_text("A=1\n")
         self.write()
 
-    def write(self, **keys: Any) -> None:
+    def write(self, *, hosts: dict[str, Any] | None = None, ssh: Any = None, **keys: Any) -> None:
         """Writes the configuration that every call below then reads."""
         plan = {
             "kind": "restic", "repository": str(self.repository), "password_file": str(self.folder / "password"),
@@ -80,7 +81,8 @@ class Plan:
         }  # fmt: skip
         file = Path(os.environ["XDG_CONFIG_HOME"]) / "lilfox/config.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(yaml.safe_dump({"backup": {"plans": {"uploads": plan}}}))
+        whole = {"hosts": hosts or {}, "ssh": ssh or {}, "backup": {"plans": {"uploads": plan}}}
+        file.write_text(yaml.safe_dump(whole))
         file.chmod(0o600)
 
     def lilfox(self, *words: str | Path, code: int = 0) -> Done:
@@ -315,3 +317,23 @@ def test_a_run_that_is_killed_leaves_no_set_and_the_next_one_is_whole(plan: Plan
     assert plan.sets() == []
     plan.backed_up()
     assert plan.sets()[0]["status"] == "intact"
+
+
+def test_a_drill_whose_link_is_cut_leaves_nothing_on_the_host(plan: Plan, tmp_path: Path) -> None:
+    (plan.source / "large").write_bytes(os.urandom(100_000_000))
+    with sshd_lab() as lab:
+        server = lab.sshd()
+        host = {"address": server.address, "port": server.port, "user": lab.host(server).user}
+        ssh = {"config_files": [], "known_hosts": [str(lab.known_hosts)]}
+        plan.write(hosts={"nas": host | {"identity": str(lab.client_key)}}, ssh=ssh, host="nas")
+        plan.backed_up()
+        assert plan.sets()[0]["status"] == "intact"
+        with running(["backup", "drill"], tmp_path / "said") as process:
+            wait_for(lambda: any(plan.scratch.glob("lilfox_drill_*/data")), what="restic restores")
+            server.kill()
+            server.start()
+            assert process.wait(120) == 1
+        wait_for(lambda: not any(plan.scratch.iterdir()), what="the folder is gone")
+        assert plan.sets()[0]["status"] == "intact"
+        plan.lilfox("backup", "drill")
+        assert plan.sets()[0]["status"] == "restored"

@@ -29,6 +29,15 @@ def test_a_plan_is_loaded_and_shown_as_it_was_written() -> None:
     assert from_text(show(config), "again").backup.plans == config.backup.plans
 
 
+def test_plans_of_restic_are_run_by_lilfox_and_several_share_a_repository() -> None:
+    here = "a: {kind: restic, repository: 'sftp:nas:/r', password_file: /p, paths: [/a, /b], keep: {daily: 7}}"
+    there = "b: {kind: restic, repository: 'sftp:nas:/r', password_file: /p, paths: [/c], host: nas-1}"
+    config = from_text(plans(here, there), "config.yaml")
+    assert [plan.place for plan in config.backup.plans.values()] == ["sftp:nas:/r#/a,/b", "nas-1:sftp:nas:/r#/c"]
+    assert (own_plans(config.backup), list(run_plans(config.backup))) == ({}, ["a", "b"])
+    assert from_text(show(config), "again").backup.plans == config.backup.plans
+
+
 def test_a_plan_of_pgbackrest_is_run_by_lilfox_and_has_a_place_of_its_own() -> None:
     config = from_text(
         plans("big: {kind: pgbackrest, stanza: main, host: nas-1, as: postgres, repo: 2}"), "config.yaml"
@@ -62,6 +71,19 @@ def test_a_plan_of_pgbackrest_is_run_by_lilfox_and_has_a_place_of_its_own() -> N
         ("a: {kind: pgbackrest, stanza: main, wal_segment_mb: 24}", "power of two"),
         ("a: {kind: pgbackrest, stanza: main, diff_every: 8d}", "diff_every must be shorter than full_every"),
         ("a: {kind: pgbackrest, stanza: main, keep: {last: 1}}", "backup.plans.a.keep"),
+        ("a: {kind: restic, repository: /r, password_file: /p}", "paths"),
+        ("a: {kind: restic, repository: /r, password_file: p, paths: [/a]}", "backup.plans.a.password_file"),
+        ("a: {kind: restic, repository: /r, password_file: /p, paths: [a]}", "backup.plans.a.paths"),
+        ("a: {kind: restic, password_file: /p, paths: [/a]}", "give one of repository and repository_file"),
+        (
+            "a: {kind: restic, repository: /r, repository_file: /f, password_file: /p, paths: [/a]}",
+            "give one of repository and repository_file",
+        ),
+        ("a: {kind: restic, repository: 'rest:http://u:pw@h/', password_file: /p, paths: [/a]}", "holds a password"),
+        ("a: {kind: restic, repository: 'sftp://u:pw@h/r', password_file: /p, paths: [/a]}", "holds a password"),
+        ("a: {kind: restic, repository: /r, password_file: /p, paths: [/a], keep: {tagged: 1}}", "remove tagged"),
+        ("a: {kind: restic, repository: /r, password_file: /p, paths: [/a], keep: {}}", "keep sets no retention"),
+        ("a: {kind: restic, repository: /r, password_file: /p, paths: [/a], every: 1h, diff_every: 1d}", "diff_every"),
     ],
 )
 def test_what_is_wrong_is_said(line: str, why: str) -> None:
