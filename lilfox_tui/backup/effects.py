@@ -45,7 +45,7 @@ from lilfox_tui.backup.selection import choose
 from lilfox_tui.backup.sets.model import BackupSet, Proof, Status, outcome_of
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.backup.sets.retention import RetentionVerdict
-from lilfox_tui.backup.source import Engine, EngineRestore
+from lilfox_tui.backup.source import BackupEngine, EngineRestore
 from lilfox_tui.backup.sources.pgbackrest.effects import PgBackRestEngine
 from lilfox_tui.backup.sources.pgbackrest.repository import PgBackRestRepository
 from lilfox_tui.backup.sources.restic.effects import ResticEngine
@@ -73,7 +73,7 @@ def opened(request: BackupRequest) -> tuple[Config, BackupPlan]:
 
 
 @asynccontextmanager
-async def engine_of(request: BackupRequest) -> AsyncIterator[Engine | None]:
+async def engine_of(request: BackupRequest) -> AsyncIterator[BackupEngine | None]:
     """Yield the program that makes the sets of the request's plan; None if LilFox makes them itself. Raises
     ConfigError, UsageError, NotAllowed."""
     config = _changeable(request)

@@ -349,7 +349,7 @@ class EngineRestore(Protocol):
         ...
 
 
-class Engine(Protocol):
+class BackupEngine(Protocol):
     """Another program that makes, verifies and restores the sets of a plan: one folder in ``sources/`` each."""
 
     @property

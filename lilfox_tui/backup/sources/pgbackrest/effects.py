@@ -426,7 +426,7 @@ _EFFECTS: dict[str, _Effect] = {
 
 
 class PgBackRestEngine:
-    """pgBackRest as :class:`lilfox_tui.backup.source.Engine`."""
+    """pgBackRest as :class:`lilfox_tui.backup.source.BackupEngine`."""
 
     def __init__(self, repository: PgBackRestRepository) -> None:
         self.repository = repository

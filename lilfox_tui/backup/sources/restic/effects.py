@@ -7,11 +7,11 @@ import posixpath
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from lilfox_tui.backup.checks import Check, check_text, duration_check
+from lilfox_tui.backup.checks import Check, check_text, duration_check, labelled, status_text
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.selection import choose
 from lilfox_tui.backup.sets.model import BackupSet, Proof, Status, outcome_of
@@ -334,15 +334,15 @@ async def look(repository: ResticRepository, request: BackupRequest) -> ResticRe
                          tr("for example: --into {path}", path="/srv/restored"))  # fmt: skip
     found = _chosen(await repository.sets(), request)
     snapshot = snapshot_of(found)
-    state = "bad" if found.refused else "good" if found.good else "warning"
+    state: Literal["bad", "good", "warning"] = "bad" if found.refused else "good" if found.good else "warning"
     about = str(tr("set {set}", set=found.id))
     told: Message | str = tr("finished {time}; {files} files of {paths}", files=snapshot.files or 0,
                              time=snapshot.finished.isoformat(" ", "seconds"),
                              paths=listed([clean(path) for path in snapshot.paths]))  # fmt: skip
     hint: Message | str = "" if found.good else tr("verify it first: lilfox backup verify {set}", set=found.id)
     if found.reason:
-        told, hint = tr("{status}: {reason}", status=found.status.value, reason=found.reason), ""
-    checks = [Check(about, "bad" if state == "bad" else "good" if state == "good" else "warning", told, hint)]
+        told, hint = labelled(status_text(found.status), found.reason), ""
+    checks = [Check(about, state, told, hint)]
     checks.append(await _room(repository, str(tr("folder {path}", path=into)), into, found))
     return ResticRestore(found, into, checks)
 
@@ -404,7 +404,7 @@ _EFFECTS: dict[str, _Effect] = {
 
 
 class ResticEngine:
-    """restic as :class:`lilfox_tui.backup.source.Engine`."""
+    """restic as :class:`lilfox_tui.backup.source.BackupEngine`."""
 
     def __init__(self, repository: ResticRepository) -> None:
         self.repository = repository
