@@ -255,10 +255,8 @@ def run(args: argparse.Namespace) -> int:
         return _done(args, "undo", request)
     driven = isinstance(loaded.config.backup.plans.get(request.plan), EnginePlan)
     if (args.target or args.into) and not driven:
-        raise UsageError(
-            tr("--target is for a plan of kind pgbackrest, --into for one of kind pgbackrest or restic"),
-            tr("name it: --plan NAME"),
-        )
+        wrong = tr("--target is for a plan of kind pgbackrest, --into for one of kind pgbackrest or restic")
+        raise UsageError(wrong, tr("name it: --plan NAME"))
     if args.dry_run or not args.yes:
         where, ready = asyncio.run(_show_plan(request, dry=args.dry_run, driven=driven))
         if args.dry_run:
