@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lilfox_tui.app.panes.metrics.layout import CLUSTERS_LOWEST, LISTS, LISTS_LOWEST, PanelId, Placed, arrange
@@ -203,6 +203,13 @@ WANTS = st.fixed_dictionaries(
 )
 
 
+SIX_LISTS_AND_NEXT: dict[PanelId, int] = {
+    "problems": 1, "hosts": 2, "services": 2, "backends": 2, "containers": 2, "clusters": 2, "processes": 0,
+    "changes": 0, "next": 1,
+}  # fmt: skip
+
+
+@example(width=60, height=18, wants=SIX_LISTS_AND_NEXT, charts=0)  # what comes next gives way to the lists
 @given(st.integers(20, 260), st.integers(4, 90), WANTS, st.integers(0, 6))
 def test_panels_fill_the_screen_and_do_not_overlap(
     width: int, height: int, wants: dict[PanelId, int], charts: int

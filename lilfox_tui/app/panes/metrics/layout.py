@@ -75,7 +75,7 @@ def _bands(width: int, height: int, wants: Mapping[PanelId, int], charts: int) -
     left: list[PanelId] = ["hosts"]
     right: list[PanelId] = [name for name in _RIGHT if wants.get(name)]
     columns = [left, right] if two and right else [[*left, *right]]
-    least = max(_least_height(names, wants) for names in columns)
+    least = max(_least_height([name for name in names if name in LISTS], wants) for names in columns)
     tables = max(least, *(_stack_height(names, wants) for names in columns))
     problems = min(wants.get("problems", 0), _PROBLEMS_MOST, height - 2 - least)
     room = height - (problems + 1 if problems else 0) - 1  # of all bands below, each with its upper border
