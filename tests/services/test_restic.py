@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +40,45 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def whole(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the repository that holds one set of the plan, its source, and restic's cache of it."""
+    folder = tmp_path_factory.mktemp("whole")
+    shutil.copytree(empty, folder, dirs_exist_ok=True)
+    plan = Plan(folder)
+    _restic(folder, "--cache-dir", str(folder / "cache/restic"), "backup", "--tag", "lilfox:uploads", *plan.paths)
+    return folder
+
+
 @pytest.fixture
 def plan(empty: Path) -> Iterator[Plan]:
-    folder = Path(tempfile.mkdtemp(prefix="lilfox-restic-"))
+    with _copied(empty) as folder:
+        plan = Plan(folder)
+        plan.write()
+        yield plan
+        assert list(plan.scratch.iterdir()) == []
+
+
+@pytest.fixture
+def held(whole: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plan]:
+    """A plan with one set, which nobody has verified."""
+    with _copied(whole) as folder:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        plan = Plan(folder, source=whole)
+        plan.write()
+        yield plan
+        assert list(plan.scratch.iterdir()) == []
+
+
+@contextmanager
+def _copied(folder: Path) -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="lilfox-restic-"))
     try:
-        shutil.copytree(empty, folder, dirs_exist_ok=True, symlinks=True)
-        folder.chmod(0o755)  # another account has to look into it
-        yield Plan(folder)
-        assert list((folder / "scratch").iterdir()) == []
+        shutil.copytree(folder, made, dirs_exist_ok=True, symlinks=True)
+        made.chmod(0o755)  # another account has to look into it
+        yield made
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(made)
 
 
 def _restic(folder: Path, *words: str) -> str:
@@ -61,23 +91,27 @@ def _restic(folder: Path, *words: str) -> str:
 class Plan:
     """The plan ``uploads`` of two paths, and LilFox on it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.repository = folder, folder / "repository"
-        self.scratch, self.source, self.file = folder / "scratch", folder / "source", folder / "settings.env"
+    def __init__(self, folder: Path, source: Path | None = None) -> None:
+        self.folder, self.repository, self.scratch = folder, folder / "repository", folder / "scratch"
+        self.source, self.file = (source or folder) / "source", (source or folder) / "settings.env"
+        self.paths = str(self.source), str(self.file)
+        self.scratch.mkdir(exist_ok=True)
+        if source is None:
+            self._fill()
+
+    def _fill(self) -> None:
         (self.source / "deep").mkdir(parents=True)
-        self.scratch.mkdir()
         (self.source / "large").write_bytes(os.urandom(600_000))
         (self.source / "deep/small").write_text("small\n")
         (self.source / "link").symlink_to("deep/small")
         Path(os.fsdecode(os.fsencode(self.source) + b"/" + NAME)).write_text("odd\n")
         self.file.write_text("A=1\n")
-        self.write()
 
     def write(self, *, hosts: dict[str, Any] | None = None, ssh: Any = None, **keys: Any) -> None:
         """Writes the configuration that every call below then reads."""
         plan = {
             "kind": "restic", "repository": str(self.repository), "password_file": str(self.folder / "password"),
-            "paths": [str(self.source), str(self.file)], "scratch": str(self.scratch), **keys,
+            "paths": list(self.paths), "scratch": str(self.scratch), **keys,
         }  # fmt: skip
         file = Path(os.environ["XDG_CONFIG_HOME"]) / "lilfox/config.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -167,6 +201,7 @@ def test_snapshots_of_others_in_the_repository_are_not_the_plans_and_stay(plan: 
 # What is not whole.
 
 
+@pytest.mark.fault("1.76")
 def test_files_that_cannot_be_read_make_the_set_partial(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     if os.geteuid() == 0:
         _as_nobody(plan, monkeypatch)
@@ -193,6 +228,7 @@ def _as_nobody(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
         subprocess.run(["chown", "-R", "nobody", str(path)], check=True)
 
 
+@pytest.mark.fault("1.76")
 def test_a_path_that_is_gone_makes_the_set_partial(plan: Plan) -> None:
     plan.file.unlink()
     assert "does not exist" in plan.lilfox("backup", "run", "--dry-run", code=1).stdout
@@ -201,6 +237,7 @@ def test_a_path_that_is_gone_makes_the_set_partial(plan: Plan) -> None:
     assert (found["status"], str(plan.file) in found["reason"]) == ("partial", True)
 
 
+@pytest.mark.fault("1.76")
 def test_a_snapshot_whose_end_nobody_saw_is_partial(plan: Plan) -> None:
     """LilFox was killed after restic had made the snapshot, and before it took the mark away."""
     _restic(
@@ -238,50 +275,63 @@ DAMAGE: dict[str, tuple[Callable[[Plan], list[Path]], Callable[[Path], object]]]
 }
 
 
+@pytest.mark.fault("1.77")
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_in_the_repository_breaks_the_set_and_leaves_no_restored_folder(plan: Plan, damage: str) -> None:
-    found = plan.backed_up()
+def test_damage_in_the_repository_breaks_the_set_and_leaves_no_restored_folder(held: Plan, damage: str) -> None:
+    (found,) = held.sets()
     files, harm = DAMAGE[damage]
-    for path in files(plan):
+    for path in files(held):
         harm(path)
-    into = plan.folder / "restored"
-    plan.lilfox("restore", found, "--into", into, "--yes", code=1)
-    assert not into.exists()
-    assert json.loads(plan.lilfox("backup", "drill", found, "--json", code=1).stdout)["status"] == "broken"
-    verified = json.loads(plan.lilfox("backup", "verify", found, "--json", code=1).stdout)
+    verified = json.loads(held.lilfox("backup", "verify", found["id"], "--json", code=1).stdout)
     assert verified["status"] == "broken"
-    assert plan.sets()[0]["status"] == "broken"
-    assert "broken" in plan.lilfox("restore", found, "--into", into, "--yes", code=1).stderr
+    assert held.sets()[0]["status"] == "broken"
+    into = held.folder / "restored"
+    assert "broken" in held.lilfox("restore", found["id"], "--into", into, "--yes", code=1).stderr
+    drilled = json.loads(held.lilfox("backup", "drill", found["id"], "--json", code=1).stdout)
+    assert (drilled["status"], into.exists()) == ("broken", False)
 
 
-def test_a_snapshot_that_cannot_be_read_is_broken_and_not_gone(plan: Plan) -> None:
-    found = plan.backed_up()
-    shutil.rmtree(os.environ["XDG_CACHE_HOME"])  # where restic has the snapshot too
-    (file,) = (plan.repository / "snapshots").iterdir()
+@pytest.mark.fault("1.77")
+def test_a_restore_that_finds_damage_breaks_the_set_and_leaves_no_folder(held: Plan) -> None:
+    (found,) = held.sets()
+    for path in held.packs("data"):
+        _cut(path)
+    into = held.folder / "restored"
+    assert "file is too short" in held.lilfox("restore", found["id"], "--into", into, "--yes", code=1).stderr
+    assert (held.sets()[0]["status"], into.exists()) == ("broken", False)
+
+
+@pytest.mark.fault("1.77")
+def test_a_snapshot_that_cannot_be_read_is_broken_and_not_gone(held: Plan) -> None:
+    (found,) = held.sets()
+    shutil.rmtree(held.folder / "cache")  # where restic has the snapshot too
+    (file,) = (held.repository / "snapshots").iterdir()
     _flip(file)
-    (told,) = plan.sets()
-    assert (told["id"], told["status"], "cannot read this snapshot" in told["reason"]) == (found, "broken", True)
-    for words in (("backup", "verify", found), ("restore", found, "--into", plan.folder / "new", "--yes")):
-        assert "is broken" in plan.lilfox(*words, code=1).stderr
+    (told,) = held.sets()
+    assert (told["id"], told["status"], "cannot read this snapshot" in told["reason"]) == (found["id"], "broken", True)
+    for words in (("backup", "verify", found["id"]), ("restore", found["id"], "--into", held.folder / "new", "--yes")):
+        assert "is broken" in held.lilfox(*words, code=1).stderr
 
 
 # What has nothing to do with the data: no verdict.
 
 
-def test_errors_of_the_repository_prove_nothing_and_say_what_to_do(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = plan.backed_up()
-    away = plan.folder / "away"
-    plan.repository.rename(away)
-    for words in (("backup", "verify", found), ("backup", "run"), ("backup", "drill", found)):
-        assert "restic init" in plan.lilfox(*words, code=1).stderr
-    away.rename(plan.repository)
-    (plan.folder / "password").write_text("wrong\n")
-    assert "is not that of the repository" in plan.lilfox("backup", "verify", found, code=1).stderr
-    (plan.folder / "password").unlink()
-    plan.lilfox("backup", "verify", found, code=1)
-    (plan.folder / "password").write_text("of the test\n")
-    monkeypatch.setenv("PATH", str(_without_restic(plan)))
-    assert "install the package restic" in plan.lilfox("backup", "verify", found, code=1).stderr
+@pytest.mark.fault("1.78")
+def test_errors_of_the_repository_prove_nothing_and_say_what_to_do(held: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    (found,) = held.sets()
+    held.repository.rename(held.folder / "away")
+    for words in (("backup", "verify", found["id"]), ("backup", "run")):
+        assert "restic init" in held.lilfox(*words, code=1).stderr
+    (held.folder / "away").rename(held.repository)
+    (held.folder / "password").write_text("wrong\n")
+    assert "is not that of the repository" in held.lilfox("backup", "verify", found["id"], code=1).stderr
+    (held.folder / "password").unlink()
+    assert "password" in held.lilfox("backup", "verify", found["id"], code=1).stderr
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(_without_restic(held)))
+        assert "install the package restic" in held.lilfox("backup", "verify", found["id"], code=1).stderr
+    (held.folder / "password").write_text("of the test\n")
+    assert held.sets()[0]["status"] == "unverified"
 
 
 def _without_restic(plan: Plan) -> Path:
@@ -293,21 +343,22 @@ def _without_restic(plan: Plan) -> Path:
     return programs
 
 
-def test_a_repository_that_another_restic_has_locked_is_told(plan: Plan) -> None:
-    found = plan.backed_up()
-    argv = ["restic", "-r", str(plan.repository), "--password-file", str(plan.folder / "password"), "check"]
+@pytest.mark.fault("1.78")
+def test_a_repository_that_another_restic_has_locked_is_told(held: Plan) -> None:
+    (found,) = held.sets()
+    argv = ["restic", "-r", str(held.repository), "--password-file", str(held.folder / "password"), "check"]
     with subprocess.Popen(ending_with_us(*argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as holder:
         try:
-            wait_for(lambda: any((plan.repository / "locks").iterdir()), what="it is locked")
+            wait_for(lambda: any((held.repository / "locks").iterdir()), what="it is locked")
             holder.send_signal(signal.SIGSTOP)
-            if any((plan.repository / "locks").iterdir()):  # it may have ended just before
-                assert "another restic is at work" in plan.lilfox("backup", "verify", found, code=1).stderr
+            if any((held.repository / "locks").iterdir()):  # it may have ended just before
+                assert "another restic is at work" in held.lilfox("backup", "verify", found["id"], code=1).stderr
         finally:
             holder.kill()
-    assert plan.sets()[0]["status"] == "intact"
-    plan.backed_up()  # the lock of a process that is gone is none
+    held.lilfox("backup", "verify", found["id"])  # the lock of a process that is gone is none
 
 
+@pytest.mark.fault("1.78")
 def test_a_run_that_is_killed_leaves_no_set_and_the_next_one_is_whole(plan: Plan, tmp_path: Path) -> None:
     (plan.source / "large").write_bytes(os.urandom(150_000_000))
     with running(["backup", "run"], tmp_path / "said") as process:
@@ -319,6 +370,7 @@ def test_a_run_that_is_killed_leaves_no_set_and_the_next_one_is_whole(plan: Plan
     assert plan.sets()[0]["status"] == "intact"
 
 
+@pytest.mark.fault("1.78")
 def test_a_drill_whose_link_is_cut_leaves_nothing_on_the_host(plan: Plan, tmp_path: Path) -> None:
     (plan.source / "large").write_bytes(os.urandom(100_000_000))
     with sshd_lab() as lab:

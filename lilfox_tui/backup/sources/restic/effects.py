@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.backup.checks import Check, check_text, duration_check, labelled, status_text
 from lilfox_tui.backup.plan import BackupRequest
@@ -17,7 +18,7 @@ from lilfox_tui.backup.selection import choose
 from lilfox_tui.backup.sets.model import BackupSet, Proof, Status, outcome_of
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.backup.sets.retention import RetentionVerdict, judge
-from lilfox_tui.backup.sources.restic.command import UNREAD, ResticError, error_text
+from lilfox_tui.backup.sources.restic.command import UNREAD, ResticError, error_text, read_message
 from lilfox_tui.backup.sources.restic.repository import INCOMPLETE, ResticRepository, snapshot_of
 from lilfox_tui.backup.store import BackupError, BrokenSet, NotReady
 from lilfox_tui.core.crash import phase
@@ -118,12 +119,11 @@ async def back_up(run: Run, repository: ResticRepository, request: BackupRequest
     del request
     phase("connect")
     config = repository.program.config
-    before = await repository.sets()
     run.intent(str(tr("restic backs up {paths}", paths=listed([clean(path) for path in config.paths]))))
     phase("dump")
-    unread = await _snapshot(run, repository)
-    known = {each.id for each in before}
-    made = next((each for each in await repository.sets() if each.id not in known), None)
+    name, unread = await _snapshot(run, repository)
+    sets = await repository.sets()
+    made = next((each for each in sets if each.snapshot is not None and each.snapshot.id == name), None)
     if made is None:
         raise BackupError(tr("restic ended without an error, but lists no new snapshot of the plan"),
                           tr("look into the repository: restic snapshots"))  # fmt: skip
@@ -150,12 +150,15 @@ async def back_up(run: Run, repository: ResticRepository, request: BackupRequest
         except LilFoxError as error:
             failures.append(str(tr("the drill could not be run: {error}", error=error)))
             run.say(failures[-1], "bad")
-    await _forget(run, repository, just_made=made.id)
+    if proof is not None:
+        proven = replace(made, proof=proof, status=made.proven_as(proof.level))
+        sets = [proven if each is made else each for each in sets]
+    await _forget(run, repository, sets, just_made=made.id)
     return _backed_up(made, proof, failures)
 
 
-async def _snapshot(run: Run, repository: ResticRepository) -> int:
-    """Make one snapshot; return how many files could not be read."""
+async def _snapshot(run: Run, repository: ResticRepository) -> tuple[str, int]:
+    """Make one snapshot; return its id, and how many files could not be read."""
     program, config = repository.program, repository.program.config
     unread: list[str] = []
     made = ""
@@ -180,8 +183,11 @@ async def _snapshot(run: Run, repository: ResticRepository) -> int:
     argv = program.argv("backup", *words, "--", *config.paths)
     status = await program.follow("backup", argv, heard, accepts=UNREAD)
     if status == 0 and not unread and made:
-        await program.run("tag", "--retry-lock=10m", f"--remove={INCOMPLETE}", made, timeout_s=_PRUNE_S)
-    return len(unread)
+        words = ["--retry-lock=10m", f"--remove={INCOMPLETE}", made]
+        said = (await program.run("tag", *words, timeout_s=_PRUNE_S)).stdout
+        changed = (read_message(line).get("new_snapshot_id") for line in said.splitlines())
+        made = next((str(each) for each in changed if each), made)  # another description, another id
+    return made, len(unread)
 
 
 def _backed_up(made: BackupSet, proof: Proof | None, failures: Sequence[str]) -> Outcome:
@@ -286,13 +292,15 @@ def _verdicts(
 async def prune(run: Run, repository: ResticRepository, request: BackupRequest) -> Outcome:
     """Have restic remove the sets that retention no longer keeps, and the data that no snapshot needs any more."""
     del request
-    gone = await _forget(run, repository)
+    gone = await _forget(run, repository, await repository.sets())
     return Outcome("ok", str(ntr("{count} set removed", "{count} sets removed", len(gone))), result={"removed": gone})
 
 
-async def _forget(run: Run, repository: ResticRepository, *, just_made: str = "") -> list[str]:
+async def _forget(
+    run: Run, repository: ResticRepository, sets: Sequence[BackupSet], *, just_made: str = ""
+) -> list[str]:
     phase("prune")
-    going = [each.set for each in _verdicts(repository, await repository.sets(), just_made) if each.goes]
+    going = [each.set for each in _verdicts(repository, sets, just_made) if each.goes]
     if not going:
         return []
     run.intent(str(tr("removing {sets}", sets=listed([each.id for each in going]))))
