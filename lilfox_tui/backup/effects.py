@@ -18,6 +18,7 @@ import msgspec
 
 from lilfox_tui.backup.checks import Check, check_text, labelled, signature_text
 from lilfox_tui.backup.context import BackupContext, repository_of, source_module
+from lilfox_tui.backup.foreign import BackupEngine, EngineRestore
 from lilfox_tui.backup.plan import BackupPlan, BackupRequest, plan_named, plan_of, read_request, undo_command
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import (
@@ -33,7 +34,7 @@ from lilfox_tui.backup.restores.interrupted import (
     tell_open,
     what_stays,
 )
-from lilfox_tui.backup.restores.restore import Restore, refuse_bad, refuse_broken, with_scratch
+from lilfox_tui.backup.restores.restore import Restore, refuse_broken, with_scratch
 from lilfox_tui.backup.restores.restore import drill as drill_set
 from lilfox_tui.backup.restores.restore import undo as undo_restore
 from lilfox_tui.backup.restores.retained import all_left, forget_left, is_let_go, names_of
@@ -45,12 +46,11 @@ from lilfox_tui.backup.selection import choose
 from lilfox_tui.backup.sets.model import BackupSet, Proof, Status, outcome_of
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.backup.sets.retention import RetentionVerdict
-from lilfox_tui.backup.source import BackupEngine, EngineRestore
 from lilfox_tui.backup.sources.pgbackrest.effects import PgBackRestEngine
 from lilfox_tui.backup.sources.pgbackrest.repository import PgBackRestRepository
 from lilfox_tui.backup.sources.restic.effects import ResticEngine
 from lilfox_tui.backup.sources.restic.repository import ResticRepository
-from lilfox_tui.backup.store import BackupError, BrokenSet, retry
+from lilfox_tui.backup.store import BackupError, BrokenSet, refuse_bad, retry
 from lilfox_tui.backup.verify import refuse_untrusted
 from lilfox_tui.backup.verify import verify as verify_set
 from lilfox_tui.config.foreign import EnginePlan, ForeignPlace
@@ -73,14 +73,16 @@ def opened(request: BackupRequest) -> tuple[Config, BackupPlan]:
 
 
 @asynccontextmanager
-async def engine_of(request: BackupRequest) -> AsyncIterator[BackupEngine | None]:
+async def engine_of(request: BackupRequest, *, restores: bool = False) -> AsyncIterator[BackupEngine | None]:
     """Yield the program that makes the sets of the request's plan; None if LilFox makes them itself. Raises
-    ConfigError, UsageError, NotAllowed."""
+    ConfigError, UsageError, and NotAllowed also if it ``restores`` to a protected host."""
     config = _changeable(request)
     plan = config.backup.plans.get(request.plan)
     if not isinstance(plan, EnginePlan):
         yield None
         return
+    if restores:
+        refuse_change(config, [plan.host])
     async with BackupContext(config) as context:
         repository = repository_of(ForeignPlace(request.plan, plan), context.host(plan.host))
         match repository:
@@ -98,10 +100,9 @@ async def engine_preflight(request: BackupRequest) -> list[Check] | None:
 
 async def engine_restore(request: BackupRequest) -> EngineRestore:
     """Return what a restore by another program would do, without writing. Raises LilFoxError."""
-    async with engine_of(request) as engine:
+    async with engine_of(request, restores=True) as engine:
         if engine is None:
             raise UsageError(tr("{plan} is not a plan of kind pgbackrest or restic", plan=request.plan))
-        refuse_change(_changeable(request), [_host_name(request)])
         return await engine.look(request)
 
 
@@ -112,18 +113,8 @@ async def removed_by_engine(request: BackupRequest) -> list[str]:
 
 
 async def _by_engine(kind: str, run: Run, request: BackupRequest) -> Outcome | None:
-    async with engine_of(request) as engine:
-        if engine is None:
-            return None
-        if kind in ("drill", "restore"):
-            refuse_change(_changeable(request), [_host_name(request)])
-        return await engine.act(kind, run, request)
-
-
-def _host_name(request: BackupRequest) -> str | None:
-    plan = _changeable(request).backup.plans[request.plan]
-    assert isinstance(plan, EnginePlan)
-    return plan.host
+    async with engine_of(request, restores=kind in ("drill", "restore")) as engine:
+        return None if engine is None else await engine.act(kind, run, request)
 
 
 @asynccontextmanager

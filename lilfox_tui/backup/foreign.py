@@ -9,21 +9,25 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
 
+from lilfox_tui.backup.checks import Check, check_text
+from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Proof, Status
-from lilfox_tui.backup.store import BackupError, StoreError
+from lilfox_tui.backup.store import BackupError, StoreError, refuse_bad
 from lilfox_tui.config.foreign import ForeignPlace, ForeignPlanConfig
 from lilfox_tui.core import files, paths
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, clauses, tr
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.jobs.model import Outcome, Run
 
 _TIMEOUT_S = 120.0
 _LIMIT_BYTES = 32 * 1024 * 1024
@@ -343,3 +347,73 @@ def _write_proof(name: str, proof: Proof) -> None:
     except OSError as error:
         raise BackupError(tr("the proof of {set} cannot be written: {error}", set=proof.set, error=error.strerror),
                           paths.write_hint(error)) from None  # fmt: skip
+
+
+# Programs that make, verify and restore the sets of a plan for LilFox: a folder in ``sources/`` each.
+
+
+class EngineRestore(Struct, frozen=True, kw_only=True):
+    """What a restore by another program would do: it makes the new folder ``into``, and changes nothing else.
+    ``checks`` are all that can be made before it writes."""
+
+    into: str
+    checks: list[Check]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the checks allow it."""
+        return all(check.state != "bad" for check in self.checks)
+
+    def begin(self, run: Run) -> None:
+        """Tell the checks. Raises NotReady if one of them failed."""
+        for check in self.checks:
+            run.say(check_text(check), check.state)
+        refuse_bad(self.checks)
+
+
+class BackupEngine(Protocol):
+    """The program of one plan."""
+
+    async def preflight(self, request: BackupRequest) -> list[Check]:
+        """Check what could make a run fail, and estimate how long it takes. Raises HostError."""
+        ...
+
+    async def look(self, request: BackupRequest) -> EngineRestore:
+        """Return what a restore would do, without writing. Raises UsageError, BackupError, HostError."""
+        ...
+
+    async def would_remove(self, request: BackupRequest) -> list[str]:
+        """Return the ids of the sets that pruning would remove. Raises BackupError, HostError."""
+        ...
+
+    async def act(self, kind: str, run: Run, request: BackupRequest) -> Outcome:
+        """Do what the job's kind says: ``backup``, ``verify``, ``drill``, ``prune``, ``restore``. Raises BackupError,
+        HostError."""
+        ...
+
+
+async def drill_after_run(run: Run, drill: Awaitable[Proof], failures: list[str]) -> Proof | None:
+    """Return what the drill of the new set has proven; what went wrong is added to ``failures``. None if it could not
+    be run: the set is there all the same."""
+    try:
+        proof = await drill
+    except LilFoxError as error:
+        failures.append(str(tr("the drill could not be run: {error}", error=error)))
+        run.say(failures[-1], "bad")
+        return None
+    failures += [proof.reason] if proof.level == "broken" else []
+    return proof
+
+
+def made_outcome(made: BackupSet, proof: Proof | None, failures: Sequence[str]) -> Outcome:
+    """Return the outcome of a run that made a set: ``proof`` is what was proven of it, ``failures`` what is wrong."""
+    status = made.status if proof is None else made.proven_as(proof.level)
+    result: dict[str, Any] = {"set": made.id, "status": status.value}
+    result["parts"] = [{"name": part.name, "size_bytes": part.size_bytes} for part in made.parts]
+    if status in (Status.BROKEN, Status.PARTIAL) or failures:
+        why = clauses(failures) or str(made.reason)
+        text = tr("{set} was written, but: {failures}", set=made.id, failures=why)
+        return Outcome("partly", str(text), "", 3, result)
+    if proof is None:
+        return Outcome("ok", str(tr("{set} was written; it was not verified", set=made.id)), result=result)
+    return Outcome("ok", str(tr("{set} was written and verified", set=made.id)), result=result)

@@ -18,13 +18,13 @@ from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.plan import BackupPlan, RestoreSpec
 from lilfox_tui.backup.publishing import Publication, SetHeader, clear, mark, remove_set
 from lilfox_tui.backup.remote_dump import open_remote_dump
-from lilfox_tui.backup.restores.restore import drill, refuse_bad
+from lilfox_tui.backup.restores.restore import drill
 from lilfox_tui.backup.sets.catalogue import read_sets
 from lilfox_tui.backup.sets.model import NO_KEYS, BackupSet, FoundPart, Manifest, Proof, SigningKeys, state_of
 from lilfox_tui.backup.sets.names import UNFINISHED, local_zone, manifest_name, set_id, stamp_in
 from lilfox_tui.backup.sets.retention import RetentionVerdict, judge_in_store
 from lilfox_tui.backup.source import BackupSource
-from lilfox_tui.backup.store import BackupError, BackupStore, BrokenSet, NotReady, retry
+from lilfox_tui.backup.store import BackupError, BackupStore, BrokenSet, NotReady, refuse_bad, retry
 from lilfox_tui.backup.verify import SetReader, verify
 from lilfox_tui.config.secrets import resolve
 from lilfox_tui.config.values import SecretRef

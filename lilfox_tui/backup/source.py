@@ -32,11 +32,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 from msgspec import Struct
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.plan import BackupRequest, RestoreSpec
+from lilfox_tui.backup.plan import RestoreSpec
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, PartKind
 from lilfox_tui.core.i18n import Message, clauses, ngettext
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.jobs.model import Outcome, Run
 
 
 class StoredPart(Struct, frozen=True):
@@ -327,51 +326,6 @@ class RestoreTarget(Protocol):
     async def leave(self) -> None:
         """Close the target's sessions but remove nothing, because the staged data was swapped or ``settle`` decides
         what happens to it."""
-        ...
-
-
-class EngineRestore(Protocol):
-    """What a restore by another program would do; it only makes something new."""
-
-    @property
-    def into(self) -> str:
-        """The new folder."""
-        ...
-
-    @property
-    def checks(self) -> list[Check]:
-        """Everything that can be checked before it writes."""
-        ...
-
-    @property
-    def ready(self) -> bool:
-        """Whether the checks allow it."""
-        ...
-
-
-class BackupEngine(Protocol):
-    """Another program that makes, verifies and restores the sets of a plan: one folder in ``sources/`` each."""
-
-    @property
-    def host(self) -> Host:
-        """Where the program runs."""
-        ...
-
-    async def preflight(self, request: BackupRequest) -> list[Check]:
-        """Check what could make a run fail, and estimate how long it takes. Raises HostError."""
-        ...
-
-    async def look(self, request: BackupRequest) -> EngineRestore:
-        """Return what a restore would do, without writing. Raises UsageError, BackupError, HostError."""
-        ...
-
-    async def would_remove(self, request: BackupRequest) -> list[str]:
-        """Return the ids of the sets that pruning would remove. Raises BackupError, HostError."""
-        ...
-
-    async def act(self, kind: str, run: Run, request: BackupRequest) -> Outcome:
-        """Do what the job's kind says: ``backup``, ``verify``, ``drill``, ``prune``, ``restore``. Raises BackupError,
-        HostError."""
         ...
 
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
-from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.checks import Check, hint_text
 from lilfox_tui.core.errors import CommandUnknown, HostError, HostUnreachable, LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.jobs.model import Run
@@ -139,6 +139,18 @@ class NotReady(BackupError):
     def __init__(self, message: Message | str, hint: Message | str = "", *, checks: tuple[Check, ...] = ()) -> None:
         super().__init__(message, hint)
         self.checks = checks
+
+
+def refuse_bad(checks: list[Check]) -> None:
+    """Raise NotReady if any check failed; the message names the first one."""
+    bad = [check for check in checks if check.state == "bad"]
+    if bad:
+        more = tr(" (and {count} more)", count=len(bad) - 1) if len(bad) > 1 else ""
+        raise NotReady(
+            tr("{about}: {found}{more}; nothing was written", about=bad[0].about, found=bad[0].found, more=more),
+            hint_text(bad[0]),
+            checks=tuple(checks),
+        )
 
 
 class HalfSwapped(BackupError):

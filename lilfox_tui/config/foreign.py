@@ -17,15 +17,54 @@ from lilfox_tui.core.i18n import _
 Word = Annotated[str, Meta(min_length=1)]
 
 
-class ForeignPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _WatchedPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the plans of other programs have in common."""
+
+    kind: str
+    host: str | None = None
+    """Name of the host where the program runs, or its repository is; this machine when not given."""
+    every: Seconds = Seconds(300)
+    """How often the repository is read."""
+    schedule: str | None = None
+    """When the program is run, as cron has it, in local time: by LilFox, unless the plan is foreign."""
+    late_after: Seconds | None = None
+    """So long after a scheduled run without a new good set the plan is late; an hour when not given."""
+
+    @property
+    def place(self) -> str:
+        """Where its sets are, for people; two plans cannot have the same."""
+        raise NotImplementedError
+
+    @property
+    def store(self) -> Name:
+        """What stands for the name of the store."""
+        return self.place
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield the keys whose values are wrong or do not fit together, each with what is wrong."""
+        raise NotImplementedError
+
+
+class _EnginePlanConfig(_WatchedPlanConfig, frozen=True, kw_only=True):
+    """What the plans have in common whose sets another program makes for LilFox."""
+
+    verify: bool = True
+    """After each run the program reads the new set back. Without it a set counts only after ``backup verify``."""
+    drill: bool = False
+    """After each run the set is restored into a scratch place and checked."""
+    scratch: AbsolutePath = "/var/tmp"  # noqa: S108  a directory of mode 0700 is made in it
+    """Folder on the host where drills restore to; it needs room for everything."""
+    window: Seconds | None = None
+    """The backup window: a backup should take no longer."""
+
+
+class ForeignPlanConfig(_WatchedPlanConfig, frozen=True, kw_only=True):
     """Backups that another program makes: LilFox watches when the newest was made and how large it is, and proves
     nothing of it."""
 
     kind: Literal["foreign"]
     tool: Literal["restic", "borg", "pgbackrest", "barman", "command"]
     """Whose repository it is; ``command``: what a command prints tells."""
-    host: str | None = None
-    """Name of the host where the repository is, or the command runs; this machine when not given."""
     path: str | None = None
     """Folder of the repository: of Barman ``barman_home``, of pgBackRest ``repo1-path``."""
     server: Word | None = None
@@ -35,12 +74,6 @@ class ForeignPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     list`` or ``pgbackrest info``, or a line for each backup: its time, its size in bytes and its name."""
     sudo: bool = False
     """Read as root."""
-    every: Seconds = Seconds(300)
-    """How often it is read."""
-    schedule: str | None = None
-    """When the other program starts, as cron has it, in local time."""
-    late_after: Seconds | None = None
-    """So long after a scheduled run without a new backup the plan is late; an hour when not given."""
 
     @property
     def place(self) -> str:
@@ -50,11 +83,6 @@ class ForeignPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         else:
             where = f"{self.path}#{self.server}" if self.server else str(self.path)
         return f"{self.host}:{where}" if self.host else where
-
-    @property
-    def store(self) -> Name:
-        """What stands for the name of the store."""
-        return self.place
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield the keys that do not fit together, each with what is wrong."""
@@ -69,14 +97,12 @@ class ForeignPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 DAY_S = 86400.0
 
 
-class PgbackrestPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PgbackrestPlanConfig(_EnginePlanConfig, frozen=True, kw_only=True):
     """Backups of a whole PostgreSQL cluster and its WAL that LilFox has pgBackRest make, verify and restore. Where the
     repository is, what is encrypted and what is kept stands in pgBackRest's own configuration."""
 
     kind: Literal["pgbackrest"]
     stanza: Name
-    host: str | None = None
-    """Name of the host where pgbackrest runs; this machine when not given."""
     as_: str = msgspec.field(default="", name="as")
     """The account on the host that runs pgbackrest and the scratch servers, by sudo where the login is another."""
     config: AbsolutePath | None = None
@@ -88,26 +114,12 @@ class PgbackrestPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     diff_every: Seconds | None = None
     """Else a differential one when the newest full or differential one is older; never when not given. All other runs
     make incremental ones."""
-    verify: bool = True
-    """After each run pgbackrest verify reads the new set. Without it a set counts only after ``backup verify``."""
-    drill: bool = False
-    """After each run the set is restored into a scratch server."""
-    scratch: AbsolutePath = "/var/tmp"  # noqa: S108  a directory of mode 0700 is made in it
-    """Folder on the host where drills restore to; it needs room for the whole cluster."""
     role: Annotated[str, Meta(min_length=1, max_length=63)] = "postgres"
     """A superuser of the cluster, whom a drill logs in as on its scratch server."""
     binaries: AbsolutePath | None = None
     """Folder of postgres and pg_amcheck on the host; /usr/lib/postgresql/VERSION/bin when not given."""
     wal_segment_mb: Annotated[int, Meta(ge=1, le=1024)] = 16
     """Size of a WAL segment in MiB, as initdb --wal-segsize made it."""
-    every: Seconds = Seconds(300)
-    """How often the repository is read."""
-    schedule: str | None = None
-    """When LilFox runs it, as cron has it, in local time."""
-    late_after: Seconds | None = None
-    """So long after a scheduled run without a good set the plan is late; an hour when not given."""
-    window: Seconds | None = None
-    """The backup window: a backup should take no longer."""
 
     @property
     def place(self) -> str:
@@ -115,11 +127,6 @@ class PgbackrestPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
         where = f"pgbackrest:{self.stanza}" if self.config is None else f"{self.config}#{self.stanza}"
         where = where if self.repo is None else f"{where}#repo{self.repo}"
         return f"{self.host}:{where}" if self.host else where
-
-    @property
-    def store(self) -> Name:
-        """What stands for the name of the store."""
-        return self.place
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield the keys whose values are wrong, each with what is wrong."""
@@ -129,7 +136,7 @@ class PgbackrestPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
             yield "diff_every", _("diff_every must be shorter than full_every")
 
 
-class ResticPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ResticPlanConfig(_EnginePlanConfig, frozen=True, kw_only=True):
     """Backups of folders that LilFox has restic make, verify and restore: each holds all files, and stores only the
     parts of them that the repository does not hold yet. Its snapshots have the tag ``lilfox:PLAN``."""
 
@@ -146,37 +153,16 @@ class ResticPlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Patterns of what is left out, as ``restic backup --exclude`` takes them."""
     one_file_system: bool = False
     """Other file systems below the paths are left out."""
-    host: str | None = None
-    """Name of the host where restic runs; this machine when not given."""
     sudo: bool = False
     """restic runs as root."""
     keep: KeepConfig | None = None
     """Which sets are kept; all when not given."""
-    verify: bool = True
-    """After each run all files of the new set are read back. Without it a set counts only after ``backup verify``."""
-    drill: bool = False
-    """After each run the set is restored into a scratch folder."""
-    scratch: AbsolutePath = "/var/tmp"  # noqa: S108  a directory of mode 0700 is made in it
-    """Folder on the host where drills restore to; it needs room for all files."""
-    every: Seconds = Seconds(300)
-    """How often the repository is read."""
-    schedule: str | None = None
-    """When LilFox runs it, as cron has it, in local time."""
-    late_after: Seconds | None = None
-    """So long after a scheduled run without a good set the plan is late; an hour when not given."""
-    window: Seconds | None = None
-    """The backup window: a backup should take no longer."""
 
     @property
     def place(self) -> str:
         """Where its sets are, for people; two plans cannot have the same."""
         where = f"{self.repository or self.repository_file}#{','.join(self.paths)}"
         return f"{self.host}:{where}" if self.host else where
-
-    @property
-    def store(self) -> Name:
-        """What stands for the name of the store."""
-        return self.place
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield the keys whose values are wrong, each with what is wrong."""

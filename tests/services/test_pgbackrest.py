@@ -17,11 +17,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from lilfox_tui.cli.schemas import schema
 from tests.lifetime import ending_with_us
-from tests.services.lilfox_command import Done, lilfox, running
+from tests.services import plan_commands
+from tests.services.lilfox_command import lilfox, running
 from tests.services.pgbackrest_stanza import ACCOUNT, Stanza
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.unit.jobs.running import jobs
@@ -79,28 +79,14 @@ class Plan:
         account = {"as": SUPERUSER} if ACCOUNT else {}
         plan = {"kind": "pgbackrest", "stanza": "shop", "config": str(self.stanza.config), "role": SUPERUSER}
         plan |= {**account, "scratch": str(self.scratch), **keys}
-        file = Path(os.environ["XDG_CONFIG_HOME"]) / "lilfox/config.yaml"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(yaml.safe_dump({"backup": {"plans": {"big": plan}}}))
-        file.chmod(0o600)
+        plan_commands.write_config({"backup": {"plans": {"big": plan}}})
 
-    def lilfox(self, *words: str | Path, code: int = 0) -> Done:
-        """Runs it; it ends with ``code``."""
-        done = lilfox(*words)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    def sets(self) -> list[dict[str, Any]]:
-        """``lilfox backup list --json``, held against its schema."""
-        found: list[dict[str, Any]] = json.loads(lilfox("backup", "list", "--json").stdout)
-        jsonschema.validate(found, schema("backup-list"))
-        return found
+    lilfox = staticmethod(plan_commands.ends)
+    sets = staticmethod(plan_commands.sets)
 
     def backed_up(self, *words: str) -> str:
         """The label of a new set."""
-        (made,) = json.loads(self.lilfox("backup", "run", "big", "--json", *words).stdout)
-        jsonschema.validate([made], schema("backup-run"))
-        return str(made["set"])
+        return plan_commands.backed_up("big", *words)
 
     def rows(self, data: Path) -> int:
         """Rows of the table ``shop`` in a data directory."""

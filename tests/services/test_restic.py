@@ -16,11 +16,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from lilfox_tui.cli.schemas import schema
 from tests.lifetime import ending_with_us
-from tests.services.lilfox_command import Done, lilfox, running
+from tests.services import plan_commands
+from tests.services.lilfox_command import running
 from tests.services.sshd import sshd_lab
 from tests.unit.jobs.running import jobs
 from tests.waiting import wait_for
@@ -113,29 +113,15 @@ class Plan:
             "kind": "restic", "repository": str(self.repository), "password_file": str(self.folder / "password"),
             "paths": list(self.paths), "scratch": str(self.scratch), **keys,
         }  # fmt: skip
-        file = Path(os.environ["XDG_CONFIG_HOME"]) / "lilfox/config.yaml"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        whole = {"hosts": hosts or {}, "ssh": ssh or {}, "backup": {"plans": {"uploads": plan}}}
-        file.write_text(yaml.safe_dump(whole))
-        file.chmod(0o600)
+        plans = {"plans": {"uploads": plan}}
+        plan_commands.write_config({"hosts": hosts or {}, "ssh": ssh or {}, "backup": plans})
 
-    def lilfox(self, *words: str | Path, code: int = 0) -> Done:
-        """Runs it; it ends with ``code``."""
-        done = lilfox(*words)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
+    lilfox = staticmethod(plan_commands.ends)
+    sets = staticmethod(plan_commands.sets)
 
-    def sets(self) -> list[dict[str, Any]]:
-        """``lilfox backup list --json``, held against its schema."""
-        found: list[dict[str, Any]] = json.loads(lilfox("backup", "list", "--json").stdout)
-        jsonschema.validate(found, schema("backup-list"))
-        return found
-
-    def backed_up(self, code: int = 0) -> str:
+    def backed_up(self) -> str:
         """The id of a new set."""
-        (made,) = json.loads(self.lilfox("backup", "run", "uploads", "--json", code=code).stdout)
-        jsonschema.validate([made], schema("backup-run"))
-        return str(made["set"])
+        return plan_commands.backed_up("uploads")
 
     def packs(self, kind: str) -> list[Path]:
         """The files of the repository that hold file content (``data``) or folders (``tree``)."""
@@ -229,12 +215,16 @@ def _as_nobody(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.fault("1.76")
-def test_a_path_that_is_gone_makes_the_set_partial(plan: Plan) -> None:
-    plan.file.unlink()
-    assert "does not exist" in plan.lilfox("backup", "run", "--dry-run", code=1).stdout
-    plan.lilfox("backup", "run", code=3)
-    (found,) = plan.sets()
-    assert (found["status"], str(plan.file) in found["reason"]) == ("partial", True)
+def test_a_path_that_is_gone_makes_the_set_partial_and_nothing_is_removed(held: Plan) -> None:
+    (first,) = held.sets()
+    second = held.backed_up()
+    held.write(paths=[*held.paths, str(held.folder / "gone")], keep={"last": 1}, verify=False)
+    dry = held.lilfox("backup", "run", "--dry-run", code=1).stdout
+    assert (dry.count("it can be read"), dry.count("it does not exist")) == (2, 1)
+    assert "gone" in held.lilfox("backup", "run", code=3).stderr
+    found = held.sets()
+    assert [each["id"] for each in found[1:]] == [second, first["id"]]
+    assert [(each["status"], str(held.folder / "gone") in each["reason"]) for each in found] == [("partial", True)] * 3
 
 
 @pytest.mark.fault("1.76")

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec.structs import replace
 
-from lilfox_tui.backup.checks import Check, hint_text
+from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.options import SOURCES
 from lilfox_tui.backup.plan import RestoreSpec
@@ -25,7 +25,7 @@ from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import RestorePlace, settle, undo_rest, undo_swap
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Proof
 from lilfox_tui.backup.source import Comparison, RestoreChange, RestoreTarget, RestoreTask, Swap
-from lilfox_tui.backup.store import LINK, BackupError, BrokenSet, HalfSwapped, NotReady, RestoredDiffers, retry
+from lilfox_tui.backup.store import LINK, BackupError, BrokenSet, HalfSwapped, RestoredDiffers, refuse_bad, retry
 from lilfox_tui.backup.verify import SetReader, proof_time, put_proof, refuse_untrusted, verify
 from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import HostError, LilFoxError, NotAllowed
@@ -292,18 +292,6 @@ def _write_undoing(restored: interrupted.Restored, error: LilFoxError) -> None:
                 job=restored.run,
             ),
         ) from error
-
-
-def refuse_bad(checks: list[Check]) -> None:
-    """Raise NotReady if any check failed; the message names the first one."""
-    bad = [check for check in checks if check.state == "bad"]
-    if bad:
-        more = tr(" (and {count} more)", count=len(bad) - 1) if len(bad) > 1 else ""
-        raise NotReady(
-            tr("{about}: {found}{more}; nothing was written", about=bad[0].about, found=bad[0].found, more=more),
-            hint_text(bad[0]),
-            checks=tuple(checks),
-        )
 
 
 def refuse_broken(found: BackupSet) -> None:

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from lilfox_tui.app.panes.backup.state import BackupState
 from lilfox_tui.backup.options import FilesOptions
 from lilfox_tui.backup.restores.interrupted import Restored
-from lilfox_tui.config.model import Config, HostConfig, PlanConfig
+from lilfox_tui.config.foreign import ResticPlanConfig
+from lilfox_tui.config.model import Config, HostConfig, KeepConfig, PlanConfig
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Backups
 from tests.app.backups_made import NOW, PLAN, broken, healthy, job, made_set, nights, plan
@@ -140,6 +141,10 @@ def test_why_a_plan_is_not_run() -> None:
     assert "no plan backs up to /backup" in str(showing(Backups({store.key: store})).why_not_back_up())
     endless = plan("lilfox", nights(1), config=replace(PLAN, keep=None))
     assert "no retention" in str(showing(Backups({endless.key: endless})).why_not_prune())
+    restic = ResticPlanConfig(kind="restic", repository="/r", password_file="/p", paths=("/srv",))
+    for config, why in ((restic, "no retention"), (replace(restic, keep=KeepConfig(last=1)), "after each backup")):
+        view = plan("uploads", nights(1), config=config)
+        assert why in str(showing(Backups({view.key: view})).why_not_prune())
 
 
 def test_why_a_set_is_not_restored() -> None:

@@ -298,11 +298,14 @@ class BackupState:
     def why_not_prune(self) -> Message | None:
         """Why the retention of the selected plan cannot be applied."""
         why, plan = self.why_not_back_up(), self.selected_plan
-        if why is None and plan is not None and plan.engine is not None:
+        if why is not None or plan is None:
+            return why
+        engine, own = plan.engine, plan.own_config
+        if engine is not None and (engine.kind == "pgbackrest" or engine.keep is not None):
             return tr("old sets are removed after each backup; by hand: lilfox backup prune {plan}", plan=plan.name)
-        if why is None and plan is not None and plan.own_config is not None and plan.own_config.keep is None:
+        if engine is not None or (own is not None and own.keep is None):
             return tr("the plan has no retention: its sets are never removed")
-        return why
+        return None
 
     def why_not_restore(self) -> Message | None:
         """Why the selected set cannot be restored step by step."""

@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from lilfox_tui.backup.checks import Check, check_text, duration_check
+from lilfox_tui.backup.checks import Check, duration_check
+from lilfox_tui.backup.foreign import EngineRestore, drill_after_run, made_outcome
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.selection import choose
-from lilfox_tui.backup.sets.model import BackupSet, PhysicalBackup, Proof, Status, outcome_of
+from lilfox_tui.backup.sets.model import BackupSet, PhysicalBackup, Proof, outcome_of
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.backup.sources.pgbackrest import recovery
 from lilfox_tui.backup.sources.pgbackrest.command import PgBackRestError
@@ -30,7 +31,7 @@ from lilfox_tui.backup.store import BackupError, BrokenSet, NotReady
 from lilfox_tui.config.foreign import PgbackrestPlanConfig
 from lilfox_tui.core.aio import end_task
 from lilfox_tui.core.crash import phase
-from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import clauses, ntr, tr
 from lilfox_tui.core.text import clean, human_bytes
 from lilfox_tui.jobs.model import Outcome, Run
@@ -146,26 +147,8 @@ async def back_up(run: Run, repository: PgBackRestRepository, request: BackupReq
                 tr("the earlier sets were not touched; check the store's disk"),
             )
     if config.drill:
-        try:
-            proof = await _drill(run, repository, after, _goal(made, ""))
-            failures += [proof.reason] if proof.level == "broken" else []
-        except LilFoxError as error:
-            failures.append(str(tr("the drill could not be run: {error}", error=error)))
-            run.say(failures[-1], "bad")
-    return _backed_up(made, proof, failures)
-
-
-def _backed_up(made: BackupSet, proof: Proof | None, failures: Sequence[str]) -> Outcome:
-    status = made.status if proof is None else made.proven_as(proof.level)
-    result: dict[str, Any] = {"set": made.id, "status": status.value}
-    result["parts"] = [{"name": part.name, "size_bytes": part.size_bytes} for part in made.parts]
-    if status is Status.BROKEN or failures:
-        why = clauses(failures) or str(made.reason)
-        text = tr("{set} was written, but: {failures}", set=made.id, failures=why)
-        return Outcome("partly", str(text), "", 3, result)
-    if proof is None:
-        return Outcome("ok", str(tr("{set} was written; it was not verified", set=made.id)), result=result)
-    return Outcome("ok", str(tr("{set} was written and verified", set=made.id)), result=result)
+        proof = await drill_after_run(run, _drill(run, repository, after, _goal(made, "")), failures) or proof
+    return made_outcome(made, proof, failures)
 
 
 async def verify(run: Run, repository: PgBackRestRepository, request: BackupRequest) -> Outcome:
@@ -281,17 +264,10 @@ async def would_expire(repository: PgBackRestRepository) -> list[str]:
 # Restore into a new data directory.
 
 
-class PgBackRestRestore(Struct, frozen=True):
-    """A restore as it was asked for, with everything that can be checked before it writes."""
+class PgBackRestRestore(EngineRestore, frozen=True, kw_only=True):
+    """A restore into a new data directory, recovered to a goal."""
 
     goal: RecoveryGoal
-    into: str
-    checks: list[Check]
-
-    @property
-    def ready(self) -> bool:
-        """Whether the checks allow it."""
-        return all(check.state != "bad" for check in self.checks)
 
 
 async def look(repository: PgBackRestRepository, request: BackupRequest) -> PgBackRestRestore:
@@ -323,7 +299,7 @@ async def look(repository: PgBackRestRepository, request: BackupRequest) -> PgBa
     if backup.gap and goal.to_end:
         gap = tr("segment {segment} is missing: recovery ends before it", segment=backup.gap)
         checks.append(Check(tr("WAL archive"), "warning", gap))
-    return PgBackRestRestore(goal, into, checks)
+    return PgBackRestRestore(goal=goal, into=into, checks=checks)
 
 
 def _room(place: object, needed: int, free: int | None) -> Check:
@@ -335,12 +311,7 @@ def _room(place: object, needed: int, free: int | None) -> Check:
 async def restore(run: Run, repository: PgBackRestRepository, request: BackupRequest) -> Outcome:
     """Restore into a new data directory, recover it to the target, check it, and leave it stopped."""
     looked = await look(repository, request)
-    for check in looked.checks:
-        run.say(check_text(check), check.state)
-    if not looked.ready:
-        bad = next(check for check in looked.checks if check.state == "bad")
-        raise NotReady(tr("{about}: {found}; nothing was written", about=bad.about, found=bad.found), bad.hint,
-                       checks=tuple(looked.checks))  # fmt: skip
+    looked.begin(run)
     goal = looked.goal
     async with owned_directory(run, repository.program, goal.backup, into=looked.into) as cluster:
         took = stopwatch()
@@ -426,11 +397,10 @@ _EFFECTS: dict[str, _Effect] = {
 
 
 class PgBackRestEngine:
-    """pgBackRest as :class:`lilfox_tui.backup.source.BackupEngine`."""
+    """pgBackRest as :class:`lilfox_tui.backup.foreign.BackupEngine`."""
 
     def __init__(self, repository: PgBackRestRepository) -> None:
         self.repository = repository
-        self.host = repository.program.host
 
     async def preflight(self, request: BackupRequest) -> list[Check]:
         """See :func:`preflight`."""

@@ -6,10 +6,10 @@ import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from lilfox_tui.backup.store import BackupError, StoreError
 from lilfox_tui.config.foreign import ResticPlanConfig
@@ -51,14 +51,12 @@ class Summary(Struct, frozen=True):
 class Snapshot(Struct, frozen=True):
     """A snapshot as ``restic snapshots --json`` lists it."""
 
-    id: str
+    id: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    """restic gets it as an argument again: nothing else may pass for one."""
     time: datetime
-    tree: str = ""
     paths: tuple[str, ...] = ()
     hostname: str = ""
     tags: tuple[str, ...] | None = None
-    original: str = ""
-    """Its id before its tags were changed."""
     summary: Summary = Summary()
 
 

@@ -9,21 +9,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.backup.checks import Check, check_text, duration_check, labelled, status_text
+from lilfox_tui.backup.checks import Check, duration_check, labelled, status_text
+from lilfox_tui.backup.foreign import EngineRestore, drill_after_run, made_outcome
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.selection import choose
-from lilfox_tui.backup.sets.model import BackupSet, Proof, Status, outcome_of
+from lilfox_tui.backup.sets.model import BackupSet, Proof, outcome_of
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.backup.sets.retention import RetentionVerdict, judge
 from lilfox_tui.backup.sources.restic.command import UNREAD, ResticError, error_text, read_message
 from lilfox_tui.backup.sources.restic.repository import INCOMPLETE, ResticRepository, snapshot_of
 from lilfox_tui.backup.store import BackupError, BrokenSet, NotReady
 from lilfox_tui.core.crash import phase
-from lilfox_tui.core.errors import LilFoxError, UsageError
-from lilfox_tui.core.i18n import Message, clauses, listed, ntr, tr
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import Message, listed, ntr, tr
 from lilfox_tui.core.text import clean, human_bytes
 from lilfox_tui.jobs.model import Outcome, Run
 
@@ -33,13 +33,14 @@ _TOLD_FILES = 20
 """So many files that could not be read are named in the log of the job."""
 _MEASURED = 5
 """Earlier sets whose durations count for an estimate."""
-# $1 the folder of the password file, then the paths.
+# $1 the password file, then the paths. A line for the file, and one for each path in their order.
 _PATHS = r"""
-printf 'password %s\n' "$(stat -Lc %a "$1" 2>/dev/null)"
+printf 'mode %s\n' "$(stat -Lc %a "$1" 2>/dev/null)"
 shift
 for path; do
-    if [ ! -e "$path" ] && [ ! -L "$path" ]; then printf 'missing %s\n' "$path"
-    elif [ ! -L "$path" ] && [ ! -r "$path" ]; then printf 'unreadable %s\n' "$path"; fi
+    if [ -L "$path" ] || [ -r "$path" ]; then echo readable
+    elif [ -e "$path" ]; then echo unreadable
+    else echo missing; fi
 done
 """
 _PLACE = r"""
@@ -96,14 +97,13 @@ async def preflight(repository: ResticRepository, request: BackupRequest) -> lis
         return [Check(str(about), "bad", error.message, error.hint)]
     checks = [Check(str(about), "good", ntr("{count} set", "{count} sets", len(sets)))]
     done = await program.host.run_script(_PATHS, (config.password_file, *config.paths), sudo=config.sudo)
+    mode, *found = (*done.stdout.decode("utf-8", "replace").splitlines(), *("" for _path in config.paths))
     bad = {"missing": tr("it does not exist"), "unreadable": tr("the account cannot read it; set sudo: true")}
-    found = [line.partition(" ")[::2] for line in done.stdout.decode("utf-8", "replace").splitlines()]
-    told = {path: kind for kind, path in found if kind in bad}
-    for path in config.paths:
-        wrong = bad.get(told.get(path, ""))
-        checks.append(Check(clean(path), "bad" if wrong else "good", wrong or tr("it can be read")))
-    mode = next((words for kind, words in found if kind == "password"), "")
-    if mode and mode[-1] in "4567":
+    for path, state in zip(config.paths, found, strict=False):
+        good = state == "readable"
+        told = tr("it can be read") if good else bad.get(state, tr("unknown"))
+        checks.append(Check(clean(path), "good" if good else "bad", told))
+    if mode[-1:] in ("4", "5", "6", "7"):
         checks.append(Check(str(tr("password file")), "warning", tr("every user of the host can read it"),
                             tr("chmod 600 {path}", path=config.password_file)))  # fmt: skip
     took = [(max((each.finished - each.created).total_seconds(), 1.0), each.id) for each in sets[:_MEASURED]]
@@ -144,17 +144,14 @@ async def back_up(run: Run, repository: ResticRepository, request: BackupRequest
                 tr("earlier sets may need the same data: verify them, and check the disk of the repository"),
             )
     if config.drill:
-        try:
-            proof = await _drill(run, repository, made)
-            failures += [proof.reason] if proof.level == "broken" else []
-        except LilFoxError as error:
-            failures.append(str(tr("the drill could not be run: {error}", error=error)))
-            run.say(failures[-1], "bad")
+        proof = await drill_after_run(run, _drill(run, repository, made), failures) or proof
+    if failures:  # nothing is removed after a run that did not make a good set
+        return made_outcome(made, proof, failures)
     if proof is not None:
         proven = replace(made, proof=proof, status=made.proven_as(proof.level))
         sets = [proven if each is made else each for each in sets]
     await _forget(run, repository, sets, just_made=made.id)
-    return _backed_up(made, proof, failures)
+    return made_outcome(made, proof, failures)
 
 
 async def _snapshot(run: Run, repository: ResticRepository) -> tuple[str, int]:
@@ -188,19 +185,6 @@ async def _snapshot(run: Run, repository: ResticRepository) -> tuple[str, int]:
         changed = (read_message(line).get("new_snapshot_id") for line in said.splitlines())
         made = next((str(each) for each in changed if each), made)  # another description, another id
     return made, len(unread)
-
-
-def _backed_up(made: BackupSet, proof: Proof | None, failures: Sequence[str]) -> Outcome:
-    status = made.status if proof is None else made.proven_as(proof.level)
-    result: dict[str, Any] = {"set": made.id, "status": status.value}
-    result["parts"] = [{"name": part.name, "size_bytes": part.size_bytes} for part in made.parts]
-    if status in (Status.BROKEN, Status.PARTIAL) or failures:
-        why = clauses(failures) or str(made.reason)
-        text = tr("{set} was written, but: {failures}", set=made.id, failures=why)
-        return Outcome("partly", str(text), "", 3, result)
-    if proof is None:
-        return Outcome("ok", str(tr("{set} was written; it was not verified", set=made.id)), result=result)
-    return Outcome("ok", str(tr("{set} was written and verified", set=made.id)), result=result)
 
 
 async def verify(run: Run, repository: ResticRepository, request: BackupRequest) -> Outcome:
@@ -313,17 +297,10 @@ async def _forget(
 # Restore into a new folder.
 
 
-class ResticRestore(Struct, frozen=True):
-    """A restore as it was asked for, with everything that can be checked before it writes."""
+class ResticRestore(EngineRestore, frozen=True, kw_only=True):
+    """A restore of a set into a new folder."""
 
     found: BackupSet
-    into: str
-    checks: list[Check]
-
-    @property
-    def ready(self) -> bool:
-        """Whether the checks allow it."""
-        return all(check.state != "bad" for check in self.checks)
 
 
 async def look(repository: ResticRepository, request: BackupRequest) -> ResticRestore:
@@ -352,7 +329,7 @@ async def look(repository: ResticRepository, request: BackupRequest) -> ResticRe
         told, hint = labelled(status_text(found.status), found.reason), ""
     checks = [Check(about, state, told, hint)]
     checks.append(await _room(repository, str(tr("folder {path}", path=into)), into, found))
-    return ResticRestore(found, into, checks)
+    return ResticRestore(found=found, into=into, checks=checks)
 
 
 async def _room(repository: ResticRepository, about: str, path: str, found: BackupSet) -> Check:
@@ -378,12 +355,7 @@ async def _room(repository: ResticRepository, about: str, path: str, found: Back
 async def restore(run: Run, repository: ResticRepository, request: BackupRequest) -> Outcome:
     """Restore into a new folder and have restic read it back."""
     looked = await look(repository, request)
-    for check in looked.checks:
-        run.say(check_text(check), check.state)
-    if not looked.ready:
-        bad = next(check for check in looked.checks if check.state == "bad")
-        raise NotReady(tr("{about}: {found}; nothing was written", about=bad.about, found=bad.found), bad.hint,
-                       checks=tuple(looked.checks))  # fmt: skip
+    looked.begin(run)
     found, began = looked.found, time.monotonic()
     try:
         await _restored(run, repository, found, looked.into, "keep")
@@ -412,11 +384,10 @@ _EFFECTS: dict[str, _Effect] = {
 
 
 class ResticEngine:
-    """restic as :class:`lilfox_tui.backup.source.BackupEngine`."""
+    """restic as :class:`lilfox_tui.backup.foreign.BackupEngine`."""
 
     def __init__(self, repository: ResticRepository) -> None:
         self.repository = repository
-        self.host = repository.program.host
 
     async def preflight(self, request: BackupRequest) -> list[Check]:
         """See :func:`preflight`."""

@@ -20,7 +20,7 @@ from lilfox_tui.backup.restores import interrupted as journal
 from lilfox_tui.backup.restores.restore import Restore
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
 from lilfox_tui.backup.source import Comparison, RestoreChange, RetainedItem, Settled, Swap
-from lilfox_tui.backup.store import BackupError, BrokenSet, NotReady, RestoredDiffers
+from lilfox_tui.backup.store import BackupError, BrokenSet, NotReady, RestoredDiffers, refuse_bad
 from lilfox_tui.config.model import SourceConfig
 from lilfox_tui.core.errors import NotAllowed
 from tests.unit.backup.noted_run import NotedRun
@@ -139,7 +139,7 @@ async def whole(world: World) -> journal.Restored:
     run = NotedRun()
     made = restore_of(world)
     try:
-        restore.refuse_bad(await made.checks())
+        refuse_bad(await made.checks())
         await made.stage(run)
         await made.compare(run)
         return await made.swap(run)
