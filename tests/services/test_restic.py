@@ -119,9 +119,9 @@ class Plan:
     lilfox = staticmethod(plan_commands.ends)
     sets = staticmethod(plan_commands.sets)
 
-    def backed_up(self) -> str:
+    def backed_up(self, code: int = 0) -> str:
         """The id of a new set."""
-        return plan_commands.backed_up("uploads")
+        return plan_commands.backed_up("uploads", code=code)
 
     def packs(self, kind: str) -> list[Path]:
         """The files of the repository that hold file content (``data``) or folders (``tree``)."""
@@ -215,16 +215,21 @@ def _as_nobody(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.fault("1.76")
-def test_a_path_that_is_gone_makes_the_set_partial_and_nothing_is_removed(held: Plan) -> None:
-    (first,) = held.sets()
-    second = held.backed_up()
-    held.write(paths=[*held.paths, str(held.folder / "gone")], keep={"last": 1}, verify=False)
+def test_a_path_that_is_gone_makes_the_set_partial(held: Plan) -> None:
+    held.write(paths=[*held.paths, str(held.folder / "gone")], verify=False)
     dry = held.lilfox("backup", "run", "--dry-run", code=1).stdout
     assert (dry.count("it can be read"), dry.count("it does not exist")) == (2, 1)
     assert "gone" in held.lilfox("backup", "run", code=3).stderr
-    found = held.sets()
-    assert [each["id"] for each in found[1:]] == [second, first["id"]]
-    assert [(each["status"], str(held.folder / "gone") in each["reason"]) for each in found] == [("partial", True)] * 3
+    assert [(each["status"], "gone" in each["reason"]) for each in held.sets()] == [("partial", True)] * 2
+
+
+def test_a_run_with_a_failure_removes_nothing(plan: Plan) -> None:
+    first = plan.backed_up()
+    plan.write(keep={"last": 1}, drill=True, scratch=str(plan.folder / "gone"))
+    second = plan.backed_up(code=3)
+    assert [(each["id"], each["status"]) for each in plan.sets()] == [(second, "intact"), (first, "intact")]
+    plan.lilfox("backup", "prune", "uploads", "--yes")
+    assert [each["id"] for each in plan.sets()] == [second]
 
 
 @pytest.mark.fault("1.76")
